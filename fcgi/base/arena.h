@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arena.h - all memory of one call, given back at once.
+ *
+ * Allocation moves a pointer; nothing is freed alone.  Foreign objects (a
+ * json_t, a descriptor) are attached with their destructor and go, last
+ * attached first, when the arena does.  A child has its own memory and dies
+ * with its parent at the latest.  An arena belongs to one thread at a time.
+ */
+#ifndef WEIR_ARENA_H
+#define WEIR_ARENA_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fcgi/base/str.h"
+
+struct arena_block;
+struct arena_guest;
+
+struct arena {
+	struct arena_block *blocks;	/* newest first */
+	struct arena_guest *guests;	/* attached objects, newest first */
+	struct arena *parent, *child, *sibling;
+	char *at, *end;			/* free bytes of the newest block */
+	size_t bytes;			/* taken from the system in all */
+};
+
+/* Caller's storage; takes no memory before the first allocation. */
+void arena_init(struct arena *a);
+
+/* Children, guests, memory: all gone, and the arena is as after arena_init. */
+void arena_release(struct arena *a);
+
+/* Makes *child (caller's storage) a child of a; release it when you like. */
+void arena_child(struct arena *a, struct arena *child);
+
+/* n bytes, aligned for anything, never NULL (see mem.h). */
+void *arena_alloc(struct arena *a, size_t n)
+    __attribute__((returns_nonnull));
+void *arena_zero(struct arena *a, size_t n) __attribute__((returns_nonnull));
+
+/* Runs drop(object) when the arena is released. */
+void arena_attach(struct arena *a, void (*drop)(void *), void *object);
+
+/* A copy of s, terminated by a NUL that is not counted. */
+struct str arena_str(struct arena *a, struct str s);
+
+/* Formatted text, terminated; the view does not count the NUL. */
+struct str arena_printf(struct arena *a, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+struct str arena_vprintf(struct arena *a, const char *format, va_list ap);
+
+#define arena_new(a, type)	((type *)arena_zero((a), sizeof(type)))
+
+#endif
