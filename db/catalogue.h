@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * catalogue.h - channels, models, prices, groups, settings: a snapshot.
+ *
+ * Immutable, reference-counted, in memory; every process loads a new one
+ * within a second of a change of setting.generation.  Keys and money are not
+ * in it.  Taking and giving are cheap and allowed on any thread; whoever
+ * takes one gives it back.
+ */
+#ifndef WEIR_CATALOGUE_H
+#define WEIR_CATALOGUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db/db.h"
+#include "db/price.h"
+#include "db/vault.h"
+
+struct model {
+	int64_t id;
+	struct str name;		/* may end in '*' */
+	int64_t context, max_output;	/* tokens; 0: unknown */
+	bool free, enabled;
+	bool max_completion;		/* wants max_completion_tokens */
+	bool priced;
+	struct price price;		/* in force when loaded */
+	int64_t price_until;		/* UTC ms; reloaded then */
+};
+
+struct credential {
+	int64_t id;
+	struct str name;
+	struct str sealed;
+	struct seal_to bound;
+	bool enabled;
+	int index;			/* dense, for health tables */
+};
+
+struct channel_model {
+	struct str name;		/* may end in '*' */
+	struct str upstream;		/* p NULL: under the same name */
+	bool cost_known;		/* a price table of the channel's own */
+	struct price cost;
+};
+
+struct channel {
+	int64_t id;
+	struct str name, dialect, base_url;
+	int64_t priority, weight;
+	int64_t cost_ppm;		/* share of the list price */
+	int64_t connect_ms, first_ms, idle_ms, whole_ms, stream_ms;
+	bool drain;			/* on_disconnect: drain, else cancel */
+	bool max_completion, enabled;
+	struct str ca_file;
+	struct channel_model *models;
+	size_t n_models;
+	struct credential *credentials;
+	size_t n_credentials;
+	int64_t *groups;		/* ids */
+	size_t n_groups;
+};
+
+struct group {
+	int64_t id;
+	struct str name;
+	int64_t markup_ppm;
+	bool enabled;
+};
+
+struct catalogue {
+	int64_t generation;
+	struct model *models;
+	size_t n_models;
+	struct channel *channels;
+	size_t n_channels;
+	struct group *groups;
+	size_t n_groups;
+	size_t n_credentials;
+	struct str time_zone;
+	/* private: arena, count */
+	struct arena arena;
+	int count;
+};
+
+/* Loads a snapshot with one reference; NULL if the database failed. */
+struct catalogue *catalogue_load(struct db *db);
+
+/* The published one, with a reference; catalogue_give it. */
+const struct catalogue *catalogue_take(void);
+void catalogue_give(const struct catalogue *c);
+
+/* Publishes c (its reference is taken over); the old one goes when unused. */
+void catalogue_publish(struct catalogue *c);
+
+/* Exact name, else the longest pattern, else NULL.  Enabled ones only. */
+const struct model *catalogue_model(const struct catalogue *c,
+    struct str name);
+
+/* What a channel calls this model: entry, or NULL when it has none. */
+const struct channel_model *channel_serves(const struct channel *ch,
+    struct str model);
+
+const struct group *catalogue_group(const struct catalogue *c, int64_t id);
+
+bool channel_has_group(const struct channel *ch, int64_t group);
+
+#endif

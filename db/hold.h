@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hold.h - money set aside, then settled, exactly once.
+ *
+ * No byte goes upstream without a committed hold.  Three operations for the
+ * writer: open (admission: status, expiry, limits, caps and credit are all
+ * decided here), progress (a stream's journal), settle (charge, usage row,
+ * attempts).  A hold row exists while it is pending; whoever deletes it (one
+ * row affected) settles it, so settling is idempotent.
+ */
+#ifndef WEIR_HOLD_H
+#define WEIR_HOLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db/usage.h"
+#include "db/writer.h"
+
+enum hold_verdict {
+	HOLD_OPENED,
+	HOLD_KEY_OFF,		/* disabled, revoked or gone */
+	HOLD_KEY_EXPIRED,
+	HOLD_ACCOUNT_OFF,
+	HOLD_NO_CREDIT,		/* `available` says what there is */
+	HOLD_RPM, HOLD_TPM,	/* `retry_ms` */
+	HOLD_CONCURRENCY,
+	HOLD_CAP,		/* `cap_window`, `cap_owner` say which */
+	HOLD_NO_PRICE		/* the price row has been superseded: plan again */
+};
+
+struct hold_open {
+	struct op op;
+	/* in */
+	char request_id[ID_CHARS];
+	int64_t process, key, model, price, markup_ppm;
+	int64_t held;		/* the estimate, nano-dollars */
+	int64_t bound;		/* at most */
+	int64_t least;		/* admit with as little, if no other hold is
+				 * open; == held: no */
+	int64_t prompt_tokens;	/* estimate, for a crash */
+	int64_t limit_tokens;	/* for tpm: prompt + output */
+	const char *endpoint;
+	bool stream;
+	/* out */
+	enum hold_verdict verdict;
+	int64_t id;		/* the hold */
+	int64_t granted;	/* == held, or less (>= least) */
+	int64_t available;	/* free in the wallet before this hold */
+	int64_t retry_ms;
+	const char *cap_owner, *cap_window;
+	int64_t cap_amount, cap_spent;
+};
+bool hold_open_run(struct db *db, struct op *op);
+
+/* Nothing is told back; a hold that is gone is left alone. */
+struct hold_progress {
+	struct op op;
+	int64_t hold;
+	int64_t channel, credential;
+	bool sent, started;
+	int64_t out_tokens;
+	struct str upstream_model;	/* of the running attempt */
+};
+bool hold_progress_run(struct db *db, struct op *op);
+
+/* More money for a running stream: verdict OPENED or NO_CREDIT / CAP. */
+struct hold_extend {
+	struct op op;
+	int64_t hold, more;
+	enum hold_verdict verdict;
+};
+bool hold_extend_run(struct db *db, struct op *op);
+
+struct hold_settle {
+	struct op op;
+	/* in */
+	int64_t hold;
+	int64_t tokens_used;	/* corrects tpm */
+	struct usage_row row;
+	/* out */
+	bool settled;		/* false: it was settled before */
+	int64_t charged;	/* what the books could pay */
+	int64_t lost;		/* the rest, booked to loss */
+};
+bool hold_settle_run(struct db *db, struct op *op);
+
+/*
+ * Resolves the holds of processes that died (their byte of weir.lock can be
+ * locked).  Inside store_write.  Count resolved, or -1.
+ */
+int hold_recover(struct store *s, struct db *db);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * park.h - credentials that are out for a while, shared by all processes.
+ */
+#ifndef WEIR_PARK_H
+#define WEIR_PARK_H
+
+#include "db/writer.h"
+
+struct park {
+	int64_t credential, model;	/* model 0: for every model */
+	int64_t until;			/* UTC ms */
+	char reason[32];
+};
+
+struct park_put {
+	struct op op;
+	struct park park;		/* until 0: takes the park away */
+};
+bool park_put_run(struct db *db, struct op *op);
+
+/* Parks in force at now; count, or -1.  *list is in the arena. */
+int park_load(struct db *db, int64_t now, struct arena *a, struct park **list);
+
+#endif

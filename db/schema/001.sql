@@ -1,0 +1,385 @@
+-- 001.sql - the tables of weir, first version.
+--
+-- Money is INTEGER nano-dollars (1e-9 USD); rates are nano-dollars per million
+-- tokens, or per one where said so; shares are parts per million (ppm).
+-- Times are UTC milliseconds.  A name is unique within its parent.
+-- `enabled` is the operator's hand (manual off); no automation touches it.
+
+-- One row.  version: of this file; min_reader: programs older than that
+-- must stop admitting.
+CREATE TABLE schema (
+	id          INTEGER PRIMARY KEY CHECK (id = 1),
+	version     INTEGER NOT NULL,
+	min_reader  INTEGER NOT NULL
+) STRICT;
+
+-- The two inner keys ('data' seals credentials, 'hash' hashes client keys),
+-- sealed by the master key; 'check' proves that the master key is the right one.
+CREATE TABLE seal (
+	name    TEXT PRIMARY KEY CHECK (name IN ('data', 'hash', 'check')),
+	sealed  BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- 'generation' is raised by every change of the catalogue.
+CREATE TABLE setting (
+	name   TEXT PRIMARY KEY,
+	value  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Ids are never reused: id is also the byte of weir.lock the process holds.
+CREATE TABLE process (
+	id       INTEGER PRIMARY KEY AUTOINCREMENT,
+	pid      INTEGER NOT NULL,
+	program  TEXT NOT NULL,
+	started  INTEGER NOT NULL,
+	ended    INTEGER
+) STRICT;
+INSERT INTO sqlite_sequence(name, seq) VALUES ('process', 15);
+
+CREATE TABLE grp (
+	id      INTEGER PRIMARY KEY,
+	name    TEXT NOT NULL UNIQUE,
+	markup_ppm INTEGER NOT NULL DEFAULT 1000000 CHECK (markup_ppm >= 0),
+	enabled INTEGER NOT NULL DEFAULT 1,
+	note    TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+-- name may end in '*': longest match wins.  fallback, aliases: JSON lists.
+CREATE TABLE model (
+	id          INTEGER PRIMARY KEY,
+	name        TEXT NOT NULL UNIQUE,
+	context     INTEGER CHECK (context > 0),
+	max_output  INTEGER CHECK (max_output > 0),
+	free        INTEGER NOT NULL DEFAULT 0,
+	fallback    TEXT NOT NULL DEFAULT '[]',
+	aliases     TEXT NOT NULL DEFAULT '[]',
+	capabilities TEXT NOT NULL DEFAULT '{}',
+	enabled     INTEGER NOT NULL DEFAULT 1,
+	note        TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+-- A model's list price (model set) or what a channel charges us for a model
+-- (channel set too).  Rows are never changed, only superseded: the newest row
+-- whose time has come is in force, and usage rows point at theirs.
+-- A NULL rate: falls back as the price rules say (db/price.h).
+CREATE TABLE price (
+	id             INTEGER PRIMARY KEY,
+	model          INTEGER NOT NULL REFERENCES model(id),
+	channel        INTEGER REFERENCES channel(id),
+	from_ms        INTEGER NOT NULL,
+	until_ms       INTEGER,
+	input          INTEGER CHECK (input >= 0),
+	cache_read     INTEGER CHECK (cache_read >= 0),
+	cache_write    INTEGER CHECK (cache_write >= 0),
+	cache_write_1h INTEGER CHECK (cache_write_1h >= 0),
+	output         INTEGER CHECK (output >= 0),
+	reasoning      INTEGER CHECK (reasoning >= 0),
+	request        INTEGER CHECK (request >= 0)
+) STRICT;
+CREATE INDEX price_model ON price(model, channel, from_ms);
+
+CREATE TABLE channel (
+	id            INTEGER PRIMARY KEY,
+	name          TEXT NOT NULL UNIQUE,
+	dialect       TEXT NOT NULL,
+	base_url      TEXT NOT NULL,
+	priority      INTEGER NOT NULL DEFAULT 0,
+	weight        INTEGER NOT NULL DEFAULT 1 CHECK (weight BETWEEN 0 AND 1000000),
+	cost_ppm      INTEGER NOT NULL DEFAULT 1000000 CHECK (cost_ppm >= 0),
+	connect_ms    INTEGER NOT NULL DEFAULT 3000 CHECK (connect_ms > 0),
+	first_ms      INTEGER NOT NULL DEFAULT 60000 CHECK (first_ms > 0),
+	idle_ms       INTEGER NOT NULL DEFAULT 120000 CHECK (idle_ms > 0),
+	whole_ms      INTEGER NOT NULL DEFAULT 600000 CHECK (whole_ms > 0),
+	stream_ms     INTEGER NOT NULL DEFAULT 3600000 CHECK (stream_ms > 0),
+	on_disconnect TEXT NOT NULL DEFAULT 'cancel' CHECK (on_disconnect IN ('cancel', 'drain')),
+	plain_http    INTEGER NOT NULL DEFAULT 0,
+	ca_file       TEXT,
+	headers       TEXT NOT NULL DEFAULT '{}',
+	max_completion INTEGER NOT NULL DEFAULT 0,
+	enabled       INTEGER NOT NULL DEFAULT 1,
+	note          TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+-- What a channel serves: name (or pattern) -> the upstream's name (NULL: same).
+CREATE TABLE channel_model (
+	channel   INTEGER NOT NULL REFERENCES channel(id),
+	name      TEXT NOT NULL,
+	upstream  TEXT,
+	PRIMARY KEY (channel, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE channel_grp (
+	channel  INTEGER NOT NULL REFERENCES channel(id),
+	grp      INTEGER NOT NULL REFERENCES grp(id),
+	PRIMARY KEY (channel, grp)
+) STRICT, WITHOUT ROWID;
+
+-- sealed is bound to (credential, channel, origin, key_version).
+CREATE TABLE credential (
+	id           INTEGER PRIMARY KEY,
+	channel      INTEGER NOT NULL REFERENCES channel(id),
+	name         TEXT NOT NULL,
+	sealed       BLOB NOT NULL,
+	origin       TEXT NOT NULL,
+	key_version  INTEGER NOT NULL DEFAULT 1,
+	tail         TEXT NOT NULL DEFAULT '',
+	enabled      INTEGER NOT NULL DEFAULT 1,
+	note         TEXT NOT NULL DEFAULT '',
+	UNIQUE (channel, name)
+) STRICT;
+
+-- A credential that is out for a while; model NULL (0 here): for all models.
+CREATE TABLE park (
+	credential  INTEGER NOT NULL REFERENCES credential(id),
+	model       INTEGER NOT NULL DEFAULT 0,
+	since       INTEGER NOT NULL,
+	until       INTEGER NOT NULL,
+	reason      TEXT NOT NULL,
+	PRIMARY KEY (credential, model)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE account (
+	id       INTEGER PRIMARY KEY,
+	name     TEXT NOT NULL UNIQUE,
+	grp      INTEGER NOT NULL REFERENCES grp(id),
+	open_holds INTEGER NOT NULL DEFAULT 0 CHECK (open_holds >= 0),
+	excesses   INTEGER NOT NULL DEFAULT 0,
+	excess_since INTEGER NOT NULL DEFAULT 0,
+	raised_until INTEGER NOT NULL DEFAULT 0,
+	created  INTEGER NOT NULL,
+	enabled  INTEGER NOT NULL DEFAULT 1,
+	note     TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+CREATE TABLE project (
+	id       INTEGER PRIMARY KEY,
+	account  INTEGER NOT NULL REFERENCES account(id),
+	name     TEXT NOT NULL,
+	enabled  INTEGER NOT NULL DEFAULT 1,
+	note     TEXT NOT NULL DEFAULT '',
+	UNIQUE (account, name)
+) STRICT;
+
+-- Signs in.  account NULL: a user of the site.  pass: an Argon2id string.
+CREATE TABLE user (
+	id       INTEGER PRIMARY KEY,
+	login    TEXT NOT NULL UNIQUE,
+	account  INTEGER REFERENCES account(id),
+	role     TEXT NOT NULL CHECK (role IN ('owner', 'member', 'operator', 'auditor')),
+	pass     TEXT,
+	created  INTEGER NOT NULL,
+	enabled  INTEGER NOT NULL DEFAULT 1,
+	note     TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+-- An administrator's API credential (wa-...), by keyed hash.
+CREATE TABLE token (
+	id       INTEGER PRIMARY KEY,
+	user     INTEGER NOT NULL REFERENCES user(id),
+	role     TEXT NOT NULL CHECK (role IN ('operator', 'auditor')),
+	hash     BLOB NOT NULL UNIQUE,
+	created  INTEGER NOT NULL,
+	enabled  INTEGER NOT NULL DEFAULT 1
+) STRICT;
+
+-- A client's key, by keyed hash.  models, ips: JSON lists, NULL: any.
+-- rpm_at, tpm_at: GCRA theoretical arrival times, UTC microseconds.
+CREATE TABLE key (
+	id           INTEGER PRIMARY KEY,
+	project      INTEGER NOT NULL REFERENCES project(id),
+	account      INTEGER NOT NULL REFERENCES account(id),
+	name         TEXT NOT NULL,
+	hash         BLOB NOT NULL UNIQUE,
+	tail         TEXT NOT NULL DEFAULT '',
+	weak         INTEGER NOT NULL DEFAULT 0,
+	models       TEXT,
+	ips          TEXT,
+	rpm          INTEGER CHECK (rpm > 0),
+	tpm          INTEGER CHECK (tpm > 0),
+	concurrency  INTEGER CHECK (concurrency > 0),
+	rpm_at       INTEGER NOT NULL DEFAULT 0,
+	tpm_at       INTEGER NOT NULL DEFAULT 0,
+	open_holds   INTEGER NOT NULL DEFAULT 0 CHECK (open_holds >= 0),
+	expires      INTEGER,
+	created      INTEGER NOT NULL,
+	revoked      INTEGER,
+	enabled      INTEGER NOT NULL DEFAULT 1,
+	note         TEXT NOT NULL DEFAULT '',
+	UNIQUE (project, name)
+) STRICT;
+
+-- A limit on spending in a window.  owner_kind: site (owner 0), account,
+-- project, key.  amount: nano-dollars.
+CREATE TABLE cap (
+	owner_kind  TEXT NOT NULL CHECK (owner_kind IN ('site', 'account', 'project', 'key')),
+	owner       INTEGER NOT NULL,
+	window      TEXT NOT NULL CHECK (window IN ('hour', 'day', 'week', 'month', 'total')),
+	amount      INTEGER NOT NULL CHECK (amount >= 0),
+	PRIMARY KEY (owner_kind, owner, window)
+) STRICT, WITHOUT ROWID;
+
+-- What was spent or is held in a window that began at start.  Never reset.
+CREATE TABLE spent (
+	owner_kind  TEXT NOT NULL,
+	owner       INTEGER NOT NULL,
+	window      TEXT NOT NULL,
+	start       INTEGER NOT NULL,
+	amount      INTEGER NOT NULL DEFAULT 0,
+	PRIMARY KEY (owner_kind, owner, window, start)
+) STRICT, WITHOUT ROWID;
+
+-- Double entry: the balances of a unit sum to 0.
+CREATE TABLE book (
+	id       INTEGER PRIMARY KEY,
+	kind     TEXT NOT NULL CHECK (kind IN ('wallet', 'revenue', 'cost', 'loss', 'promotion', 'clearing')),
+	account  INTEGER NOT NULL DEFAULT 0,
+	unit     TEXT NOT NULL DEFAULT 'usd',
+	balance  INTEGER NOT NULL DEFAULT 0,
+	held     INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0),
+	CHECK (kind <> 'wallet' OR balance - held >= 0),
+	UNIQUE (kind, account, unit)
+) STRICT;
+INSERT INTO book(id, kind) VALUES (1, 'revenue'), (2, 'cost'), (3, 'loss'), (4, 'promotion'), (5, 'clearing');
+
+-- Everything that moves money and is not a call.  amount leaves `debit` and
+-- arrives at `credit`.
+CREATE TABLE transfer (
+	id       INTEGER PRIMARY KEY,
+	at       INTEGER NOT NULL,
+	debit    INTEGER NOT NULL REFERENCES book(id),
+	credit   INTEGER NOT NULL REFERENCES book(id),
+	amount   INTEGER NOT NULL CHECK (amount > 0),
+	kind     TEXT NOT NULL,
+	reason   TEXT NOT NULL DEFAULT '',
+	request_id TEXT,
+	CHECK (debit <> credit)
+) STRICT;
+
+-- Money set aside for a call.  Only pending holds have rows: the usage row is
+-- what remains.  A hold that is gone was posted or voided, exactly once.
+CREATE TABLE hold (
+	id         INTEGER PRIMARY KEY,
+	request_id TEXT NOT NULL UNIQUE,
+	process    INTEGER NOT NULL REFERENCES process(id),
+	opened     INTEGER NOT NULL,
+	account    INTEGER NOT NULL,
+	project    INTEGER NOT NULL,
+	key        INTEGER NOT NULL,
+	model      INTEGER NOT NULL,
+	price      INTEGER,
+	markup_ppm INTEGER NOT NULL,
+	held       INTEGER NOT NULL CHECK (held >= 0),
+	bound      INTEGER NOT NULL CHECK (bound >= 0),
+	prompt_tokens INTEGER NOT NULL,
+	tpm_taken  INTEGER NOT NULL DEFAULT 0,
+	windows    TEXT NOT NULL DEFAULT '',
+	endpoint   TEXT NOT NULL,
+	stream     INTEGER NOT NULL,
+	channel    INTEGER,
+	credential INTEGER,
+	upstream_model TEXT,
+	sent       INTEGER NOT NULL DEFAULT 0,
+	started    INTEGER,
+	out_tokens INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX hold_process ON hold(process);
+
+CREATE TABLE hold_part (
+	hold    INTEGER NOT NULL REFERENCES hold(id) ON DELETE CASCADE,
+	book    INTEGER NOT NULL REFERENCES book(id),
+	amount  INTEGER NOT NULL CHECK (amount > 0),
+	PRIMARY KEY (hold, book)
+) STRICT, WITHOUT ROWID;
+
+-- The journal line of a call that was admitted.  `charge` left `book` for
+-- revenue; `cost` left the cost book for clearing.
+CREATE TABLE usage (
+	id          INTEGER PRIMARY KEY,
+	request_id  TEXT NOT NULL UNIQUE,
+	at          INTEGER NOT NULL,
+	account     INTEGER NOT NULL,
+	project     INTEGER NOT NULL,
+	key         INTEGER NOT NULL,
+	model       INTEGER NOT NULL,
+	book        INTEGER NOT NULL REFERENCES book(id),
+	asked       TEXT NOT NULL,
+	served      TEXT,
+	endpoint    TEXT NOT NULL,
+	stream      INTEGER NOT NULL,
+	channel     INTEGER,
+	credential  INTEGER,
+	state       TEXT NOT NULL CHECK (state IN ('done', 'failed', 'cut', 'left', 'drained', 'crash', 'void')),
+	status      INTEGER NOT NULL,
+	fault       TEXT,
+	estimated   INTEGER NOT NULL,
+	input       INTEGER NOT NULL CHECK (input >= 0),
+	cache_read  INTEGER NOT NULL CHECK (cache_read >= 0),
+	cache_write INTEGER NOT NULL CHECK (cache_write >= 0),
+	cache_write_1h INTEGER NOT NULL CHECK (cache_write_1h >= 0),
+	output      INTEGER NOT NULL CHECK (output >= 0),
+	reasoning   INTEGER NOT NULL CHECK (reasoning >= 0),
+	request     INTEGER NOT NULL CHECK (request >= 0),
+	charge      INTEGER NOT NULL CHECK (charge >= 0),
+	cost        INTEGER NOT NULL CHECK (cost >= 0),
+	list        INTEGER NOT NULL CHECK (list >= 0),
+	held        INTEGER NOT NULL,
+	bound       INTEGER NOT NULL,
+	price       INTEGER,
+	cost_price  INTEGER,
+	markup_ppm  INTEGER NOT NULL,
+	cost_ppm    INTEGER NOT NULL,
+	first_ms    INTEGER,
+	total_ms    INTEGER NOT NULL,
+	weir_us     INTEGER NOT NULL,
+	attempts    INTEGER NOT NULL,
+	end_user    TEXT,
+	remarks     TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX usage_account ON usage(account, id);
+CREATE INDEX usage_key ON usage(key, id);
+
+-- One row for each upstream request of a call.
+CREATE TABLE attempt (
+	request_id  TEXT NOT NULL,
+	number      INTEGER NOT NULL,
+	channel     INTEGER NOT NULL,
+	credential  INTEGER NOT NULL,
+	upstream_model TEXT NOT NULL,
+	started     INTEGER NOT NULL,
+	ms          INTEGER NOT NULL,
+	status      INTEGER NOT NULL,
+	outcome     TEXT NOT NULL,
+	PRIMARY KEY (request_id, number)
+) STRICT, WITHOUT ROWID;
+
+-- One line a book and day, so that rows before it may be removed.
+CREATE TABLE closing (
+	book     INTEGER NOT NULL REFERENCES book(id),
+	day      INTEGER NOT NULL,
+	balance  INTEGER NOT NULL,
+	usage_to INTEGER NOT NULL,
+	transfer_to INTEGER NOT NULL,
+	PRIMARY KEY (book, day)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE metric (
+	name    TEXT NOT NULL,
+	labels  TEXT NOT NULL DEFAULT '',
+	value   INTEGER NOT NULL,
+	PRIMARY KEY (name, labels)
+) STRICT, WITHOUT ROWID;
+
+-- Who changed what, each row bound to the one before it.
+CREATE TABLE audit (
+	id      INTEGER PRIMARY KEY,
+	at      INTEGER NOT NULL,
+	actor   TEXT NOT NULL,
+	action  TEXT NOT NULL,
+	object  TEXT NOT NULL,
+	detail  TEXT NOT NULL DEFAULT '',
+	chain   BLOB NOT NULL
+) STRICT;
+
+INSERT INTO grp(id, name) VALUES (1, 'default');
+INSERT INTO setting(name, value) VALUES ('generation', '1'), ('site.time_zone', 'UTC');
+INSERT INTO schema(id, version, min_reader) VALUES (1, 1, 1);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vault.h - secrets: sealed, hashed, never shown.
+ *
+ * The master key (a file of its own) opens two inner keys; the data key seals
+ * upstream credentials (XChaCha20-Poly1305, bound to credential, channel,
+ * origin and key version), the hash key turns client keys and tokens into
+ * keyed BLAKE2b-256.  Passwords are Argon2id.  A vault is read-only after
+ * opening and may be used on any thread.
+ */
+#ifndef WEIR_VAULT_H
+#define WEIR_VAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fcgi/base/arena.h"
+#include "fcgi/base/buf.h"
+#include "fcgi/base/str.h"
+
+struct vault;
+
+enum { VAULT_HASH = 32, VAULT_KEY_CHARS = 7 + 43 + 1 };
+
+/* What a sealed credential is bound to. */
+struct seal_to {
+	int64_t credential, channel, key_version;
+	struct str origin;	/* "https://api.openai.com:443" */
+};
+
+/* Keyed hash of a client key or token. */
+void vault_hash(const struct vault *v, struct str secret,
+    uint8_t out[static VAULT_HASH]);
+
+/* Appends the sealed bytes to out. */
+void vault_seal(const struct vault *v, const struct seal_to *to,
+    struct str secret, struct buf *out);
+
+/*
+ * Opens into out (caller's storage, room bytes; wipe it with vault_wipe when
+ * the request is on its way).  Returns its length, or -1: wrong binding,
+ * damaged, or too long.
+ */
+int vault_open_sealed(const struct vault *v, const struct seal_to *to,
+    struct str sealed, char *out, size_t room);
+
+void vault_wipe(void *p, size_t n);
+
+/* A new client key "sk-weir-" + 43 base62 (or "wa-" for tokens), terminated. */
+void vault_new_key(const char *prefix, char out[static 64]);
+
+/* Argon2id string of a password (slow, ~50 ms: a reader's work). */
+bool vault_password(struct str password, char out[static 128]);
+bool vault_password_ok(const char *stored, struct str password);
+
+/* "https://host:port" of a base URL, lower case, port always there. */
+bool vault_origin(struct arena *a, struct str base_url, struct str *origin);
+
+#endif

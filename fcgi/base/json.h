@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * json.h - JSON text read in place, without a tree.
+ *
+ * What crosses weir stays the bytes it was: numbers, key order and unknown
+ * members survive because nobody respells them.  json_valid() checks a text
+ * once, completely; then cursors walk objects and arrays as slices of it.
+ * A value is a struct str that begins at its first and ends at its last byte
+ * (strings with their quotes).  Cursors never read outside their slice, even
+ * when it was not checked: on malformed text they just end.  Trees
+ * (Jansson) are for pages and for reading configuration, not for this.
+ */
+#ifndef WEIR_JSON_H
+#define WEIR_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fcgi/base/arena.h"
+#include "fcgi/base/str.h"
+
+enum json_type {
+	JSON_NONE,		/* the empty slice: no such value */
+	JSON_NULL,
+	JSON_BOOL,
+	JSON_NUMBER,
+	JSON_STRING,
+	JSON_ARRAY,
+	JSON_OBJECT
+};
+
+struct json_error {
+	size_t at;		/* byte of the text */
+	const char *what;	/* "expected ':' after a member's name" */
+};
+
+/*
+ * Is text one JSON value (RFC 8259) with blanks around it, and nothing else?
+ * Also refused: more than LIMIT_JSON_DEPTH levels, invalid or overlong
+ * UTF-8, lone surrogates in escapes, a byte order mark, U+0000 in a name.
+ * Constant stack; linear time.
+ */
+bool json_valid(struct str text, struct json_error *e);
+
+/* The type of a value, told by its first byte. */
+enum json_type json_type(struct str value);
+
+/*
+ * A walk over the members of an object or the elements of an array:
+ *
+ *	struct json_each m = json_each(object);
+ *	while (json_next(&m))
+ *		use(m.name, m.value);
+ *
+ * name is the raw text between the quotes (empty in arrays).
+ */
+struct json_each {
+	struct str name;
+	struct str value;
+	struct str rest;	/* private */
+	bool object;		/* private */
+};
+
+struct json_each json_each(struct str container);
+bool json_next(struct json_each *m);
+
+/* Is a raw name this one, after unescaping, the case of ASCII ignored? */
+bool json_name_is(struct str raw_name, struct str want);
+
+/* The value of the first member so named (exact after unescaping), or the
+ * empty slice. */
+struct str json_get(struct str object, struct str name);
+
+/* A string value decoded into the arena (borrowed from the text itself when
+ * it holds no escape); other types: the empty view. */
+struct str json_text(struct arena *a, struct str value);
+
+/* True and *v when the value is a number that is a whole one and fits:
+ * 12, -3, 1e3, 2.0; not 1.5, not 1e400. */
+bool json_int(struct str value, int64_t *v);
+
+/* A true value; false for everything else. */
+bool json_true(struct str value);
+
+/*
+ * A tap: fed with an object's text in pieces, cut anywhere, it keeps the
+ * values of some of the top-level members (each up to max bytes; a larger
+ * one is dropped and `lost` set).  Not a validator: it follows quotes and
+ * brackets only.
+ */
+enum { JSON_TAPS = 8 };
+
+struct json_tap {
+	const char *const *names;	/* of the members wanted, NULL ends */
+	struct arena *arena;		/* for what is kept */
+	size_t max;			/* bytes kept of one value */
+	struct str values[JSON_TAPS];	/* by the index of the name */
+	bool whole;			/* the outermost value has ended */
+	bool lost;			/* something wanted was too large */
+	bool object;			/* the outermost value is an object */
+	uint8_t state[64];		/* private */
+	void *more;			/* private */
+};
+
+void json_tap_init(struct json_tap *t, struct arena *a,
+    const char *const *names, size_t max);
+void json_tap_feed(struct json_tap *t, struct str piece);
+
+#endif

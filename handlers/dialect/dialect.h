@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dialect.h - what every wire format can do.
+ *
+ * A dialect is a pure codec: text in, text and facts out; no socket, no
+ * database, no clock.  The relay asks a dialect six things: read and write a
+ * request, watch an answer go by, write one of its own, read and write a
+ * fault.  When caller and upstream speak the same dialect the bytes pass
+ * through and are only observed.
+ */
+#ifndef WEIR_DIALECT_H
+#define WEIR_DIALECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fcgi/base/arena.h"
+#include "fcgi/base/buf.h"
+#include "fcgi/base/fault.h"
+#include "fcgi/base/str.h"
+
+enum endpoint {
+	ENDPOINT_CHAT,		/* /v1/chat/completions */
+	ENDPOINT_COMPLETIONS,	/* /v1/completions */
+	ENDPOINT_EMBEDDINGS,	/* /v1/embeddings */
+	N_ENDPOINTS
+};
+
+/*
+ * What a request asks, as far as routing, limits and money need to know.
+ * Slices point into the body.
+ */
+struct asked {
+	enum endpoint endpoint;
+	struct str body;		/* the whole text, checked */
+	struct str model;		/* decoded */
+	bool stream;
+	bool usage_wanted;		/* stream_options.include_usage */
+	int64_t max_output;		/* the caller's own limit, -1: none */
+	int64_t choices;		/* n, best_of: at least 1 */
+	int64_t prompt_tokens;		/* estimate, without the x 1.25 */
+	int64_t prompt_bound;		/* at most: a token a byte of text */
+	int64_t images;			/* image parts */
+	bool tools, json_schema, reasoning;
+	bool unseen_input;		/* input that is not in the body (file
+					 * ids): bound is the model's context */
+	struct str end_user;		/* safety_identifier, user; decoded */
+	struct str session;		/* prompt_cache_key; decoded */
+	uint64_t head_hash;		/* of system and first user turn */
+
+	/* Places of the edits that are allowed: values in the body. */
+	struct str model_at;
+	struct str stream_options_at;
+	struct str max_tokens_at;	/* max_tokens, if sent */
+	struct str max_completion_at;	/* max_completion_tokens, if sent */
+};
+
+/* Edits made on the way to an upstream: all that pass-through changes. */
+struct edits {
+	struct str model;		/* the upstream's name for it */
+	bool force_usage;		/* stream_options.include_usage: true */
+	int64_t cap_output;		/* set this output limit, -1: leave */
+	bool cap_as_completion;		/* cap as max_completion_tokens */
+};
+
+/*
+ * Wire counts of an answer: they overlap as the dialects count
+ * (cache_read is part of in_total, reasoning of out_total).  -1: absent.
+ */
+struct tokens {
+	int64_t in_total, cache_read, cache_write, cache_write_1h;
+	int64_t out_total, reasoning;
+	int64_t in_audio, out_audio;
+	bool odd;			/* something had to be put right */
+};
+#define TOKENS_ABSENT ((struct tokens){ -1, -1, -1, -1, -1, -1, -1, -1, false })
+
+/* What kind of failure an upstream reported. */
+enum up_class {
+	UP_OK,
+	UP_BAD_REQUEST,
+	UP_CONTEXT_LENGTH,
+	UP_TOO_LARGE,
+	UP_CONTENT_POLICY,
+	UP_MODEL_MISSING,
+	UP_KEY_DEAD,
+	UP_KEY_BROKE,
+	UP_NO_PERMISSION,
+	UP_REGION_BLOCKED,
+	UP_RATE_LIMIT,
+	UP_KEY_TOO_SMALL,	/* "request too large for TPM": other key, no park */
+	UP_QUOTA_DAILY,
+	UP_OVERLOADED,
+	UP_SERVER,
+	UP_TIMEOUT,
+	UP_SIGNATURE,
+	UP_WRONG_BASE,		/* 404 with HTML or nothing: base_url is wrong */
+	N_UP_CLASSES
+};
+
+/* "rate_limit": for logs and attempt rows. */
+const char *up_class_name(enum up_class k);
+
+/* An error an upstream told us, read from whatever shape it had. */
+struct up_error {
+	enum up_class kind;
+	struct str message;	/* redacted, at most 2 KB, or empty */
+	struct str code;	/* error.code, if it is a string */
+	struct str param;
+};
+
+/*
+ * Watches an answer go by.  Feed it what the upstream sent, cut anywhere; it
+ * appends to `out` what the caller gets now, and to `last` the terminal
+ * bytes that must wait for the settlement (all state is kept between calls).
+ * After the terminal frame everything else is swallowed.
+ */
+enum seen {
+	SEEN_MEANING = 1,	/* text, reasoning, a tool call, or a stop */
+	SEEN_STOP    = 2,	/* finish_reason came */
+	SEEN_END     = 4,	/* the terminal frame ([DONE]) or whole JSON */
+	SEEN_ERROR   = 8,	/* the upstream reported an error: `error` */
+	SEEN_BAD     = 16	/* not what was asked for (HTML, not JSON …) */
+};
+
+struct observer {
+	const struct dialect *dialect;
+	struct arena *arena;
+	bool stream;		/* frames, or one JSON body */
+	bool hide_usage;	/* drop the usage chunk that we forced */
+	enum endpoint endpoint;
+	unsigned seen;		/* bits of enum seen, so far */
+	struct tokens tokens;	/* last consistent usage */
+	int64_t out_milli;	/* estimate of output forwarded, 1/1000 token */
+	struct str model;	/* as the answer names it */
+	struct str service_tier;
+	struct up_error error;
+	struct buf frame;	/* an unfinished frame, or a JSON body's head */
+	void *state;		/* the dialect's own */
+};
+
+struct dialect {
+	const char *name;	/* "openai" */
+
+	/* Content type of an answer. */
+	const char *stream_type;	/* "text/event-stream; charset=utf-8" */
+
+	/*
+	 * Reads and checks a request's body.  False: *f is set (400, words for
+	 * the caller, the member in param).  out->body is the given text.
+	 */
+	bool (*read_request)(struct arena *a, enum endpoint endpoint,
+	    struct str body, struct asked *out, struct fault *f);
+
+	/* Appends the body for the upstream. */
+	bool (*write_request)(const struct asked *asked,
+	    const struct edits *edits, struct buf *out);
+
+	/* Path below an upstream's base_url: "/chat/completions". */
+	const char *(*path)(enum endpoint endpoint);
+
+	/* o->dialect, arena, stream, hide_usage, endpoint are set. */
+	void (*observe)(struct observer *o);
+	/* Returns the bits that are new. */
+	unsigned (*feed)(struct observer *o, struct str piece,
+	    struct buf *out, struct buf *last);
+	/*
+	 * The upstream has ended, cleanly as its transport goes.  True: the
+	 * answer is complete (o->seen has SEEN_END, or a stop and an orderly
+	 * close); the rest is in out and last.  False: cut, or not an answer.
+	 */
+	bool (*finish)(struct observer *o, struct buf *out, struct buf *last);
+
+	/* Judges an answer with an error status (or an error in a 200). */
+	void (*read_error)(struct arena *a, int status, struct str content_type,
+	    struct str body, struct up_error *out);
+
+	/* A fault as a whole body, and as an event of a running stream. */
+	void (*write_fault)(const struct fault *f, struct str request_id,
+	    struct buf *out);
+	void (*write_fault_event)(const struct fault *f, struct str request_id,
+	    struct buf *out);
+
+	/* Bytes that keep a silent stream alive, or empty. */
+	struct str keep_alive;
+
+	/* The status this dialect uses for a fault. */
+	int (*status)(const struct fault *f);
+};
+
+extern const struct dialect openai_dialect;
+
+/* By the catalogue's name, or NULL. */
+const struct dialect *dialect_find(struct str name);
+
+#endif
