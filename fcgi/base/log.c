@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log.c - lines that never make anybody wait; see log.h.
+ *
+ * The ring is a byte queue under a mutex that is held for a memcpy.  The
+ * thread takes all there is and writes it in one go.
+ */
+#include "fcgi/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "fcgi/base/clock.h"
+#include "fcgi/base/limits.h"
+#include "fcgi/base/mem.h"
+
+enum { RING = LIMIT_LOG_RING * 256 };
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t news;
+	pthread_t thread;
+	char *waiting, *writing;	/* two halves that change places */
+	size_t n;
+	bool running, stopping, reopen, to_syslog;
+	int fd;
+	char *path;
+	uint64_t dropped;
+} logger = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	.news = PTHREAD_COND_INITIALIZER, .fd = STDERR_FILENO };
+
+static int
+open_file(const char *path)
+{
+	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
+	    O_NOFOLLOW, 0600);
+}
+
+/* Lost output is counted, never waited for: a log may not stop a relay. */
+static void
+write_out(const char *p, size_t n)
+{
+	while (n) {
+		ssize_t done = write(logger.fd, p, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0) {
+			__atomic_add_fetch(&logger.dropped, 1,
+			    __ATOMIC_RELAXED);
+			return;
+		}
+		p += done;
+		n -= (size_t)done;
+	}
+}
+
+static void
+write_syslog(char *p, size_t n)
+{
+	for (char *end; n && (end = memchr(p, '\n', n)) != NULL; ) {
+		*end = '\0';
+		syslog(LOG_NOTICE, "%s", p);
+		n -= (size_t)(end + 1 - p);
+		p = end + 1;
+	}
+}
+
+static void
+reopen_file(void)
+{
+	int fd = logger.path ? open_file(logger.path) : -1;
+
+	if (fd < 0)
+		return;
+	close(logger.fd);
+	logger.fd = fd;
+}
+
+static void *
+log_thread(void *unused)
+{
+	(void)unused;
+	pthread_mutex_lock(&logger.lock);
+	while (!logger.stopping || logger.n) {
+		if (!logger.n && !logger.reopen)
+			pthread_cond_wait(&logger.news, &logger.lock);
+		char *p = logger.waiting;
+		size_t n = logger.n;
+		bool reopen = logger.reopen;
+
+		logger.waiting = logger.writing;
+		logger.writing = p;
+		logger.n = 0;
+		logger.reopen = false;
+		pthread_mutex_unlock(&logger.lock);
+		if (reopen)
+			reopen_file();
+		if (logger.to_syslog)
+			write_syslog(p, n);
+		else
+			write_out(p, n);
+		pthread_mutex_lock(&logger.lock);
+	}
+	pthread_mutex_unlock(&logger.lock);
+	return NULL;
+}
+
+bool
+log_start(const char *to)
+{
+	if (strcmp(to, "syslog") == 0) {
+		openlog("weir", LOG_PID, LOG_DAEMON);
+		logger.to_syslog = true;
+	} else if (strcmp(to, "stderr") != 0) {
+		int fd = open_file(to);
+
+		if (fd < 0)
+			return false;
+		logger.fd = fd;
+		logger.path = xstrdup(to);
+	}
+	logger.waiting = xalloc(RING);
+	logger.writing = xalloc(RING);
+	logger.stopping = false;
+	logger.running = pthread_create(&logger.thread, NULL, log_thread,
+	    NULL) == 0;
+	return logger.running;
+}
+
+void
+log_reopen(void)
+{
+	pthread_mutex_lock(&logger.lock);
+	logger.reopen = logger.path != NULL;
+	pthread_cond_signal(&logger.news);
+	pthread_mutex_unlock(&logger.lock);
+}
+
+void
+log_stop(void)
+{
+	if (!logger.running)
+		return;
+	pthread_mutex_lock(&logger.lock);
+	logger.stopping = true;
+	pthread_cond_signal(&logger.news);
+	pthread_mutex_unlock(&logger.lock);
+	pthread_join(logger.thread, NULL);
+	logger.running = false;
+	free(logger.waiting);
+	free(logger.writing);
+	logger.waiting = logger.writing = NULL;
+}
+
+static void
+put_line(const char *line, size_t n)
+{
+	pthread_mutex_lock(&logger.lock);
+	if (!logger.running) {
+		write_out(line, n);
+	} else if (logger.n + n > RING) {
+		logger.dropped++;
+	} else {
+		memcpy(logger.waiting + logger.n, line, n);
+		logger.n += n;
+		pthread_cond_signal(&logger.news);
+	}
+	pthread_mutex_unlock(&logger.lock);
+}
+
+void
+log_line(enum log_level level, const char *format, ...)
+{
+	static const char *const names[] = { "error", "warn", "info" };
+	char line[LIMIT_LOG_LINE], when[CLOCK_TEXT];
+	va_list ap;
+	int head, n;
+
+	clock_text(clock_utc_ms(), when);
+	head = snprintf(line, sizeof(line), "%s %s ", when, names[level]);
+	va_start(ap, format);
+	n = vsnprintf(line + head, sizeof(line) - (size_t)head, format, ap);
+	va_end(ap);
+	n = n < 0 ? head : n + head;
+	if (n > (int)sizeof(line) - 1)
+		n = sizeof(line) - 1;
+	for (int i = 0; i < n; i++)
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+			line[i] = '?';
+	line[n++] = '\n';
+	put_line(line, (size_t)n);
+}
+
+uint64_t
+log_dropped(void)
+{
+	return __atomic_load_n(&logger.dropped, __ATOMIC_RELAXED);
+}
