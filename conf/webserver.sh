@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+# webserver.sh - a private web server in front of weir; read by quickstart.sh
+# and by the tests, not run by itself.
+#
+# The samples nginx.conf, lighttpd.conf and apache.conf beside this file are
+# what is served; here only stands what a server needs around them to run from
+# a folder of its own, as an ordinary user, beside any system service.
+#
+# The caller may set $AS, a command prefix that changes the user (empty:
+# none).  All functions return 0 or say on stderr why not.
+
+# Where a program is, also outside of an ordinary user's PATH.
+web_path() {
+	PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v "$1"
+}
+
+# The folder of Apache's modules that the sample needs.
+web_apache_modules() {
+	for d in /usr/lib/apache2/modules /usr/lib64/httpd/modules \
+	    /usr/lib/httpd/modules /usr/lib/apache2 /usr/libexec/apache2; do
+		if [ -f "$d/mod_proxy_fcgi.so" ]; then
+			echo "$d"
+			return 0
+		fi
+	done
+	return 1
+}
+
+# The program of a server (nginx, lighttpd, apache), if it is there and able.
+web_program() {
+	case $1 in
+	nginx) web_path nginx ;;
+	lighttpd) web_path lighttpd ;;
+	apache)
+		web_apache_modules >/dev/null || return 1
+		web_path apache2 || web_path httpd
+		;;
+	*) return 1 ;;
+	esac
+}
+
+# The first server that is installed: nginx, lighttpd or apache.
+web_find() {
+	for s in nginx lighttpd apache; do
+		if web_program "$s" >/dev/null; then
+			echo "$s"
+			return 0
+		fi
+	done
+	return 1
+}
+
+# Is something listening on this port of 127.0.0.1?
+web_port_taken() {
+	rc=0
+	curl -s -o /dev/null --noproxy '*' --max-time 2 \
+	    "http://127.0.0.1:$1/" || rc=$?
+	[ "$rc" -ne 7 ]
+}
+
+web_nginx_around() {	# DIR PORT
+	cat <<EOF
+daemon on;
+pid $1/web.pid;
+error_log $1/web.log warn;
+worker_processes 2;
+events { worker_connections 4096; }
+http {
+	access_log off;
+	client_body_temp_path $1/tmp;
+	fastcgi_temp_path $1/tmp;
+	proxy_temp_path $1/tmp;
+	scgi_temp_path $1/tmp;
+	uwsgi_temp_path $1/tmp;
+	root $1/empty;
+	include $1/weir.conf;
+}
+EOF
+}
+
+web_lighttpd_around() {	# DIR PORT
+	cat <<EOF
+server.bind = "127.0.0.1"
+server.port = $2
+server.document-root = "$1/empty"
+server.upload-dirs = ( "$1/tmp" )
+server.errorlog = "$1/web.log"
+server.pid-file = "$1/web.pid"
+include "$1/weir.conf"
+EOF
+}
+
+web_apache_around() {	# DIR PORT
+	mods=$(web_apache_modules) || return 1
+	echo "ServerRoot \"$1\""
+	for m in mpm_event unixd authz_core proxy proxy_fcgi; do
+		# A module may be built into the program.
+		[ -f "$mods/mod_$m.so" ] || continue
+		echo "LoadModule ${m}_module \"$mods/mod_$m.so\""
+	done
+	cat <<EOF
+ServerName localhost
+PidFile "$1/web.pid"
+ErrorLog "$1/web.log"
+DocumentRoot "$1/empty"
+DefaultRuntimeDir "$1/tmp"
+Include "$1/weir.conf"
+EOF
+}
+
+# web_write SERVER SAMPLES DIR PORT SOCKET: fills DIR, which must exist and
+# belong to the user the server will run as.
+web_write() {
+	mkdir -p "$3/tmp" "$3/empty" &&
+	sed -e "s|/run/weir/weir\.sock|$5|" \
+	    -e "s|127\.0\.0\.1:8080|127.0.0.1:$4|" "$2/$1.conf" \
+	    >"$3/weir.conf" &&
+	"web_$1_around" "$3" "$4" >"$3/web.conf" &&
+	echo "$1" >"$3/server"
+}
+
+# The process of the server in DIR, if it lives.
+web_pid() {
+	pid=$(cat "$1/web.pid" 2>/dev/null) && [ -n "$pid" ] &&
+	    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null |
+	    grep -qF "$1/web.conf" && echo "$pid"
+}
+
+# web_start DIR: returns when the port answers or the server has given up.
+web_start() {
+	server=$(cat "$1/server")
+	program=$(web_program "$server") || {
+		echo "$server is not installed any more" >&2
+		return 1
+	}
+	case $server in
+	nginx) $AS "$program" -e "$1/web.log" -p "$1/" -c "$1/web.conf" ;;
+	lighttpd) $AS "$program" -f "$1/web.conf" ;;
+	apache) $AS "$program" -f "$1/web.conf" -k start ;;
+	esac >>"$1/start.log" 2>&1 || {
+		tail -n 5 "$1/start.log" "$1/web.log" >&2
+		return 1
+	}
+	tries=0
+	until web_pid "$1" >/dev/null; do
+		tries=$((tries + 1))
+		if [ "$tries" -gt 50 ]; then
+			tail -n 5 "$1/start.log" "$1/web.log" >&2
+			return 1
+		fi
+		sleep 0.1
+	done
+}
+
+# web_stop DIR: stops what web_start started there, nothing else.
+web_stop() {
+	pid=$(web_pid "$1") || return 0
+	kill "$pid" 2>/dev/null
+	tries=0
+	while kill -0 "$pid" 2>/dev/null; do
+		tries=$((tries + 1))
+		[ "$tries" -eq 50 ] && kill -9 "$pid" 2>/dev/null
+		[ "$tries" -gt 60 ] && break
+		sleep 0.1
+	done
+	rm -f "$1/web.pid"
+}
