@@ -58,7 +58,22 @@ web_port_taken() {
 	[ "$rc" -ne 7 ]
 }
 
+# Whom a server started by root becomes: the one whose group weir gives its
+# socket to.  Nothing when it stays who it is.
+web_user() {
+	[ "$(id -u)" = 0 ] && [ -z "$AS" ] || return 0
+	for u in www-data nginx apache http nobody; do
+		if id "$u" >/dev/null 2>&1; then
+			echo "$u"
+			return 0
+		fi
+	done
+}
+
 web_nginx_around() {	# DIR PORT
+	for u in $(web_user); do
+		echo "user $u;"
+	done
 	cat <<EOF
 daemon on;
 pid $1/web.pid;
@@ -79,6 +94,10 @@ EOF
 }
 
 web_lighttpd_around() {	# DIR PORT
+	for u in $(web_user); do
+		echo "server.username = \"$u\""
+		echo "server.groupname = \"$(id -gn "$u")\""
+	done
 	cat <<EOF
 server.bind = "127.0.0.1"
 server.port = $2
@@ -98,6 +117,10 @@ web_apache_around() {	# DIR PORT
 		[ -f "$mods/mod_$m.so" ] || continue
 		echo "LoadModule ${m}_module \"$mods/mod_$m.so\""
 	done
+	for u in $(web_user); do
+		echo "User $u"
+		echo "Group $(id -gn "$u")"
+	done
 	cat <<EOF
 ServerName localhost
 PidFile "$1/web.pid"
@@ -116,7 +139,10 @@ web_write() {
 	    -e "s|127\.0\.0\.1:8080|127.0.0.1:$4|" "$2/$1.conf" \
 	    >"$3/weir.conf" &&
 	"web_$1_around" "$3" "$4" >"$3/web.conf" &&
-	echo "$1" >"$3/server"
+	echo "$1" >"$3/server" &&
+	for u in $(web_user); do
+		chown "$u" "$3/tmp"
+	done
 }
 
 # The process of the server in DIR, if it lives.
