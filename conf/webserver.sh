@@ -141,7 +141,8 @@ web_write() {
 	"web_$1_around" "$3" "$4" >"$3/web.conf" &&
 	echo "$1" >"$3/server" &&
 	for u in $(web_user); do
-		chown "$u" "$3/tmp"
+		touch "$3/web.log"
+		chown "$u" "$3/tmp" "$3/web.log"
 	done
 }
 
