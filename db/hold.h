@@ -26,7 +26,9 @@ enum hold_verdict {
 	HOLD_RPM, HOLD_TPM,	/* `retry_ms` */
 	HOLD_CONCURRENCY,
 	HOLD_CAP,		/* `cap_window`, `cap_owner` say which */
-	HOLD_NO_PRICE		/* the price row has been superseded: plan again */
+	HOLD_NO_PRICE,		/* the price row has been superseded: plan again */
+	HOLD_CLOSED		/* billing is stopped in all processes, or this
+				 * program is too old for the database: 503 */
 };
 
 struct hold_open {
@@ -45,7 +47,9 @@ struct hold_open {
 	/* out */
 	enum hold_verdict verdict;
 	int64_t id;		/* the hold */
-	int64_t granted;	/* == held, or less (>= least) */
+	int64_t granted;	/* == held, or less (>= least); up to 4 x held
+				 * for a day when the account's calls have cost
+				 * more than their holds (never above bound) */
 	int64_t available;	/* free in the wallet before this hold */
 	int64_t retry_ms;
 	const char *cap_owner, *cap_window;

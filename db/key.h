@@ -29,4 +29,48 @@ enum token_role { TOKEN_NONE, TOKEN_AUDITOR, TOKEN_OPERATOR };
 /* Role of an administrator's token; TOKEN_NONE: unknown or off; -1 failed. */
 int token_by_hash(struct db *db, const uint8_t hash[static VAULT_HASH]);
 
+/* --- for administration; handled as group.h says --------------------------- */
+
+struct key_row {
+	int64_t id, project, account;
+	struct str name;
+	struct str tail;		/* last 4 characters */
+	bool weak;			/* a given secret under 32 characters */
+	struct str models, ips;		/* JSON lists; p NULL: any */
+	int64_t rpm, tpm, concurrency;	/* 0: no limit */
+	int64_t expires;		/* UTC ms, 0: never */
+	int64_t created, revoked;	/* UTC ms; revoked 0: no */
+	int64_t used;			/* charged so far, nano-dollars */
+	int64_t open_holds;
+	bool enabled;
+	struct str note;
+	/* joined, read only */
+	struct str project_name, account_name;
+};
+
+void key_blank(struct key_row *k, int64_t account, int64_t project,
+    struct str name);
+int key_find(struct db *db, struct arena *a, int64_t project, struct str name,
+    struct key_row *k);
+
+/* Those of an account (0: of all), ids above `after`. */
+int key_list(struct db *db, struct arena *a, int64_t account, int64_t after,
+    struct key_row **list);
+
+/* Writes everything but the secret, the counters and `revoked`.  A new row
+ * takes `secret` too: false if another key has the same. */
+bool key_put(struct db *db, struct key_row *k);
+bool key_add(struct db *db, const struct vault *v, struct key_row *k,
+    struct str secret);
+
+/* Is this the key's secret?  Does any key have it (then its id, else 0)? */
+int64_t key_owner(struct db *db, const struct vault *v, struct str secret);
+
+/* Gives a key another secret; the old one is refused from then on. */
+bool key_rotate(struct db *db, const struct vault *v, struct key_row *k,
+    struct str secret);
+
+/* For ever. */
+bool key_revoke(struct db *db, struct key_row *k);
+
 #endif

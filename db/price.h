@@ -33,7 +33,17 @@ struct buckets {
 struct price {
 	int64_t id;		/* row, 0: none (a free model) */
 	int64_t rate[N_BUCKETS];/* after falling back; nano-dollars a million */
+	unsigned priced;	/* bit b: bucket b has a price.  Only `output`
+				 * (and with it `reasoning`) can lack one: a
+				 * model that makes no tokens; its rate is 0 */
 };
+
+/*
+ * Fills the rates of p (not its id) from those that were given (-1: left
+ * out).  False: neither tokens nor requests have a price, or output has one
+ * and input has not.
+ */
+bool price_fill(const int64_t given[static N_BUCKETS], struct price *p);
 
 /*
  * The charge in nano-dollars for use at a price times a share in ppm (the

@@ -52,4 +52,50 @@ struct usage_row {
 	int64_t loss;			/* upstream cost nobody pays */
 };
 
+/* --- reading them back ------------------------------------------------------ */
+
+struct usage_view {
+	int64_t id;
+	struct str request_id;
+	int64_t at;			/* UTC ms, when it was settled */
+	int64_t account, project, key, model;
+	struct str account_name, project_name, key_name;
+	struct str asked, served;
+	struct str endpoint;
+	bool stream;
+	int64_t channel, credential;
+	struct str channel_name, credential_name;
+	enum usage_state state;
+	int status;
+	struct str fault;		/* empty: none */
+	bool estimated;
+	struct buckets use;
+	int64_t charge, cost, list, held, bound;
+	int64_t price, cost_price, markup_ppm, cost_ppm;
+	int64_t first_ms;		/* -1: nothing came */
+	int64_t total_ms, weir_us;
+	int64_t attempts;
+	struct str end_user, remarks;
+};
+
+/* By request id: 1 and *u (strings in the arena), 0 none, -1 failed. */
+int usage_find(struct db *db, struct arena *a, struct str request_id,
+    struct usage_view *u);
+
+/* 0 or NULL in a member: any. */
+struct usage_filter {
+	int64_t account, key, model;
+	int64_t since, until;		/* UTC ms: [since, until) of `at` */
+	int64_t before;			/* ids below it: the next page */
+};
+
+/* Newest first: how many (at most LIST_MAX of group.h), or -1.  A page that
+ * is full may have another after it: before = its last id. */
+int usage_list(struct db *db, struct arena *a, const struct usage_filter *f,
+    struct usage_view **list);
+
+/* The attempts of a call, in order: how many, or -1. */
+int usage_attempts(struct db *db, struct arena *a, struct str request_id,
+    struct attempt_row **list);
+
 #endif

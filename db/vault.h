@@ -22,6 +22,36 @@ struct vault;
 
 enum { VAULT_HASH = 32, VAULT_KEY_CHARS = 7 + 43 + 1 };
 
+/* The inner keys as the table `seal` keeps them, sealed by the master key. */
+enum { VAULT_MASTER = 32, VAULT_SEALED = 1 + 24 + 32 + 16 };
+
+struct vault_seals {
+	uint8_t data[VAULT_SEALED], hash[VAULT_SEALED], check[VAULT_SEALED];
+};
+
+/* New random inner keys, sealed.  False: there is no entropy. */
+bool vault_make(const uint8_t master[static VAULT_MASTER],
+    struct vault_seals *seals);
+
+/* Opens them; NULL: this is not the master key that sealed them. */
+struct vault *vault_open(const uint8_t master[static VAULT_MASTER],
+    const struct vault_seals *seals);
+void vault_close(struct vault *v);
+
+/* Seals the inner keys of v anew, by another master key. */
+void vault_reseal(const struct vault *v,
+    const uint8_t master[static VAULT_MASTER], struct vault_seals *seals);
+
+/*
+ * Reads a master key file (base64 of 32 bytes, or the 32 bytes themselves);
+ * writes one (base64 and a newline, terminated).
+ */
+enum { VAULT_MASTER_TEXT = 46 };
+bool vault_master_read(struct str text, uint8_t master[static VAULT_MASTER]);
+void vault_master_write(const uint8_t master[static VAULT_MASTER],
+    char text[static VAULT_MASTER_TEXT]);
+bool vault_master_make(uint8_t master[static VAULT_MASTER]);
+
 /* What a sealed credential is bound to. */
 struct seal_to {
 	int64_t credential, channel, key_version;
@@ -45,6 +75,13 @@ int vault_open_sealed(const struct vault *v, const struct seal_to *to,
     struct str sealed, char *out, size_t room);
 
 void vault_wipe(void *p, size_t n);
+
+/*
+ * Keyed hash of some bytes for one purpose ("audit"); other purposes give
+ * unrelated hashes, client keys' hashes (vault_hash) among them.
+ */
+void vault_mac(const struct vault *v, const char *purpose, struct str bytes,
+    uint8_t out[static VAULT_HASH]);
 
 /* A new client key "sk-weir-" + 43 base62 (or "wa-" for tokens), terminated. */
 void vault_new_key(const char *prefix, char out[static 64]);

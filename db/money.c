@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * money.c - reading and writing decimal amounts exactly; see money.h.
+ *
+ * An amount is a whole number of some smallest part (a nano-dollar, a part
+ * per million); its text has that number of places at most.
+ */
+#include "db/money.h"
+
+#include <assert.h>
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/*
+ * Digits, then perhaps a point and 1 to `places` more digits; the value in
+ * units of 10^-places.
+ */
+static bool
+decimal_read(struct str s, int places, int64_t max, int64_t *value)
+{
+	__int128 v = 0;
+	size_t i = 0;
+	int left = places;
+
+	if (s.n == 0 || !is_digit(s.p[0]))
+		return false;
+	for (; i < s.n && is_digit(s.p[i]); i++) {
+		v = v * 10 + (s.p[i] - '0');
+		if (v > max)
+			return false;
+	}
+	if (i < s.n) {
+		if (s.p[i++] != '.' || i == s.n)
+			return false;
+		for (; i < s.n; i++, left--) {
+			if (!is_digit(s.p[i]) || left == 0)
+				return false;
+			v = v * 10 + (s.p[i] - '0');
+		}
+	}
+	for (; left > 0; left--)
+		v *= 10;
+	if (v > max)
+		return false;
+	*value = (int64_t)v;
+	return true;
+}
+
+bool
+money_read(struct str s, int64_t *nano)
+{
+	bool minus = s.n > 0 && s.p[0] == '-';
+	int64_t v;
+
+	if (!decimal_read(str_skip(s, minus), 9, MONEY_MAX, &v))
+		return false;
+	*nano = minus ? -v : v;
+	return true;
+}
+
+bool
+share_read(struct str s, int64_t *ppm)
+{
+	return decimal_read(s, 6, MONEY_MAX, ppm);
+}
+
+static struct str
+decimal_text(struct arena *a, int64_t value, int places)
+{
+	uint64_t one = 1, v = value < 0 ? -(uint64_t)value : (uint64_t)value;
+	uint64_t part;
+	const char *minus = value < 0 ? "-" : "";
+
+	for (int i = 0; i < places; i++)
+		one *= 10;
+	part = v % one;
+	if (part == 0)
+		return arena_printf(a, "%s%llu", minus,
+		    (unsigned long long)(v / one));
+	while (part % 10 == 0) {
+		part /= 10;
+		places--;
+	}
+	return arena_printf(a, "%s%llu.%0*llu", minus,
+	    (unsigned long long)(v / one), places, (unsigned long long)part);
+}
+
+struct str
+money_text(struct arena *a, int64_t nano)
+{
+	return decimal_text(a, nano, 9);
+}
+
+struct str
+share_text(struct arena *a, int64_t ppm)
+{
+	return decimal_text(a, ppm, 6);
+}
+
+int64_t
+money_add(int64_t a, int64_t b)
+{
+	int64_t sum;
+	bool wraps = __builtin_add_overflow(a, b, &sum);
+
+	assert(!wraps);
+	return sum;
+}
