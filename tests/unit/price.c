@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* price.c - a charge has one rounding, up, and never wraps. */
+#include "db/price.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "db/money.h"
+
+static const int64_t none[N_BUCKETS] = { -1, -1, -1, -1, -1, -1, -1 };
+
+static void
+simple(void **state)
+{
+	struct price p = { .rate = { [BUCKET_INPUT] = 150000000,
+			       [BUCKET_CACHE_READ] = 75000000,
+			       [BUCKET_OUTPUT] = 600000000,
+			       [BUCKET_REASONING] = 600000000,
+			       [BUCKET_REQUEST] = 1000 } };
+	struct buckets use = { { [BUCKET_INPUT] = 12, [BUCKET_OUTPUT] = 9 } };
+	int64_t nano;
+
+	(void)state;
+	assert_true(price_charge(&p, &use, PPM, &nano));
+	assert_int_equal(nano, 12 * 150 + 9 * 600);
+	use.n[BUCKET_REQUEST] = 2;
+	use.n[BUCKET_CACHE_READ] = 2;
+	assert_true(price_charge(&p, &use, PPM, &nano));
+	assert_int_equal(nano, 12 * 150 + 9 * 600 + 2 * 75 + 2000);
+	assert_true(price_charge(&p, &use, 340000, &nano));
+	assert_int_equal(nano, ((12 * 150 + 9 * 600 + 150 + 2000) * 34 + 99) /
+		100);
+	assert_true(price_charge(&p, &use, 0, &nano));
+	assert_int_equal(nano, 0);
+}
+
+/* Many parts below one nano-dollar are summed before they are rounded. */
+static void
+one_rounding(void **state)
+{
+	struct price p = { .rate = { [BUCKET_INPUT] = 1, [BUCKET_OUTPUT] = 1,
+			       [BUCKET_CACHE_READ] = 1 } };
+	struct buckets use = { { [BUCKET_INPUT] = 1, [BUCKET_OUTPUT] = 1,
+	    [BUCKET_CACHE_READ] = 1 } };
+	int64_t nano;
+
+	(void)state;
+	assert_true(price_charge(&p, &use, PPM, &nano));
+	assert_int_equal(nano, 1);
+	assert_true(price_charge(&p, &use, 1, &nano));
+	assert_int_equal(nano, 1);
+	use.n[BUCKET_INPUT] = 999998;
+	assert_true(price_charge(&p, &use, PPM, &nano));
+	assert_int_equal(nano, 1);
+	use.n[BUCKET_INPUT]++;
+	assert_true(price_charge(&p, &use, PPM, &nano));
+	assert_int_equal(nano, 2);
+}
+
+/* Hostile counts and rates are refused, not wrapped. */
+static void
+limits(void **state)
+{
+	struct price p = { .rate = { [BUCKET_INPUT] = PPM } };
+	struct buckets use = { { [BUCKET_INPUT] = MONEY_MAX } };
+	int64_t nano = -5;
+
+	(void)state;
+	assert_true(price_charge(&p, &use, PPM, &nano));
+	assert_int_equal(nano, MONEY_MAX);
+	use.n[BUCKET_INPUT]++;
+	assert_false(price_charge(&p, &use, PPM, &nano));
+	use.n[BUCKET_INPUT]--;
+	assert_false(price_charge(&p, &use, PPM + 1, &nano));
+	assert_int_equal(nano, MONEY_MAX);
+	for (int b = 0; b < N_BUCKETS; b++) {
+		p.rate[b] = INT64_MAX;
+		use.n[b] = INT64_MAX;
+	}
+	assert_false(price_charge(&p, &use, PPM, &nano));
+	assert_false(price_charge(&p, &use, INT64_MAX, &nano));
+	assert_true(price_charge(&p, &use, 0, &nano) == false);
+	for (int b = 0; b < N_BUCKETS; b++) {
+		p.rate[b] = b == BUCKET_REQUEST ? MONEY_MAX / 7 : MONEY_MAX / 7;
+		use.n[b] = b == BUCKET_REQUEST ? 1 : PPM;
+	}
+	assert_true(price_charge(&p, &use, PPM, &nano));
+	assert_int_equal(nano, MONEY_MAX / 7 * 7);
+}
+
+static void
+falls_back(void **state)
+{
+	int64_t given[N_BUCKETS];
+	struct price p;
+
+	(void)state;
+	memcpy(given, none, sizeof(given));
+	given[BUCKET_INPUT] = 10;
+	given[BUCKET_OUTPUT] = 20;
+	given[BUCKET_CACHE_WRITE] = 13;
+	assert_true(price_fill(given, &p));
+	assert_int_equal(p.rate[BUCKET_CACHE_READ], 10);
+	assert_int_equal(p.rate[BUCKET_CACHE_WRITE], 13);
+	assert_int_equal(p.rate[BUCKET_CACHE_WRITE_1H], 13);
+	assert_int_equal(p.rate[BUCKET_REASONING], 20);
+	assert_int_equal(p.rate[BUCKET_REQUEST], 0);
+	assert_int_equal(p.priced, (1 << N_BUCKETS) - 1);
+}
+
+static void
+left_out(void **state)
+{
+	int64_t given[N_BUCKETS];
+	struct price p;
+
+	(void)state;
+	assert_false(price_fill(none, &p));
+	memcpy(given, none, sizeof(given));
+	given[BUCKET_REQUEST] = 5;
+	assert_true(price_fill(given, &p));
+	assert_int_equal(p.rate[BUCKET_INPUT], 0);
+	assert_int_equal(p.priced, (1 << N_BUCKETS) - 1);
+
+	/* No price of output: what makes output must be refused. */
+	given[BUCKET_INPUT] = 7;
+	assert_true(price_fill(given, &p));
+	assert_false(p.priced & 1 << BUCKET_OUTPUT);
+	assert_false(p.priced & 1 << BUCKET_REASONING);
+	assert_true(p.priced & 1 << BUCKET_CACHE_WRITE_1H);
+
+	given[BUCKET_INPUT] = -1;
+	given[BUCKET_OUTPUT] = 7;
+	assert_false(price_fill(given, &p));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(simple),
+		cmocka_unit_test(one_rounding),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(falls_back),
+		cmocka_unit_test(left_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
