@@ -8,7 +8,8 @@
  * A value is a struct str that begins at its first and ends at its last byte
  * (strings with their quotes).  Cursors never read outside their slice, even
  * when it was not checked: on malformed text they just end.  Trees
- * (Jansson) are for pages and for reading configuration, not for this.
+ * (Jansson) are for pages and for reading configuration, not for this; no
+ * name here is one of Jansson's, so both headers can be included.
  */
 #ifndef WEIR_JSON_H
 #define WEIR_JSON_H
@@ -18,16 +19,17 @@
 #include <stdint.h>
 
 #include "fcgi/base/arena.h"
+#include "fcgi/base/buf.h"
 #include "fcgi/base/str.h"
 
-enum json_type {
-	JSON_NONE,		/* the empty slice: no such value */
-	JSON_NULL,
-	JSON_BOOL,
-	JSON_NUMBER,
-	JSON_STRING,
-	JSON_ARRAY,
-	JSON_OBJECT
+enum json_kind {
+	JSON_IS_NONE,		/* the empty slice: no such value */
+	JSON_IS_NULL,
+	JSON_IS_BOOL,
+	JSON_IS_NUMBER,
+	JSON_IS_STRING,
+	JSON_IS_ARRAY,
+	JSON_IS_OBJECT
 };
 
 struct json_error {
@@ -37,14 +39,15 @@ struct json_error {
 
 /*
  * Is text one JSON value (RFC 8259) with blanks around it, and nothing else?
- * Also refused: more than LIMIT_JSON_DEPTH levels, invalid or overlong
- * UTF-8, lone surrogates in escapes, a byte order mark, U+0000 in a name.
- * Constant stack; linear time.
+ * Also refused: more than LIMIT_JSON_DEPTH levels, more than
+ * LIMIT_JSON_MEMBERS members in one object, invalid or overlong UTF-8, lone
+ * surrogates in escapes, a byte order mark, U+0000 in a name.
+ * Constant stack; linear time.  *e is set when the answer is no.
  */
 bool json_valid(struct str text, struct json_error *e);
 
 /* The type of a value, told by its first byte. */
-enum json_type json_type(struct str value);
+enum json_kind json_kind(struct str value);
 
 /*
  * A walk over the members of an object or the elements of an array:
@@ -65,7 +68,10 @@ struct json_each {
 struct json_each json_each(struct str container);
 bool json_next(struct json_each *m);
 
-/* Is a raw name this one, after unescaping, the case of ASCII ignored? */
+/*
+ * Is a raw name this one (ASCII), after unescaping, its case ignored?  U+017F
+ * and U+212A count as s and k: there are parsers that fold them so.
+ */
 bool json_name_is(struct str raw_name, struct str want);
 
 /* The value of the first member so named (exact after unescaping), or the
@@ -80,31 +86,54 @@ struct str json_text(struct arena *a, struct str value);
  * 12, -3, 1e3, 2.0; not 1.5, not 1e400. */
 bool json_int(struct str value, int64_t *v);
 
+/*
+ * The escape at the head of s (a backslash): the bytes it takes, and the
+ * character it stands for in *code: for half of a surrogate pair that half.
+ * What is no escape takes one byte and means itself.
+ */
+size_t json_escape(struct str s, uint32_t *code);
+
+/* Bytes of valid UTF-8 at the head of s; s.n if all of it is. */
+size_t json_utf8(struct str s);
+
 /* A true value; false for everything else. */
-bool json_true(struct str value);
+bool json_yes(struct str value);
 
 /*
  * A tap: fed with an object's text in pieces, cut anywhere, it keeps the
  * values of some of the top-level members (each up to max bytes; a larger
- * one is dropped and `lost` set).  Not a validator: it follows quotes and
- * brackets only.
+ * one is dropped and `lost` set).  Of members of the same name the last one
+ * counts.  Not a validator: it follows quotes and brackets only.
  */
-enum { JSON_TAPS = 8 };
+enum { JSON_TAPS = 8, JSON_TAP_NAME = 64 };
 
 struct json_tap {
-	const char *const *names;	/* of the members wanted, NULL ends */
-	struct arena *arena;		/* for what is kept */
-	size_t max;			/* bytes kept of one value */
-	struct str values[JSON_TAPS];	/* by the index of the name */
-	bool whole;			/* the outermost value has ended */
-	bool lost;			/* something wanted was too large */
-	bool object;			/* the outermost value is an object */
-	uint8_t state[64];		/* private */
-	void *more;			/* private */
+	const char *const *names; /* of the members wanted, NULL ends */
+	struct arena *arena; /* for what is kept */
+	size_t max; /* bytes kept of one value */
+	struct str values[JSON_TAPS]; /* by the index of the name */
+	unsigned found; /* bit i: names[i] came, kept or not */
+	bool whole; /* the outermost value has ended */
+	bool lost; /* something wanted was too large */
+	bool object; /* the outermost value is an object */
+	bool bad; /* brackets that do not match: never JSON */
+
+	/* Private: where the text stands. */
+	bool string, escaped; /* in a string; behind its backslash */
+	uint8_t part; /* of a member of the outermost object */
+	unsigned depth; /* open brackets */
+	uint64_t objects; /* bit i: bracket i is a brace */
+	int want; /* the name whose value is kept now, or -1 */
+	bool name_long; /* the name that passes by is longer than any */
+	size_t name_n; /* its bytes so far, raw */
+	char name[JSON_TAP_NAME];
+	struct buf kept;
 };
 
 void json_tap_init(struct json_tap *t, struct arena *a,
     const char *const *names, size_t max);
-void json_tap_feed(struct json_tap *t, struct str piece);
+
+/* The bytes of piece that belong to the value: all, until it is whole. */
+size_t json_tap_feed(struct json_tap *t, struct str piece);
 
 #endif
