@@ -362,8 +362,8 @@ json_int(struct str value, int64_t *v)
 	bool fraction = false;
 	int64_t power = 0, whole;
 
-	if (value.n > sizeof(digits) ||
-	    json_kind(value) != JSON_IS_NUMBER || !json_valid(value, NULL))
+	if (value.n > sizeof(digits) || json_kind(value) != JSON_IS_NUMBER ||
+	    !json_valid(value, NULL))
 		return false;
 	for (size_t i = 0; i < value.n; i++) {
 		if ((value.p[i] | 0x20) == 'e') {

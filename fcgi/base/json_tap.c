@@ -14,8 +14,8 @@
 enum part { NAME, IN_NAME, COLON, VALUE, IN_VALUE };
 
 void
-json_tap_init(struct json_tap *t, struct arena *a, const char *const *names,
-    size_t max)
+json_tap_init(
+    struct json_tap *t, struct arena *a, const char *const *names, size_t max)
 {
 	size_t n = 0;
 
@@ -203,8 +203,8 @@ step(struct json_tap *t, const char *p, const char **from)
 
 /* The inside of a string up to its quote, or to the end of the piece. */
 static const char *
-pass_string(struct json_tap *t, const char *p, const char *end,
-    const char **from)
+pass_string(
+    struct json_tap *t, const char *p, const char *end, const char **from)
 {
 	const char *q = string_pass(p, end, &t->escaped);
 	bool top = t->object && t->depth == 1;
