@@ -382,9 +382,6 @@ make_program() {
 	echo "$prefix" >"$stamp"
 	# Changes made while it was building are built next time.
 	touch -r "$build/quickstart.begun" "$stamp"
-	[ ! -f "$build/quickstart.generated" ] ||
-		cp "$build/quickstart.generated" "$state/generated"
-	echo "$top" >"$state/checkout"
 	fresh=yes
 }
 
@@ -400,11 +397,10 @@ furnish() {
 			touch "$state/user"
 		fi
 		[ -d "$run_dir" ] || install -d -m 750 -o weir -g weir "$run_dir"
-		[ -d "$web" ] || install -d -m 750 -o weir -g weir "$web"
 	else
-		mkdir -p "$web"
 		[ -d "$run_dir" ] || (umask 077 && mkdir -p "$run_dir")
 	fi
+	mkdir -p "$web"
 	[ "${#socket}" -le 107 ] || die \
 	    "$socket is too long for a socket: set XDG_DATA_HOME to a shorter path"
 	if [ ! -f "$conf" ]; then
@@ -644,10 +640,10 @@ serve() {
 		done
 	fi
 	web_write "$kind" "$top/conf" "$web" "$port" "$socket"
-	[ -z "$AS" ] || chown -R weir:weir "$web"
-	web_start "$web" || die "$kind does not start (log: $web/web.log)"
+	[ -z "$AS" ] || chown weir:weir "$web/tmp"
+	web_start "$web" || die "$kind does not start (log: $web/tmp/web.log)"
 	await 5 web_port_taken "$port" ||
-		die "$kind does not answer on port $port (log: $web/web.log)"
+		die "$kind does not answer on port $port (log: $web/tmp/web.log)"
 	echo "$port" >"$state/port"
 }
 
@@ -821,30 +817,30 @@ status() {
 }
 
 uninstall() {
-	if [ ! -d "$state" ] && [ -z "$purge" ]; then
+	if [ ! -d "$state" ] && { [ -z "$purge" ] || [ ! -d "$data" ]; }; then
 		die "nothing to undo: no $state"
 	fi
 	stop
 	packages=$(sort -u "$state/packages" 2>/dev/null | tr '\n' ' ')
 	if [ -f "$build/quickstart.stamp" ]; then
-		[ ! -f "$state/generated" ] || rm -rf "$top/configure" \
-		    "$top/configure~" "$top/Makefile.in" "$top/aclocal.m4" \
-		    "$top/autom4te.cache" "$top/build-aux"
+		[ ! -f "$build/quickstart.generated" ] || rm -rf \
+		    "$top/configure" "$top/configure~" "$top/Makefile.in" \
+		    "$top/aclocal.m4" "$top/autom4te.cache" "$top/build-aux"
 		rm -rf "$build"
 	fi
-	made_user=
-	[ ! -f "$state/user" ] && [ ! -f "$data/.made-user" ] || made_user=yes
 	rm -rf "$prefix/bin" "$prefix/libexec" "$prefix/share" "$prefix/etc" \
-	    "$state" "$run_dir"
-	if [ -n "$purge" ]; then
-		rm -rf "$data"
-		[ -z "$made_user" ] || userdel weir 2>/dev/null || :
-		say "weir is gone, its data too"
-	elif [ -d "$data" ]; then
-		[ -z "$made_user" ] || touch "$data/.made-user"
+	    "$run_dir"
+	if [ -d "$data" ] && [ -z "$purge" ]; then
+		# Who owns the data stays, and that we made it.
+		find "$state" -mindepth 1 -maxdepth 1 ! -name user \
+		    -exec rm -rf {} +
 		say "weir is gone; its data is still in $data (uninstall --purge removes it)"
+	else
+		[ ! -f "$state/user" ] || userdel weir 2>/dev/null || :
+		rm -rf "$state" "$data"
+		say "weir is gone, its data too"
 	fi
-	rmdir "$prefix" 2>/dev/null || :
+	rmdir "$state" "$prefix" 2>/dev/null || :
 	[ -z "$packages" ] || say \
 	    "packages it installed stay; to remove them: apt-get purge $packages"
 }

@@ -76,8 +76,8 @@ web_nginx_around() {	# DIR PORT
 	done
 	cat <<EOF
 daemon on;
-pid $1/web.pid;
-error_log $1/web.log warn;
+pid $1/tmp/web.pid;
+error_log $1/tmp/web.log warn;
 worker_processes 2;
 events { worker_connections 4096; }
 http {
@@ -103,8 +103,8 @@ server.bind = "127.0.0.1"
 server.port = $2
 server.document-root = "$1/empty"
 server.upload-dirs = ( "$1/tmp" )
-server.errorlog = "$1/web.log"
-server.pid-file = "$1/web.pid"
+server.errorlog = "$1/tmp/web.log"
+server.pid-file = "$1/tmp/web.pid"
 include "$1/weir.conf"
 EOF
 }
@@ -123,16 +123,17 @@ web_apache_around() {	# DIR PORT
 	done
 	cat <<EOF
 ServerName localhost
-PidFile "$1/web.pid"
-ErrorLog "$1/web.log"
+PidFile "$1/tmp/web.pid"
+ErrorLog "$1/tmp/web.log"
 DocumentRoot "$1/empty"
 DefaultRuntimeDir "$1/tmp"
 Include "$1/weir.conf"
 EOF
 }
 
-# web_write SERVER SAMPLES DIR PORT SOCKET: fills DIR, which must exist and
-# belong to the user the server will run as.
+# web_write SERVER SAMPLES DIR PORT SOCKET: fills DIR, which must exist.  Only
+# DIR/tmp is for the server to write in (log, process id, bodies): with $AS set
+# the caller gives it to that user.
 web_write() {
 	mkdir -p "$3/tmp" "$3/empty" &&
 	sed -e "s|/run/weir/weir\.sock|$5|" \
@@ -141,14 +142,13 @@ web_write() {
 	"web_$1_around" "$3" "$4" >"$3/web.conf" &&
 	echo "$1" >"$3/server" &&
 	for u in $(web_user); do
-		touch "$3/web.log"
-		chown "$u" "$3/tmp" "$3/web.log"
+		chown "$u" "$3/tmp"
 	done
 }
 
 # The process of the server in DIR, if it lives.
 web_pid() {
-	pid=$(cat "$1/web.pid" 2>/dev/null) && [ -n "$pid" ] &&
+	pid=$(cat "$1/tmp/web.pid" 2>/dev/null) && [ -n "$pid" ] &&
 	    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null |
 	    grep -qF "$1/web.conf" && echo "$pid"
 }
@@ -161,18 +161,18 @@ web_start() {
 		return 1
 	}
 	case $server in
-	nginx) $AS "$program" -e "$1/web.log" -p "$1/" -c "$1/web.conf" ;;
+	nginx) $AS "$program" -e "$1/tmp/web.log" -p "$1/" -c "$1/web.conf" ;;
 	lighttpd) $AS "$program" -f "$1/web.conf" ;;
 	apache) $AS "$program" -f "$1/web.conf" -k start ;;
 	esac >>"$1/start.log" 2>&1 || {
-		tail -n 5 "$1/start.log" "$1/web.log" >&2
+		tail -n 5 "$1/start.log" "$1/tmp/web.log" >&2
 		return 1
 	}
 	tries=0
 	until web_pid "$1" >/dev/null; do
 		tries=$((tries + 1))
 		if [ "$tries" -gt 50 ]; then
-			tail -n 5 "$1/start.log" "$1/web.log" >&2
+			tail -n 5 "$1/start.log" "$1/tmp/web.log" >&2
 			return 1
 		fi
 		sleep 0.1
@@ -190,5 +190,5 @@ web_stop() {
 		[ "$tries" -gt 60 ] && break
 		sleep 0.1
 	done
-	rm -f "$1/web.pid"
+	rm -f "$1/tmp/web.pid"
 }

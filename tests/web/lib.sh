@@ -101,7 +101,7 @@ EOF
 
 house_fail() {
 	echo "$1" >&2
-	tail -n 5 "$house"/*.log "$house"/web/*.log 2>/dev/null >&2
+	tail -n 5 "$house"/*.log "$house"/web/*.log "$house"/web/tmp/*.log 2>/dev/null >&2
 	house_close
 	return 1
 }
