@@ -305,7 +305,7 @@ main(int argc, char **argv)
 		case 't': cfg.to = addr_parse(optarg); break;
 		case 'p': port_file = optarg; break;
 		case 'r': cfg.of_request = true; break;
-		case 'e': cfg.every = number("--every", optarg, 1, 1000000); break;
+		case 'e': cfg.every = number("K", optarg, 1, 1000000); break;
 		case 'y': armed = 0; break;
 		case 'h': help(); return 0;
 		default: return 2;

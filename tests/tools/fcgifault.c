@@ -9,7 +9,7 @@
 
 #include <poll.h>
 
-/* ---- a request in parts --------------------------------------------------- */
+/* ---- a request in parts ------------------------------------------------- */
 
 static void
 params_put(struct text *t, const char *name, const char *value)
@@ -70,7 +70,7 @@ request_put(struct text *t, int id, int flags, size_t most)
 	request_padded(t, id, flags, most, 0, 0);
 }
 
-/* ---- one connection, blocking with a deadline ----------------------------- */
+/* ---- one connection, blocking with a deadline --------------------------- */
 
 struct line {
 	int fd;
@@ -238,7 +238,7 @@ do_plain(const char *name, long n)
 	return send_and_tell(name, &t);
 }
 
-/* ---- unusual but right (E16) ---------------------------------------------- */
+/* ---- unusual but right (E16) -------------------------------------------- */
 
 /* The bytes in pieces, each in a write of its own that is given time. */
 static int
@@ -388,7 +388,7 @@ do_pipeline(const char *name, long n)
 	return tell(name, what, "");
 }
 
-/* ---- wrong (E14, E19) ------------------------------------------------------ */
+/* ---- wrong (E14, E19) --------------------------------------------------- */
 
 /* A request whose length, STDIN and role are as given. */
 static int
@@ -580,7 +580,7 @@ do_lying_params(const char *name, long n)
 	return send_and_tell(name, &t);
 }
 
-/* ---- slow and gone (E1, E2, E3, E6) ----------------------------------------- */
+/* ---- slow and gone (E1, E2, E3, E6) ------------------------------------- */
 
 /* One byte every --every-ms, from the given place on, until answered. */
 static int
@@ -691,7 +691,7 @@ do_gone_answer(const char *name, long events)
 	return tell(name, "gone", more);
 }
 
-/* ---- the commands ----------------------------------------------------------- */
+/* ---- the commands ------------------------------------------------------- */
 
 /* clang-format off */
 static const struct {
@@ -707,8 +707,8 @@ static const struct {
 	{"padding", " [N]", do_padding, "N bytes of padding: 255 (E16)"},
 	{"padded-end", " [N]", do_padded_end, "padding on the empty records "
 	 "alone"},
-	{"zero", "", do_zero, "empty DATA records, which no responder gets, between "
-	 "the parts"},
+	{"zero", "", do_zero, "empty DATA records, which no responder gets, "
+	 "between the parts"},
 	{"values", "", do_values, "GET_VALUES before the request"},
 	{"pipeline", "", do_pipeline, "two requests in one write: 'answers N'"},
 	{"short", " [N]", do_short, "STDIN N bytes shorter than "

@@ -253,6 +253,18 @@ body_file(const char *path)
 	fclose(f);
 }
 
+static long
+count(const char *text)
+{
+	return number("a count", text, 1, 100000000);
+}
+
+static uint64_t
+span(const char *what)
+{
+	return seconds(what, optarg);
+}
+
 static void
 options_read(int argc, char **argv)
 {
@@ -291,13 +303,13 @@ options_read(int argc, char **argv)
 		case 'S': stream = true; break;
 		case 'b': text_say(&cfg.body, optarg); break;
 		case 'f': body_file(optarg); break;
-		case 'o': cfg.timeout_ns = (uint64_t)(strtod(optarg, NULL) * 1e9); break;
-		case 'd': cfg.duration_ns = (uint64_t)(strtod(optarg, NULL) * 1e9); break;
-		case 'e': cfg.every_ms = number("--every-ms", optarg, 1, 100000); break;
+		case 'o': cfg.timeout_ns = span("--timeout"); break;
+		case 'd': cfg.duration_ns = span("--duration"); break;
+		case 'e': cfg.every_ms = count(optarg); break;
 		case 'x': cfg.expect = optarg; break;
 		case 't': cfg.then = false; break;
-		case 'c': cfg.connections = number("--connections", optarg, 1, 100000); break;
-		case 'n': cfg.count = number("--count", optarg, 1, 1000000000); break;
+		case 'c': cfg.connections = count(optarg); break;
+		case 'n': cfg.count = count(optarg); break;
 		case 'k': cfg.keep = false; break;
 		case 'h': help(); exit(0);
 		default: exit(2);

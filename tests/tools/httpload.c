@@ -693,6 +693,24 @@ url_read(char *url)
 	cfg.addr = addr_parse(url);
 }
 
+static long
+count(const char *text)
+{
+	return number("a count", text, 1, 100000000);
+}
+
+static long
+few(const char *what)
+{
+	return number(what, optarg, 1, 64);
+}
+
+static uint64_t
+span(const char *what)
+{
+	return seconds(what, optarg);
+}
+
 static void
 options_read(int argc, char **argv, struct asked *a)
 {
@@ -720,28 +738,27 @@ options_read(int argc, char **argv, struct asked *a)
 		{ "help", 0, 0, 'h' },
 		{ 0 },
 	};
-	const long big = 1000000000;
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		// clang-format off
 		switch (o) {
-		case 'c': cfg.connections = number("--connections", optarg, 1, big); break;
-		case 'n': cfg.count = number("--count", optarg, 1, big); break;
-		case 'r': cfg.rate = number("--rate", optarg, 1, 1000000); break;
-		case 's': cfg.streams = number("--streams", optarg, 1, 1000000); break;
-		case 'u': cfg.ramp_us = number("--ramp-us", optarg, 1, big); break;
-		case 'e': cfg.events = number("--events", optarg, 1, big); break;
-		case 't': cfg.threads = number("--threads", optarg, 1, 64); break;
-		case 'd': cfg.duration_ns = (uint64_t)(strtod(optarg, NULL) * 1e9); break;
-		case 'o': cfg.timeout_ns = (uint64_t)(strtod(optarg, NULL) * 1e9); break;
+		case 'c': cfg.connections = count(optarg); break;
+		case 'n': cfg.count = count(optarg); break;
+		case 'r': cfg.rate = count(optarg); break;
+		case 's': cfg.streams = count(optarg); break;
+		case 'u': cfg.ramp_us = count(optarg); break;
+		case 'e': cfg.events = count(optarg); break;
+		case 't': cfg.threads = few("--threads"); break;
+		case 'd': cfg.duration_ns = span("--duration"); break;
+		case 'o': cfg.timeout_ns = span("--timeout"); break;
 		case 'k': cfg.keep = false; break;
 		case 'K': text_say(&a->key, optarg); break;
 		case 'F': body_from(&a->key, optarg, true); break;
 		case 'm': a->model = optarg; break;
 		case 'S': a->stream = true; break;
-		case 'M': a->max_tokens = number("--max-tokens", optarg, 1, big); break;
-		case 'B': a->body_bytes = number("--body-bytes", optarg, 1, big); break;
+		case 'M': a->max_tokens = count(optarg); break;
+		case 'B': a->body_bytes = count(optarg); break;
 		case 'b': text_say(&a->body, optarg); break;
 		case 'f': body_from(&a->body, optarg, false); break;
 		case 'G': a->get = true; break;

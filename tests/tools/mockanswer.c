@@ -180,7 +180,8 @@ finish_reason(const struct answer *a)
  * which reads and rewrites would change. */
 #define ODD_MEMBERS \
 	",\"x_unknown\":{\"a\":1e2,\"b\":0.10,\"c\":1.0E-7," \
-	"\"d\":123456789012345678901234567890,\"\\u0065\":\"\\/\\ud83d\\ude00\"}"
+	"\"d\":123456789012345678901234567890," \
+	"\"\\u0065\":\"\\/\\ud83d\\ude00\"}"
 
 /* The front of an unstreamed answer, up to its first choice. */
 void
@@ -405,7 +406,7 @@ error_object(const struct answer *a, struct text *t, long status)
 		{ 400, WHY_POLICY, "invalid_request_error",
 		    "content_policy_violation", "The content was refused" },
 		{ 404, WHY_MODEL, "invalid_request_error", "model_not_found",
-		    "The model does not exist or you do not have access to it" },
+		    "The model does not exist or is not for you" },
 		{ 400, WHY_KEY, "invalid_request_error", "invalid_value",
 		    "Cannot do this with the key " },
 		{ 404, WHY_NAME, "invalid_request_error", "mock_word",

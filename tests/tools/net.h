@@ -76,6 +76,19 @@ number(const char *what, const char *text, long lo, long hi)
 	return n;
 }
 
+/* Seconds, with a fraction if need be, as nanoseconds; or die naming them. */
+static inline uint64_t
+seconds(const char *what, const char *text)
+{
+	char *end;
+	double s = strtod(text, &end);
+
+	if (end == text || *end || !(s > 0) || s > 1e6)
+		die("%s must be a number of seconds above 0, not '%s'", what,
+		    text);
+	return (uint64_t)(s * 1e9);
+}
+
 static inline void *
 must(void *p)
 {
