@@ -311,8 +311,8 @@ options_read(int argc, char **argv)
 		case 'c': cfg.connections = count(optarg); break;
 		case 'n': cfg.count = count(optarg); break;
 		case 'k': cfg.keep = false; break;
-		case 'h': help(); exit(0);
-		default: exit(2);
+		case 'h': help(); leave(0);
+		default: leave(2);
 		}
 		// clang-format on
 	}
@@ -350,7 +350,7 @@ main(int argc, char **argv)
 	if (!strcmp(command, "load")) {
 		if (!cfg.count && !cfg.duration_ns)
 			die("load: say how much, --duration or --count");
-		return load_run();
+		leave(load_run());
 	}
 	if (optind + 1 < argc && !strcmp(command, "length"))
 		cfg.length = argv[optind + 1];
@@ -359,5 +359,5 @@ main(int argc, char **argv)
 	rc = fault_run(command, n);
 	if (rc < 0)
 		die("there is no command '%s' (see --help)", command);
-	return rc;
+	leave(rc);
 }

@@ -28,7 +28,8 @@ enum { READ_BYTES = 65536, HEAD_BYTES = 65536, TICK_NS = 100000000 };
 static struct {
 	struct addr addr;
 	const char *url, *path;
-	struct text request;
+	struct text *requests; /* one for each key; a connection has its own */
+	long keys;
 	long connections, threads, rate, count, streams, ramp_us, events;
 	uint64_t duration_ns, timeout_ns, start;
 	bool keep;
@@ -48,6 +49,7 @@ enum state {
 
 struct conn {
 	int fd;
+	const struct text *request;
 	enum state state; /* WAITING: nothing of the answer has come */
 	bool want_out, last;
 	size_t sent, left; /* of the request; of the body or chunk */
@@ -119,16 +121,16 @@ conn_send(struct load *l, struct conn *c)
 {
 	ssize_t n;
 
-	while (c->sent < cfg.request.n) {
-		n = send(c->fd, cfg.request.p + c->sent,
-		    cfg.request.n - c->sent, MSG_NOSIGNAL);
+	while (c->sent < c->request->n) {
+		n = send(c->fd, c->request->p + c->sent,
+		    c->request->n - c->sent, MSG_NOSIGNAL);
 		if (n < 0 && (errno == EAGAIN || errno == ENOTCONN)) {
 			conn_watch(l, c, true);
 			return;
 		}
 		if (n < 0) {
 			/* An early answer may wait behind a reset body. */
-			c->sent = cfg.request.n;
+			c->sent = c->request->n;
 			break;
 		}
 		c->sent += (size_t)n;
@@ -512,7 +514,11 @@ load_run(void *p)
 	epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->timer_fd, &e);
 	l->conns = must(calloc((size_t)l->conns_n, sizeof *l->conns));
 	for (long i = 0; i < l->conns_n; i++)
-		l->conns[i].fd = -1;
+		l->conns[i] = (struct conn){
+			.fd = -1,
+			.request = &cfg.requests[(i * cfg.threads + l->index) %
+			    cfg.keys],
+		};
 	l->end = cfg.duration_ns ? cfg.start + cfg.duration_ns : UINT64_MAX / 2;
 	do {
 		l->now = now_ns();
@@ -588,38 +594,39 @@ tally_print(const struct tally *t, double seconds)
 static void
 help(void)
 {
-	puts("usage: httpload [OPTION …] http://HOST:PORT/PATH\n\n"
-	     "Asks one web server for the same thing many times; prints one "
-	     "JSON object. Times are\nin milliseconds. Exit 0 if every "
-	     "request had an answer with a 2xx status (streams:\nand was "
-	     "complete, in order), else 1; 2 for wrong usage.\n\n"
-	     "how much\n"
-	     "  --connections N  keep N requests open at once (64)\n"
-	     "  --duration S     for S seconds; or\n"
-	     "  --count N        N requests in all\n"
-	     "  --rate R         R requests a second on at most --connections; "
-	     "latency counts\n                   from when a request was due\n"
-	     "  --streams K      K streams instead, each on its own "
-	     "connection; --duration, if\n                   given, ends "
-	     "them all at once, as callers that leave\n"
-	     "  --ramp-us N      start one stream every N microseconds (1000), "
-	     "spread at random\n"
-	     "  --events N       each stream must bring N content events\n"
-	     "  --threads N      (1)     --timeout S  for one request (60)\n"
-	     "  --no-keep        a connection for each request\n\n"
-	     "what\n"
-	     "  --key K          Authorization: Bearer K; --key-file F: the "
-	     "first line of F\n"
-	     "  --model M        a chat request for M (mock); with --stream, "
-	     "--max-tokens N and\n"
-	     "  --body-bytes N   filled up to N bytes (300)\n"
-	     "  --body TEXT, --body-file F  this body instead\n"
-	     "  --get            no body, method GET\n"
-	     "  --header LINE    one more header, may be repeated");
+	puts(
+	    "usage: httpload [OPTION …] http://HOST:PORT/PATH\n\n"
+	    "Asks one web server for the same thing many times; prints one "
+	    "JSON object. Times are\nin milliseconds. Exit 0 if every "
+	    "request had an answer with a 2xx status (streams:\nand was "
+	    "complete, in order), else 1; 2 for wrong usage.\n\n"
+	    "how much\n"
+	    "  --connections N  keep N requests open at once (64)\n"
+	    "  --duration S     for S seconds; or\n"
+	    "  --count N        N requests in all\n"
+	    "  --rate R         R requests a second on at most --connections; "
+	    "latency counts\n                   from when a request was due\n"
+	    "  --streams K      K streams instead, each on its own "
+	    "connection; --duration, if\n                   given, ends "
+	    "them all at once, as callers that leave\n"
+	    "  --ramp-us N      start one stream every N microseconds (1000), "
+	    "spread at random\n"
+	    "  --events N       each stream must bring N content events\n"
+	    "  --threads N      (1)     --timeout S  for one request (60)\n"
+	    "  --no-keep        a connection for each request\n\n"
+	    "what\n"
+	    "  --key K          Authorization: Bearer K; --key-file F: a key a "
+	    "line, shared out\n                   among the connections\n"
+	    "  --model M        a chat request for M (mock); with --stream, "
+	    "--max-tokens N and\n"
+	    "  --body-bytes N   filled up to N bytes (300)\n"
+	    "  --body TEXT, --body-file F  this body instead\n"
+	    "  --get            no body, method GET\n"
+	    "  --header LINE    one more header, may be repeated");
 }
 
 static void
-body_from(struct text *body, const char *path, bool line)
+body_from(struct text *body, const char *path)
 {
 	FILE *f = fopen(path, "re");
 	size_t n;
@@ -631,9 +638,6 @@ body_from(struct text *body, const char *path, bool line)
 		body->n += n;
 	} while (n);
 	fclose(f);
-	if (line && memchr(body->p, '\n', body->n))
-		body->n =
-		    (size_t)((char *)memchr(body->p, '\n', body->n) - body->p);
 }
 
 struct asked {
@@ -644,27 +648,29 @@ struct asked {
 };
 
 static void
-request_make(struct asked *a)
+body_make(struct asked *a)
 {
-	struct text *r = &cfg.request, *b = &a->body;
 	static const char tail[] = "\"}]}";
+	struct text *b = &a->body;
 
-	if (!b->n && !a->get) {
-		text_add(b, "{\"model\":\"%s\"", a->model);
-		if (a->stream)
-			text_say(b, ",\"stream\":true");
-		if (a->max_tokens)
-			text_add(b, ",\"max_tokens\":%ld", a->max_tokens);
-		text_say(b, ",\"messages\":[{\"role\":\"user\",\"content\":\"");
-		while (b->n + sizeof tail - 1 < (size_t)a->body_bytes)
-			text_put(b, &"word "[b->n % 5], 1);
-		text_say(b, tail);
-	}
+	text_add(b, "{\"model\":\"%s\"", a->model);
+	if (a->stream)
+		text_say(b, ",\"stream\":true");
+	if (a->max_tokens)
+		text_add(b, ",\"max_tokens\":%ld", a->max_tokens);
+	text_say(b, ",\"messages\":[{\"role\":\"user\",\"content\":\"");
+	while (b->n + sizeof tail - 1 < (size_t)a->body_bytes)
+		text_put(b, &"word "[b->n % 5], 1);
+	text_say(b, tail);
+}
+
+static void
+request_make(struct text *r, const struct asked *a, const char *key, size_t n)
+{
 	text_add(r, "%s %s HTTP/1.1\r\nHost: %s\r\n", a->get ? "GET" : "POST",
 	    cfg.path, cfg.url);
-	if (a->key.n)
-		text_add(r, "Authorization: Bearer %.*s\r\n", (int)a->key.n,
-		    a->key.p);
+	if (n)
+		text_add(r, "Authorization: Bearer %.*s\r\n", (int)n, key);
 	text_put(r, a->headers.p, a->headers.n);
 	if (!cfg.keep)
 		text_say(r, "Connection: close\r\n");
@@ -672,9 +678,34 @@ request_make(struct asked *a)
 		text_add(r,
 		    "Content-Type: application/json\r\n"
 		    "Content-Length: %zu\r\n",
-		    b->n);
+		    a->body.n);
 	text_say(r, "\r\n");
-	text_put(r, b->p, b->n);
+	text_put(r, a->body.p, a->body.n);
+}
+
+/* A request for each line of the keys, or one without a key. */
+static void
+requests_make(struct asked *a)
+{
+	const char *p, *end, *nl;
+
+	if (!a->key.n)
+		text_say(&a->key, "\n");
+	p = a->key.p;
+	end = p + a->key.n;
+	if (!a->body.n && !a->get)
+		body_make(a);
+	do {
+		nl = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
+		nl = nl ? nl : end;
+		if (nl == p && cfg.keys)
+			break;
+		cfg.requests = must(realloc(cfg.requests,
+		    (size_t)(cfg.keys + 1) * sizeof *cfg.requests));
+		cfg.requests[cfg.keys] = (struct text){ 0 };
+		request_make(&cfg.requests[cfg.keys++], a, p, (size_t)(nl - p));
+		p = nl + 1;
+	} while (p < end);
 }
 
 static void
@@ -754,17 +785,17 @@ options_read(int argc, char **argv, struct asked *a)
 		case 'o': cfg.timeout_ns = span("--timeout"); break;
 		case 'k': cfg.keep = false; break;
 		case 'K': text_say(&a->key, optarg); break;
-		case 'F': body_from(&a->key, optarg, true); break;
+		case 'F': body_from(&a->key, optarg); break;
 		case 'm': a->model = optarg; break;
 		case 'S': a->stream = true; break;
 		case 'M': a->max_tokens = count(optarg); break;
 		case 'B': a->body_bytes = count(optarg); break;
 		case 'b': text_say(&a->body, optarg); break;
-		case 'f': body_from(&a->body, optarg, false); break;
+		case 'f': body_from(&a->body, optarg); break;
 		case 'G': a->get = true; break;
 		case 'H': text_add(&a->headers, "%s\r\n", optarg); break;
-		case 'h': help(); exit(0);
-		default: exit(2);
+		case 'h': help(); leave(0);
+		default: leave(2);
 		}
 		// clang-format on
 	}
@@ -823,7 +854,7 @@ main(int argc, char **argv)
 		die("say how much: --duration, --count or --streams");
 	if (cfg.streams)
 		a.stream = true;
-	request_make(&a);
+	requests_make(&a);
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
@@ -832,8 +863,8 @@ main(int argc, char **argv)
 	tally_print(&sum, (double)(now_ns() - cfg.start) / 1e9);
 	for (int i = 200; i < 300; i++)
 		good += sum.status[i];
-	return !(good == sum.requests && sum.requests &&
+	leave(!(good == sum.requests && sum.requests &&
 	    !(sum.connect + sum.closed + sum.timeout + sum.bad + sum.unread +
 		sum.disorder) &&
-	    (!cfg.streams || (long)sum.complete == cfg.streams));
+	    (!cfg.streams || (long)sum.complete == cfg.streams)));
 }

@@ -38,6 +38,17 @@ struct addr {
 	socklen_t n;
 };
 
+/*
+ * The end of a tool.  What it allocated for its whole life is left to the
+ * kernel, and a leak checker has nothing to say about that.
+ */
+__attribute__((noreturn)) static inline void
+leave(int status)
+{
+	fflush(NULL);
+	_exit(status);
+}
+
 /* Print the sentence and leave with status 2: wrong usage or no start. */
 __attribute__((format(printf, 1, 2), noreturn)) static inline void
 die(const char *fmt, ...)
@@ -48,7 +59,7 @@ die(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
-	exit(2);
+	leave(2);
 }
 
 /* CLOCK_MONOTONIC in nanoseconds: the same for all processes of a machine. */
