@@ -31,7 +31,8 @@ struct loop {
 	int n_timers, room;
 
 	_Atomic(struct post *) posts;	/* newest first */
-	struct post *deferred, **deferred_end;
+	struct post *deferred, **deferred_end;	/* oldest first */
+	int n_deferred;
 	struct watch wake;
 
 	struct epoll_event events[EVENTS_A_ROUND];
@@ -227,6 +228,22 @@ loop_defer(struct loop *l, struct post *p)
 	p->next = NULL;
 	*l->deferred_end = p;
 	l->deferred_end = &p->next;
+	l->n_deferred++;
+}
+
+void
+loop_undefer(struct loop *l, struct post *p)
+{
+	struct post **at = &l->deferred;
+
+	while (*at && *at != p)
+		at = &(*at)->next;
+	if (!*at)
+		return;
+	*at = p->next;
+	if (!*at)
+		l->deferred_end = at;
+	l->n_deferred--;
 }
 
 static void
@@ -249,12 +266,10 @@ run_posts(struct loop *l)
 static void
 run_deferred(struct loop *l)
 {
-	struct post *p = l->deferred, *next;
+	for (int n = l->n_deferred; n > 0 && l->deferred; n--) {
+		struct post *p = l->deferred;
 
-	l->deferred = NULL;
-	l->deferred_end = &l->deferred;
-	for (; p; p = next) {
-		next = p->next;
+		loop_undefer(l, p);
 		p->run(p);
 	}
 }

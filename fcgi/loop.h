@@ -60,8 +60,13 @@ void loop_clear(struct loop *l, struct timer *t);
  */
 void loop_post(struct loop *l, struct post *p);
 
-/* Runs p after the callbacks of this round; loop's own thread only. */
+/*
+ * Runs p after the callbacks of this round; loop's own thread only.  p must
+ * not be waiting already.  loop_undefer takes it back; on one that does not
+ * wait it does nothing.
+ */
 void loop_defer(struct loop *l, struct post *p);
+void loop_undefer(struct loop *l, struct post *p);
 
 /* Monotonic ms at the start of this round: cheap, a little old. */
 int64_t loop_now_ms(const struct loop *l);

@@ -40,9 +40,12 @@ struct exchange {
 	struct str *headers;		/* without control bytes */
 	int n_headers;
 	struct str body;
-	int64_t connect_ms;
-	struct str ca_file;		/* more roots, or empty */
+	int64_t connect_ms;		/* name, connection and handshake */
+	struct str ca_file;		/* trust these roots and no others;
+					 * empty: the system's */
 	bool env_proxy;			/* use the environment's proxy */
+	bool small_buffer;		/* the answer is a stream: less memory
+					 * for it, more calls of data() */
 
 	/* The answer's head is complete (never for 1xx). */
 	void (*head)(struct exchange *x);
@@ -68,6 +71,7 @@ struct exchange {
 					 * freed */
 	int64_t sent_us;		/* monotonic: when the body was out */
 
+	/* the pool's own; NULL before the first start */
 	void *private;
 	struct pool *pool;
 };
@@ -75,23 +79,51 @@ struct exchange {
 /* max_idle: connections kept open.  NULL never. */
 struct pool *pool_new(struct loop *l, int max_idle);
 
-/* Ends every exchange (EXCHANGE_CANCELLED is not called) and connection. */
+/*
+ * Ends every exchange, without done(), and every connection.  On the loop's
+ * thread, not from a callback of an exchange.
+ */
 void pool_free(struct pool *p);
 
-/* Begins.  The callbacks come later, never from inside this call. */
+/*
+ * Begins.  The callbacks come later, never from inside this call.  A header
+ * with a control byte and a URL with a NUL are asserted against.  Members
+ * under "out" are set anew; `headers` may name anything but Host,
+ * Content-Length, Transfer-Encoding and Expect; "Accept-Encoding: identity"
+ * is added when it is missing.
+ */
 void exchange_start(struct pool *p, struct exchange *x);
 
-/* Goes on after data() returned false. */
+/*
+ * Goes on after data() returned false; the bytes come again later, never
+ * from inside this call.  Does nothing when x does not wait.
+ */
 void exchange_resume(struct exchange *x);
 
-/* Ends it now, without done(). */
+/*
+ * Ends it: no callback comes after this call, and x, its body and its headers
+ * may be freed.  From any callback, and on an exchange that has ended or was
+ * never started too (does nothing).
+ */
 void exchange_cancel(struct exchange *x);
 
-/* A response header by name (case ignored), or the empty view; from head()
- * until done() has returned. */
+/*
+ * A response header by name (case ignored), or the empty view; from head()
+ * until done() has returned.  Values above 1 KiB, folded ones and those with
+ * control bytes are not kept.
+ */
 struct str exchange_header(const struct exchange *x, const char *name);
 
-/* Once, before threads start; false: libcurl is unusable. */
+/*
+ * Why it did not end well, in words for the operator's eyes only ("SSL
+ * certificate problem: ..."), or the empty view; inside done().
+ */
+struct str exchange_why(const struct exchange *x);
+
+/*
+ * Once, before threads start; ignores SIGPIPE.  False: libcurl is unusable,
+ * and the log says why.
+ */
 bool upstream_init(void);
 
 #endif
