@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dispatch.c - from a path to who serves it; see dispatch.h.
+ *
+ * The guards stand here and nowhere else: canonical path, known route,
+ * method, body type, browsers' preflights, data directory not in the web.
+ */
+#include "fcgi/dispatch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fcgi/base/limits.h"
+#include "fcgi/base/log.h"
+#include "fcgi/base/mem.h"
+#include "fcgi/machine.h"
+#include "fcgi/reply.h"
+
+/* --- The path ---------------------------------------------------------------- */
+
+static int
+hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Percent signs decoded once.  False: a broken or a NUL one. */
+static bool
+decode(struct str s, struct buf *out)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		int c = (unsigned char)s.p[i];
+
+		if (c == '%') {
+			if (s.n - i < 3 || hex(s.p[i + 1]) < 0 ||
+			    hex(s.p[i + 2]) < 0)
+				return false;
+			c = hex(s.p[i + 1]) << 4 | hex(s.p[i + 2]);
+			i += 2;
+		}
+		if (c < 0x20 || c == 0x7f)
+			return false;
+		buf_char(out, (char)c);
+	}
+	return !out->full;
+}
+
+/* Segments one by one: "//" folded, "." and ".." refused. */
+static bool
+canonical(struct str s, struct buf *out)
+{
+	bool slash_at_end = str_ends(s, S("/"));
+
+	while (s.n) {
+		struct str segment = str_cut(&s, '/');
+
+		if (segment.n == 0)
+			continue;
+		if (str_eq(segment, S(".")) || str_eq(segment, S("..")))
+			return false;
+		buf_char(out, '/');
+		buf_put(out, segment);
+	}
+	if (out->n == 0 || slash_at_end)
+		buf_char(out, '/');
+	return !out->full;
+}
+
+static bool
+is_below(struct str path, struct str mount)
+{
+	return str_starts(path, mount) &&
+	    (path.n == mount.n || path.p[mount.n] == '/');
+}
+
+static struct str
+without_end_slash(struct str s)
+{
+	while (s.n && s.p[s.n - 1] == '/')
+		s.n--;
+	return s;
+}
+
+static struct str
+find_mount(const struct request *rq, struct str path)
+{
+	struct str script = rq->param[PARAM_SCRIPT_NAME], folder;
+
+	if (rq->param[PARAM_WEIR_MOUNT].n)
+		return without_end_slash(rq->param[PARAM_WEIR_MOUNT]);
+	if (!str_ends(script, S(".fcgi")) && !str_ends(script, S(".cgi")))
+		return S("");
+	if (is_below(path, script))
+		return script;
+	folder = script;
+	while (folder.n && folder.p[folder.n - 1] != '/')
+		folder.n--;
+	return without_end_slash(folder);
+}
+
+bool
+dispatch_path(struct request *rq)
+{
+	struct str uri = rq->param[PARAM_REQUEST_URI];
+	struct buf plain = BUF(&rq->arena, LIMIT_PATH_BYTES);
+	struct buf path = BUF(&rq->arena, LIMIT_PATH_BYTES);
+
+	rq->path = str_cut(&uri, '?');
+	rq->query = uri;
+	if (rq->path.n == 0 || rq->path.p[0] != '/' ||
+	    !decode(rq->path, &plain) ||
+	    !canonical(buf_str(&plain), &path)) {
+		rq->path = S("/");
+		return fault_set(&rq->fault, &rq->arena, FAULT_UNKNOWN_URL,
+		    "This path is not one weir can serve.");
+	}
+	rq->path = buf_str(&path);
+	rq->mount = find_mount(rq, rq->path);
+	if (rq->mount.n && !is_below(rq->path, rq->mount))
+		return fault_set(&rq->fault, &rq->arena, FAULT_UNKNOWN_URL,
+		    "This path is outside the folder weir is mounted at.");
+	rq->path = str_skip(rq->path, rq->mount.n);
+	if (rq->path.n == 0)
+		rq->path = S("/");
+	return true;
+}
+
+/* --- The table ----------------------------------------------------------------- */
+
+/* Does path fit the pattern?  "{}" takes the rest, which must not be empty. */
+static bool
+fits(struct str pattern, struct str path, struct str *capture)
+{
+	struct str head = pattern;
+
+	if (!str_ends(pattern, S("{}")))
+		return str_eq(pattern, path);
+	head.n -= 2;
+	if (!str_starts(path, head) || path.n == head.n)
+		return false;
+	*capture = str_skip(path, head.n);
+	return true;
+}
+
+static bool
+serves_method(const struct route *r, struct str method)
+{
+	if (str_eq(str_of(r->method), method))
+		return true;
+	return str_eq(method, S("HEAD")) && !(r->guard & ROUTE_API) &&
+	    strcmp(r->method, "GET") == 0;
+}
+
+/*
+ * The route for path and method; `allow` collects the methods of routes that
+ * fit the path alone.  An API route is also found without its "/v1".
+ */
+static const struct route *
+find_route(struct request *rq, struct buf *allow, unsigned *guard)
+{
+	const struct machine_conf *conf = &rq->worker->machine->conf;
+	struct str method = rq->param[PARAM_REQUEST_METHOD];
+
+	for (int i = 0; i < conf->n_routes; i++) {
+		const struct route *r = &conf->routes[i];
+		struct str pattern = str_of(r->path), taken = { NULL, 0 };
+		bool fit = fits(pattern, rq->path, &taken);
+
+		if (!fit && r->guard & ROUTE_API)
+			fit = fits(str_skip(pattern, 3), rq->path, &taken);
+		if (!fit)
+			continue;
+		*guard |= r->guard;
+		if (serves_method(r, method)) {
+			rq->capture = taken;
+			return r;
+		}
+		if (allow->n)
+			buf_put(allow, S(", "));
+		buf_put(allow, str_of(r->method));
+	}
+	return NULL;
+}
+
+/* --- Guards ---------------------------------------------------------------------- */
+
+/* Which origin a browser may read the answer from; empty: none. */
+static struct str
+cors_origin(const struct request *rq)
+{
+	struct str allowed = rq->worker->machine->conf.cors_origins;
+	struct str origin = rq->param[PARAM_HTTP_ORIGIN];
+
+	if (str_eq(allowed, S("*")))
+		return allowed;
+	while (allowed.n)
+		if (str_eq(str_trim(str_cut(&allowed, ',')), origin))
+			return origin;
+	return S("");
+}
+
+static void
+put_cors(struct request *rq)
+{
+	struct str origin = cors_origin(rq);
+
+	if (!origin.n)
+		return;
+	reply_header(rq, "Access-Control-Allow-Origin", origin);
+	if (!str_eq(origin, S("*")))
+		reply_header(rq, "Vary", S("Origin"));
+	reply_header(rq, "Access-Control-Expose-Headers",
+	    S("x-request-id, x-weir-model, x-weir-attempts, x-weir-cost, "
+	    "retry-after"));
+}
+
+static void
+preflight(struct request *rq, struct str allow)
+{
+	struct str asked =
+	    rq->param[PARAM_HTTP_ACCESS_CONTROL_REQUEST_HEADERS];
+
+	reply_status(rq, 204);
+	if (cors_origin(rq).n) {
+		reply_header(rq, "Access-Control-Allow-Methods", allow);
+		if (asked.n)
+			reply_header(rq, "Access-Control-Allow-Headers",
+			    asked);
+		reply_header(rq, "Access-Control-Max-Age", S("86400"));
+	}
+	reply_end(rq);
+	request_free(rq);
+}
+
+static bool
+json_body(struct request *rq)
+{
+	struct str type = rq->param[PARAM_CONTENT_TYPE], all = type;
+	struct str encoding = rq->param[PARAM_HTTP_CONTENT_ENCODING];
+	struct str kind = str_trim(str_cut(&type, ';'));
+
+	if (encoding.n && !str_eq_nocase(encoding, S("identity")))
+		return fault_set(&rq->fault, &rq->arena, FAULT_MEDIA_TYPE,
+		    "Content-Encoding %.*s is not taken; send the body "
+		    "uncompressed.", STR_ARGS(encoding));
+	if (kind.n && !str_eq_nocase(kind, S("application/json")))
+		return fault_set(&rq->fault, &rq->arena, FAULT_MEDIA_TYPE,
+		    "Content-Type must be application/json.");
+	if (memchr(all.p ? all.p : "", ',', all.n))
+		return fault_set(&rq->fault, &rq->arena, FAULT_MEDIA_TYPE,
+		    "Two content types were sent.");
+	while (type.n) {
+		struct str value = str_trim(str_cut(&type, ';'));
+		struct str name = str_trim(str_cut(&value, '='));
+
+		value = str_trim(value);
+		if (value.n >= 2 && value.p[0] == '"')
+			value = str_from(value.p + 1, value.n - 2);
+		if (str_eq_nocase(name, S("charset")) &&
+		    !str_eq_nocase(value, S("utf-8")) &&
+		    !str_eq_nocase(value, S("utf8")))
+			return fault_set(&rq->fault, &rq->arena,
+			    FAULT_MEDIA_TYPE, "JSON must be sent as UTF-8.");
+	}
+	return true;
+}
+
+/*
+ * Is the data directory on the web?  The web server says where its document
+ * root is; each new one is resolved once.
+ */
+static bool
+data_is_private(struct request *rq)
+{
+	static _Thread_local char known[LIMIT_PATH_BYTES];
+	static _Thread_local bool is_private = true;
+	struct str root = rq->param[PARAM_DOCUMENT_ROOT];
+	struct str data = rq->worker->machine->conf.data_dir;
+	char *real;
+
+	if (!root.n || root.n >= sizeof(known))
+		return true;
+	if (strcmp(known, root.p) != 0) {
+		memcpy(known, root.p, root.n + 1);
+		real = realpath(known, NULL);
+		is_private = !real || strcmp(real, "/") == 0 ||
+		    !is_below(data, str_of(real));
+		free(real);
+		if (!is_private)
+			log_error("the data directory %.*s lies below the "
+			    "document root %s: move it", STR_ARGS(data),
+			    known);
+	}
+	if (is_private)
+		return true;
+	return fault_set(&rq->fault, &rq->arena, FAULT_STORE,
+	    "The data directory of this relay lies below the web server's "
+	    "document root; its operator must move it.");
+}
+
+static void
+refuse(struct request *rq)
+{
+	rq->worker->machine->conf.refuse(rq, &rq->fault);
+}
+
+void
+dispatch(struct request *rq)
+{
+	struct buf allow = BUF(&rq->arena, 256);
+	unsigned guard = 0;
+	bool known;
+
+	known = dispatch_path(rq);
+	if (known) {
+		rq->route = find_route(rq, &allow, &guard);
+		if (guard & ROUTE_API)
+			put_cors(rq);
+	}
+	if (rq->fault.kind != FAULT_NONE || !data_is_private(rq)) {
+		refuse(rq);
+		return;
+	}
+	if (!rq->route && guard & ROUTE_API && str_eq(
+	    rq->param[PARAM_REQUEST_METHOD], S("OPTIONS"))) {
+		preflight(rq, buf_str(&allow));
+		return;
+	}
+	if (!rq->route && allow.n) {
+		reply_header(rq, "Allow", buf_str(&allow));
+		fault_set(&rq->fault, &rq->arena, FAULT_BAD_METHOD,
+		    "This path takes %.*s.", (int)allow.n, allow.p);
+	} else if (!rq->route) {
+		fault_set(&rq->fault, &rq->arena, FAULT_UNKNOWN_URL,
+		    "There is nothing at %.*s. The API begins at /v1.",
+		    STR_ARGS(rq->path));
+	}
+	if (!rq->route || (rq->route->guard & ROUTE_JSON_BODY &&
+	    !json_body(rq))) {
+		refuse(rq);
+		return;
+	}
+	rq->route->serve(rq);
+}

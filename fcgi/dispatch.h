@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dispatch.h - from a path to who serves it, past the guards.
+ */
+#ifndef WEIR_DISPATCH_H
+#define WEIR_DISPATCH_H
+
+#include <stdbool.h>
+
+#include "fcgi/request.h"
+
+enum route_guard {
+	ROUTE_API = 1,		/* below /v1: CORS; also found without /v1 */
+	ROUTE_JSON_BODY = 2	/* takes application/json without encoding */
+};
+
+struct route {
+	const char *method;	/* "GET" (serves HEAD too, but on the API) */
+	const char *path;	/* "/v1/models/{}"; {} takes the rest */
+	unsigned guard;
+	void (*serve)(struct request *rq);	/* on the loop; ends the
+						 * request now or later */
+	int what;		/* the handler's own: which endpoint … */
+};
+
+/* Serves a request, or refuses it.  On its loop. */
+void dispatch(struct request *rq);
+
+/*
+ * The canonical path of a request and its mount (house rule "Path").
+ * False: rq->fault is set.
+ */
+bool dispatch_path(struct request *rq);
+
+#endif

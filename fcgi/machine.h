@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * machine.h - the process: loops, readers, the listening socket, signals.
+ *
+ * Knows no LLM, no SQL, no money: what it serves comes in as a table of
+ * routes.  Loop 0 alone accepts and gives each connection to the loop with
+ * the fewest.  SIGTERM and SIGINT stop accepting and let running requests
+ * end for drain_s; SIGHUP calls `hup`.
+ */
+#ifndef WEIR_MACHINE_H
+#define WEIR_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fcgi/dispatch.h"
+#include "fcgi/loop.h"
+#include "fcgi/reader.h"
+#include "fcgi/request.h"
+#include "fcgi/upstream.h"
+
+struct machine;
+
+/* One loop and what belongs to it. */
+struct worker {
+	struct machine *machine;
+	int number;
+	struct loop *loop;
+	struct pool *pool;		/* connections to upstreams */
+	void *own;			/* machine_conf.worker_own's */
+	struct conn *conns;
+	struct request *running;
+	_Atomic int n_conns;		/* open FastCGI connections */
+	_Atomic int n_running;		/* requests being served */
+	char *peek;			/* LIMIT_PEEK_BYTES, then a 64 KiB
+					 * buffer for spooling */
+};
+
+struct machine_conf {
+	int listen_fd;
+	int loops, readers;
+	int64_t body_max, memory_max;
+	int calls_max;
+	int64_t drain_ms;
+	struct str cors_origins;
+	struct str data_dir;		/* must not lie below a document root */
+	const struct route *routes;
+	int n_routes;
+
+	/* Answers a fault in the dialect of the request's path. */
+	void (*refuse)(struct request *rq, const struct fault *f);
+	/* The own part of a worker, made and freed on the starting thread. */
+	void *(*worker_own)(struct worker *w);
+	void (*worker_free)(struct worker *w);
+	void (*hup)(void);
+	/* False: admit nothing new (the store says so); *why for the log. */
+	bool (*ready)(void);
+};
+
+struct machine {
+	struct machine_conf conf;
+	struct worker *workers;
+	struct readers *readers;
+	struct watch listen;
+	_Atomic bool stopping;		/* SIGTERM came */
+	_Atomic int n_running;
+};
+
+/* Serves until a signal has ended it.  0, or 1 if it could not start. */
+int machine_run(const struct machine_conf *conf);
+
+/* Requests running in the whole process. */
+int machine_running(const struct machine *m);
+
+#endif

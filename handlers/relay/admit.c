@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * admit.c - may they: the hold.
+ *
+ * The writer decides inside one transaction; nothing goes upstream before it
+ * has committed.  A call waits at most LIMIT_STORE_WAIT_MS.  The admission
+ * owns its memory: one that comes back after its call has gone is undone by
+ * itself.
+ */
+#include <stdlib.h>
+
+#include "db/money.h"
+#include "fcgi/base/clock.h"
+#include "fcgi/base/log.h"
+#include "fcgi/base/mem.h"
+#include "handlers/relay/call.h"
+#include "handlers/relay/relay.h"
+
+struct admission {
+	struct hold_open ask;
+	struct post post;
+	struct loop *loop;
+	struct writer *writer;
+	struct call *call;		/* NULL: it no longer waits */
+	bool back;
+};
+
+/* A settlement of nothing, for a hold nobody waits for. */
+struct undo {
+	struct hold_settle settle;
+};
+
+static void
+undone(struct op *op)
+{
+	free(holder(op, struct undo, settle.op));
+}
+
+static void
+undo_hold(struct admission *a)
+{
+	struct undo *u = xnew(struct undo);
+
+	u->settle.op.run = hold_settle_run;
+	u->settle.op.done = undone;
+	u->settle.op.must = true;
+	u->settle.hold = a->ask.id;
+	memcpy(u->settle.row.request_id, a->ask.request_id, ID_CHARS);
+	u->settle.row.state = USAGE_VOID;
+	u->settle.row.status = 503;
+	u->settle.row.first_ms = -1;
+	writer_put(a->writer, &u->settle.op);
+}
+
+static void
+come_back(struct post *p)
+{
+	struct admission *a = holder(p, struct admission, post);
+
+	a->back = true;
+	if (a->call) {
+		call_wake(a->call, WAKE_WRITER);
+		return;
+	}
+	if (a->ask.op.ok && a->ask.verdict == HOLD_OPENED)
+		undo_hold(a);
+	free(a);
+}
+
+/* Writer thread. */
+static void
+hand_over(struct op *op)
+{
+	struct admission *a = holder(op, struct admission, ask.op);
+
+	loop_post(a->loop, &a->post);
+}
+
+void
+admission_leave(struct call *c)
+{
+	struct admission *a = c->admission;
+
+	if (!a)
+		return;
+	c->admission = NULL;
+	a->call = NULL;
+	if (a->back)
+		free(a);
+}
+
+static const char *
+endpoint_name(enum endpoint e)
+{
+	static const char *const names[N_ENDPOINTS] = {
+		[ENDPOINT_CHAT] = "chat",
+		[ENDPOINT_COMPLETIONS] = "completions",
+		[ENDPOINT_EMBEDDINGS] = "embeddings",
+	};
+
+	return names[e];
+}
+
+static void
+ask(struct call *c)
+{
+	struct admission *a = xnew(struct admission);
+	struct hold_open *h = &a->ask;
+
+	*h = (struct hold_open){
+		.op = { .run = hold_open_run, .done = hand_over },
+		.process = store_process(c->relay->house->store),
+		.key = c->key.id,
+		.model = c->plan.model->id,
+		.price = c->plan.model->price.id,
+		.markup_ppm = c->group->markup_ppm,
+		.held = c->held,
+		.bound = c->bound,
+		.least = c->least,
+		.prompt_tokens = c->asked.prompt_tokens,
+		.limit_tokens = c->asked.prompt_tokens + c->output_planned,
+		.endpoint = endpoint_name(c->asked.endpoint),
+		.stream = c->asked.stream,
+	};
+	memcpy(h->request_id, c->rq->id, ID_CHARS);
+	a->post.run = come_back;
+	a->loop = c->rq->worker->loop;
+	a->writer = c->relay->house->writer;
+	a->call = c;
+	c->admission = a;
+	writer_put(a->writer, &h->op);
+}
+
+/* --- The verdict ------------------------------------------------------------- */
+
+static enum go
+no_credit(struct call *c, const struct hold_open *h)
+{
+	c->fault.no_retry = true;
+	return fail(c, FAULT_NO_CREDIT, "The balance is too low: this call "
+	    "needs %.*s USD and %.*s USD are free. Add credit, or lower "
+	    "max_tokens.", STR_ARGS(money_text(c->arena, h->held)),
+	    STR_ARGS(money_text(c->arena, h->available)));
+}
+
+static enum go
+over_cap(struct call *c, const struct hold_open *h)
+{
+	c->fault.no_retry = true;
+	return fail(c, FAULT_NO_CREDIT, "The %s's limit of %.*s USD a %s is "
+	    "reached (%.*s USD are spent or held).", h->cap_owner,
+	    STR_ARGS(money_text(c->arena, h->cap_amount)), h->cap_window,
+	    STR_ARGS(money_text(c->arena, h->cap_spent)));
+}
+
+static enum go
+too_fast(struct call *c, const struct hold_open *h, const char *limit,
+    int64_t figure)
+{
+	c->fault.retry_ms = h->retry_ms > 0 ? h->retry_ms : 1000;
+	return fail(c, FAULT_TOO_FAST, "This key's limit of %lld %s is "
+	    "reached; try again in %lld s.", (long long)figure, limit,
+	    (long long)(c->fault.retry_ms + 999) / 1000);
+}
+
+/* Less than the hold was granted: the output it pays for is the limit. */
+static void
+cap_output(struct call *c, const struct hold_open *h)
+{
+	int64_t whole = c->output_planned, low = c->output_least;
+
+	/* The cost grows evenly with the output between least and held. */
+	if (c->held > c->least)
+		low += (int64_t)((__int128)(whole - low) *
+		    (h->granted - c->least) / (c->held - c->least));
+	c->cap_output = low / c->asked.choices;
+	if (c->cap_output < 1)
+		c->cap_output = 1;
+	trace_line(&c->trace, "granted %lld of %lld, output capped at %lld",
+	    (long long)h->granted, (long long)h->held,
+	    (long long)c->cap_output);
+}
+
+static enum go
+judge(struct call *c, const struct hold_open *h)
+{
+	switch (h->verdict) {
+	case HOLD_OPENED:
+		c->hold = h->id;
+		c->granted = h->granted;
+		if (h->granted < c->held)
+			cap_output(c, h);
+		return NEXT;
+	case HOLD_KEY_OFF:
+	case HOLD_KEY_EXPIRED:
+	case HOLD_ACCOUNT_OFF:
+		return fail(c, FAULT_NO_KEY, "Incorrect API key provided. "
+		    "Ask whoever runs this relay for one.");
+	case HOLD_NO_CREDIT:
+		return no_credit(c, h);
+	case HOLD_CAP:
+		return over_cap(c, h);
+	case HOLD_RPM:
+		return too_fast(c, h, "requests a minute", c->key.rpm);
+	case HOLD_TPM:
+		return too_fast(c, h, "tokens a minute", c->key.tpm);
+	case HOLD_CONCURRENCY:
+		return too_fast(c, h, "calls at once", c->key.concurrency);
+	case HOLD_CLOSED:
+		c->fault.retry_ms = 30000;
+		return fail(c, FAULT_STORE, "The relay does not take calls "
+		    "that cost money at the moment; its operator must look "
+		    "at it.");
+	case HOLD_NO_PRICE:
+		break;
+	}
+	c->fault.retry_ms = 1000;
+	return fail(c, FAULT_BUSY, "The price of this model has just changed; "
+	    "try again.");
+}
+
+static enum go
+no_store(struct call *c)
+{
+	c->fault.retry_ms = 1000;
+	return fail(c, FAULT_STORE, "The relay's store does not answer in "
+	    "time; nothing was charged. Try again in a moment.");
+}
+
+enum go
+admit(struct call *c)
+{
+	struct admission *a = c->admission;
+	enum go go;
+
+	if (!a) {
+		if (writer_late_ms(c->relay->house->writer) >
+		    LIMIT_STORE_WAIT_MS)
+			return no_store(c);
+		ask(c);
+		c->store_due_ms = clock_ms() + LIMIT_STORE_WAIT_MS;
+		call_due(c, &c->store_due_ms, 1);
+		return WAIT;
+	}
+	if (a->back) {
+		if (!a->ask.op.ok) {
+			admission_leave(c);
+			return no_store(c);
+		}
+		go = judge(c, &a->ask);
+		admission_leave(c);
+		if (go == NEXT && (c->gone || c->draining))
+			return fail(c, FAULT_BUSY, "The relay is restarting.");
+		return go;
+	}
+	if (c->draining || clock_ms() >= c->store_due_ms) {
+		admission_leave(c);
+		return no_store(c);
+	}
+	call_due(c, &c->store_due_ms, 1);
+	return WAIT;
+}

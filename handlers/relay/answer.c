@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * answer.c - the heads of answers, and a fault if one is left to be said.
+ *
+ * Before the head went out a fault is a status and a body; in a running
+ * stream it is an event of the caller's dialect and no terminal frame; an
+ * unstreamed body that was begun ends as a broken transfer.
+ */
+#include "fcgi/base/clock.h"
+#include "handlers/relay/call.h"
+#include "handlers/relay/relay.h"
+
+enum { PATIENCE_MS = 60000 };	/* SDKs wait no longer than that */
+
+static void
+served_headers(struct call *c)
+{
+	reply_header(c->rq, "x-weir-model", c->asked.model);
+	reply_header(c->rq, "x-weir-attempts", arena_printf(c->arena, "%d",
+	    c->n_attempts));
+}
+
+void
+answer_head_stream(struct call *c)
+{
+	reply_status(c->rq, 200);
+	reply_header(c->rq, "Content-Type", str_of(c->dialect->stream_type));
+	reply_header(c->rq, "Cache-Control", S("no-cache"));
+	reply_header(c->rq, "X-Accel-Buffering", S("no"));
+	served_headers(c);
+}
+
+void
+answer_head_plain(struct call *c)
+{
+	struct str type = exchange_header(&c->attempt->exchange,
+	    "content-type");
+
+	reply_status(c->rq, 200);
+	reply_header(c->rq, "Content-Type", type.n ? type :
+	    S("application/json"));
+	reply_header(c->rq, "X-Accel-Buffering", S("no"));
+	served_headers(c);
+}
+
+/* A fault as a whole answer; its body's length is known. */
+void
+answer_fault(const struct dialect *d, struct request *rq,
+    const struct fault *f)
+{
+	struct buf body = BUF(&rq->arena, LIMIT_ERROR_BYTES);
+	int64_t seconds = (f->retry_ms + 999) / 1000;
+
+	if (f->retry_ms > 0) {
+		reply_header(rq, "Retry-After", arena_printf(&rq->arena,
+		    "%lld", (long long)seconds));
+	}
+	if (f->no_retry || f->retry_ms > PATIENCE_MS)
+		reply_header(rq, "x-should-retry", S("false"));
+	d->write_fault(f, request_id(rq), &body);
+	reply_whole(rq, d->status(f), "application/json", buf_str(&body));
+}
+
+enum go
+answer(struct call *c)
+{
+	struct buf event = BUF(c->arena, LIMIT_ERROR_BYTES);
+
+	if (c->fault.kind == FAULT_NONE || c->gone)
+		return NEXT;
+	relay_count(c->relay, COUNT_FAULTS, 1);
+	c->told = true;
+	trace_line(&c->trace, "%s: %.*s", fault_table[c->fault.kind].name,
+	    STR_ARGS(c->fault.text));
+	if (!c->rq->head_sent) {
+		answer_fault(c->dialect, c->rq, &c->fault);
+	} else if (c->asked.stream) {
+		c->dialect->write_fault_event(&c->fault, request_id(c->rq),
+		    &event);
+		reply_data(c->rq, buf_str(&event));
+		reply_flush(c->rq);
+	} else {
+		c->broken = true;
+	}
+	return NEXT;
+}

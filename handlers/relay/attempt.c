@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attempt.c - one request to one upstream.
+ *
+ * Holds the exchange and what has come of its answer.  The plaintext key
+ * exists from attempt_start to attempt_end, in one header line, and is wiped.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "fcgi/base/clock.h"
+#include "fcgi/base/log.h"
+#include "handlers/relay/call.h"
+#include "handlers/relay/relay.h"
+
+enum { MAX_HEADERS = 8, SECRET_MAX = 4096 };
+
+struct attempt *
+attempt_new(struct call *c, struct candidate *with)
+{
+	struct attempt *a = arena_new(c->arena, struct attempt);
+
+	assert(c->n_attempts <= LIMIT_ATTEMPTS);
+	arena_child(c->arena, &a->arena);
+	a->call = c;
+	a->with = with;
+	a->began_us = clock_us();
+	a->began_utc = clock_utc_ms();
+	a->out = BUF_HEAP(LIMIT_FOLD_BYTES);
+	a->last = BUF_HEAP(LIMIT_EVENT_BYTES + LIMIT_KEEP_BACK);
+	a->error_body = BUF_HEAP(LIMIT_ERROR_BYTES);
+	c->n_attempts++;
+	return a;
+}
+
+void
+attempt_free(struct attempt *a)
+{
+	assert(!a->running);
+	if (a->call->attempt == a)
+		a->call->attempt = NULL;
+	buf_release(&a->body);
+	buf_release(&a->out);
+	buf_release(&a->last);
+	buf_release(&a->error_body);
+	arena_release(&a->arena);
+}
+
+/* --- What comes back ------------------------------------------------------------- */
+
+static void
+on_head(struct exchange *x)
+{
+	struct attempt *a = holder(x, struct attempt, exchange);
+	struct call *c = a->call;
+	struct str type = exchange_header(x, "content-type");
+
+	trace_line(&c->trace, "status %d%s", x->status,
+	    x->reused ? ", reused connection" : "");
+	c->last_byte_ms = clock_ms();
+	if (x->status != 200)
+		return;
+	a->observer = (struct observer){
+		.dialect = c->dialect,
+		.arena = &a->arena,
+		.stream = c->asked.stream &&
+		    str_starts_nocase(type, S("text/event-stream")),
+		.hide_usage = c->asked.stream && !c->asked.usage_wanted,
+		.endpoint = c->asked.endpoint,
+	};
+	c->dialect->observe(&a->observer);
+	if (!a->observer.stream && type.n &&
+	    !str_has_nocase(type, S("json")))
+		a->observer.seen |= SEEN_BAD;
+	if (exchange_header(x, "content-encoding").n)
+		a->observer.seen |= SEEN_BAD;
+}
+
+static bool
+on_data(struct exchange *x, struct str bytes)
+{
+	struct attempt *a = holder(x, struct attempt, exchange);
+	struct call *c = a->call;
+
+	c->last_byte_ms = loop_now_ms(c->rq->worker->loop);
+	if (x->status != 200 || a->observer.seen & SEEN_BAD) {
+		size_t room = a->error_body.max - a->error_body.n;
+
+		buf_put(&a->error_body, str_from(bytes.p,
+		    bytes.n < room ? bytes.n : room));
+		return true;
+	}
+	if (c->content && reply_full(c->rq))
+		return false;
+	c->dialect->feed(&a->observer, bytes, &a->out, &a->last);
+	if (a->observer.seen || c->content)
+		call_wake(c, WAKE_UPSTREAM);
+	return true;
+}
+
+static void
+on_done(struct exchange *x, enum exchange_end end)
+{
+	struct attempt *a = holder(x, struct attempt, exchange);
+
+	a->running = false;
+	a->ended = true;
+	a->end = end;
+	call_wake(a->call, WAKE_UPSTREAM);
+}
+
+/* --- The start ------------------------------------------------------------------- */
+
+/* base_url is never lengthened, except that an empty path gets /v1. */
+static struct str
+url_of(struct attempt *a)
+{
+	struct str base = a->with->channel->base_url, rest;
+	const char *path =
+	    a->call->dialect->path(a->call->asked.endpoint);
+	const char *v1;
+
+	while (base.n && base.p[base.n - 1] == '/')
+		base.n--;
+	rest = base;
+	str_cut(&rest, ':');
+	rest = str_skip(rest, 2);
+	v1 = memchr(rest.p ? rest.p : "", '/', rest.n) ? "" : "/v1";
+	return arena_printf(&a->arena, "%.*s%s%s", STR_ARGS(base), v1, path);
+}
+
+static bool
+put_secret(struct attempt *a, struct str *header)
+{
+	static const char head[] = "Authorization: Bearer ";
+	const struct credential *k = a->with->credential;
+	size_t room = sizeof(head) + SECRET_MAX;
+	char *line = arena_alloc(&a->arena, room);
+	int n;
+
+	memcpy(line, head, sizeof(head) - 1);
+	n = vault_open_sealed(store_vault(a->call->relay->house->store),
+	    &k->bound, k->sealed, line + sizeof(head) - 1,
+	    room - sizeof(head));
+	a->secret = line;
+	a->secret_n = room;
+	if (n < 0) {
+		log_error("credential %lld cannot be opened: give its secret "
+		    "again", (long long)k->id);
+		return false;
+	}
+	*header = str_from(line, sizeof(head) - 1 + (size_t)n);
+	return true;
+}
+
+bool
+attempt_start(struct attempt *a)
+{
+	struct call *c = a->call;
+	struct str *headers = arena_alloc(&a->arena,
+	    sizeof(*headers) * MAX_HEADERS);
+	int n = 0;
+
+	headers[n++] = S("Content-Type: application/json");
+	headers[n++] = c->asked.stream ? S("Accept: text/event-stream") :
+	    S("Accept: application/json");
+	headers[n++] = S("User-Agent: weir/" PACKAGE_VERSION);
+	headers[n++] = arena_printf(&a->arena, "X-Request-Id: %.*s",
+	    ID_CHARS, c->rq->id);
+	if (!put_secret(a, &headers[n++]))
+		return false;
+	assert(n <= MAX_HEADERS);
+	assert(c->hold && "no byte goes upstream without a hold");
+	a->exchange = (struct exchange){
+		.url = url_of(a),
+		.method = "POST",
+		.headers = headers,
+		.n_headers = n,
+		.body = buf_str(&a->body),
+		.connect_ms = a->with->channel->connect_ms,
+		.ca_file = a->with->channel->ca_file,
+		.env_proxy = str_eq(c->relay->house->conf->text[CONF_PROXY],
+		    S("env")),
+		.head = on_head,
+		.data = on_data,
+		.done = on_done,
+	};
+	a->running = true;
+	exchange_start(c->rq->worker->pool, &a->exchange);
+	return true;
+}
+
+void
+attempt_end(struct attempt *a, const char *outcome)
+{
+	struct call *c = a->call;
+	struct attempt_row *row = &c->rows[c->n_attempts - 1];
+	int64_t us = clock_us() - a->began_us;
+
+	c->upstream_us += us;
+	if (a->running) {
+		exchange_cancel(&a->exchange);
+		a->running = false;
+	}
+	if (a->secret)
+		vault_wipe(a->secret, a->secret_n);
+	a->secret = NULL;
+	*row = (struct attempt_row){
+		.channel = a->with->channel->id,
+		.credential = a->with->credential->id,
+		.upstream_model = a->with->upstream_model,
+		.started = a->began_utc,
+		.ms = us / 1000,
+		.status = a->exchange.status,
+		.outcome = str_of(outcome),
+	};
+	trace_line(&c->trace, "attempt %d: %s", c->n_attempts, outcome);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * authenticate.c - who calls.
+ *
+ * A key is known by its keyed hash alone.  Each loop keeps the keys it has
+ * seen for a second; an unknown key costs one SELECT and never reaches the
+ * writer.  Nothing here decides about money or limits: admission reads
+ * status, expiry and limits again inside its transaction.
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "fcgi/base/clock.h"
+#include "fcgi/base/json.h"
+#include "fcgi/base/limits.h"
+#include "fcgi/base/mem.h"
+#include "handlers/relay/call.h"
+#include "handlers/relay/keys.h"
+#include "handlers/relay/relay.h"
+
+/* --- The credential of a request ------------------------------------------------ */
+
+/* What stands behind "Bearer", however often and in whatever case. */
+static struct str
+bearer(struct str s)
+{
+	s = str_trim(s);
+	if (!str_starts_nocase(s, S("Bearer")))
+		return S("");
+	while (str_starts_nocase(s, S("Bearer ")) ||
+	    str_eq_nocase(s, S("Bearer")))
+		s = str_trim(str_skip(s, 6));
+	return s;
+}
+
+/* The first of the headers that holds one, the path's own header first. */
+static struct str
+credential(const struct request *rq)
+{
+	struct str k = bearer(rq->param[PARAM_HTTP_AUTHORIZATION]);
+
+	if (!k.n)
+		k = str_trim(rq->param[PARAM_HTTP_API_KEY]);
+	if (!k.n)
+		k = str_trim(rq->param[PARAM_HTTP_X_API_KEY]);
+	return k;
+}
+
+static bool
+is_visible(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= 0x20 || s.p[i] >= 0x7f)
+			return false;
+	return s.n >= 16 && s.n <= LIMIT_KEY_BYTES;
+}
+
+/* --- Addresses -------------------------------------------------------------------- */
+
+/* 16 bytes for either family, IPv4 mapped as usual. */
+static bool
+read_address(struct str text, uint8_t out[static 16], int *bits)
+{
+	char z[INET6_ADDRSTRLEN];
+
+	if (text.n == 0 || text.n >= sizeof(z))
+		return false;
+	memcpy(z, text.p, text.n);
+	z[text.n] = '\0';
+	memset(out, 0, 16);
+	out[10] = out[11] = 0xff;
+	*bits = 32;
+	if (inet_pton(AF_INET, z, out + 12) == 1)
+		return true;
+	*bits = 128;
+	return inet_pton(AF_INET6, z, out) == 1;
+}
+
+static bool
+in_network(const uint8_t addr[static 16], struct str network)
+{
+	struct str host = str_cut(&network, '/');
+	int64_t prefix;
+	uint8_t net[16];
+	int bits;
+
+	if (!read_address(host, net, &bits))
+		return false;
+	prefix = bits;
+	if (network.n && (!str_int(network, &prefix) || prefix < 0 ||
+	    prefix > bits))
+		return false;
+	prefix += 128 - bits;
+	if (memcmp(addr, net, (size_t)prefix / 8) != 0)
+		return false;
+	return prefix % 8 == 0 || ((addr[prefix / 8] ^ net[prefix / 8]) >>
+	    (8 - prefix % 8)) == 0;
+}
+
+static bool
+address_allowed(struct str list, struct str remote)
+{
+	struct json_each each = json_each(list);
+	uint8_t addr[16];
+	int bits;
+
+	if (list.n == 0)
+		return true;
+	if (!read_address(remote, addr, &bits))
+		return false;
+	while (json_next(&each))
+		if (each.value.n >= 2 && in_network(addr,
+		    str_from(each.value.p + 1, each.value.n - 2)))
+			return true;
+	return false;
+}
+
+/* --- The step ------------------------------------------------------------------------ */
+
+static int
+unknown(struct request *rq, struct fault *f)
+{
+	fault_set(f, &rq->arena, FAULT_NO_KEY, "Incorrect API key provided. "
+	    "Ask whoever runs this relay for one.");
+	return 0;
+}
+
+int
+relay_key(struct relay *r, struct request *rq, struct fault *f, struct key *k)
+{
+	struct str secret = credential(rq);
+	uint8_t hash[VAULT_HASH];
+	int found;
+
+	if (!secret.n) {
+		fault_set(f, &rq->arena, FAULT_NO_KEY, "You did not provide "
+		    "an API key. Send it as 'Authorization: Bearer KEY'.");
+		return 0;
+	}
+	if (!is_visible(secret))
+		return unknown(rq, f);
+	vault_hash(store_vault(r->house->store), secret, hash);
+	found = keys_find(r->keys, r->db, hash, &rq->arena, k);
+	if (found < 0) {
+		fault_set(f, &rq->arena, FAULT_STORE, "The relay cannot read "
+		    "its store; try again in a moment.");
+		f->retry_ms = 1000;
+		return 0;
+	}
+	if (found == 0 || !k->on ||
+	    (k->expires && k->expires <= clock_utc_ms()))
+		return unknown(rq, f);
+	if (!address_allowed(k->ips, rq->param[PARAM_REMOTE_ADDR])) {
+		fault_set(f, &rq->arena, FAULT_IP_DENIED, "This key may not "
+		    "be used from your address.");
+		return 0;
+	}
+	return 1;
+}
+
+enum token_role
+relay_token_text(struct relay *r, struct str token)
+{
+	uint8_t hash[VAULT_HASH];
+	int role;
+
+	if (!is_visible(token) || !str_starts(token, S("wa-")))
+		return TOKEN_NONE;
+	vault_hash(store_vault(r->house->store), token, hash);
+	role = token_by_hash(r->db, hash);
+	return role < 0 ? TOKEN_NONE : (enum token_role)role;
+}
+
+enum token_role
+relay_token(struct relay *r, const struct request *rq)
+{
+	return relay_token_text(r, credential(rq));
+}
+
+enum go
+authenticate(struct call *c)
+{
+	if (!relay_key(c->relay, c->rq, &c->fault, &c->key))
+		return STOP;
+	c->catalogue = catalogue_take();
+	c->group = catalogue_group(c->catalogue, c->key.group);
+	if (!c->group || !c->group->enabled)
+		return fail(c, FAULT_NO_KEY, "The group of this key's account "
+		    "is switched off. Ask whoever runs this relay.");
+	trace_line(&c->trace, "key %lld account %lld",
+	    (long long)c->key.id, (long long)c->key.account);
+	return NEXT;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * call.h - one call through the relay, from its last byte in to its last
+ * byte out.
+ *
+ * A call lives on one loop.  Its steps (flow.c) run one after another and see
+ * nothing but this structure; next to each member stands the step that sets
+ * it.  What is handed to another thread either owns its memory (admission,
+ * journal, settlement: they outlive a call that stops waiting) or is counted
+ * in `pins` (a reader's job, which uses the call's own memory).
+ */
+#ifndef WEIR_CALL_H
+#define WEIR_CALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db/catalogue.h"
+#include "db/hold.h"
+#include "db/key.h"
+#include "db/usage.h"
+#include "fcgi/base/limits.h"
+#include "fcgi/base/mem.h"
+#include "fcgi/base/trace.h"
+#include "fcgi/machine.h"
+#include "fcgi/reply.h"
+#include "handlers/dialect/dialect.h"
+#include "handlers/relay/plan.h"
+
+struct relay;
+struct admission;
+struct settlement;
+struct journal;
+
+/* What a step says: STOP is 0, so that a step may `return fail(…)`. */
+enum go { STOP, NEXT, AGAIN, WAIT };
+
+/* Why a step that waited is entered again.  It must be right for each. */
+enum wake {
+	WAKE_WRITER   = 1,	/* an operation is back */
+	WAKE_READER   = 2,	/* a job is back */
+	WAKE_UPSTREAM = 4,	/* something came, or the exchange ended */
+	WAKE_GONE     = 8,	/* the caller has left (c->gone stays set) */
+	WAKE_TIMER    = 16,	/* c->due has come */
+	WAKE_DRAIN    = 32,	/* end now (c->draining stays set) */
+	WAKE_ROOM     = 64	/* the caller takes bytes again */
+};
+
+/* One request to one upstream. */
+struct attempt {
+	struct arena arena;		/* a child of the call's */
+	struct call *call;
+	struct candidate *with;
+	struct exchange exchange;
+	struct buf body;		/* as sent; heap */
+	char *secret;			/* header with the key; wiped */
+	size_t secret_n;
+	struct observer observer;
+	struct buf out;			/* for the caller now */
+	struct buf last;		/* for the caller once it is settled */
+	struct buf error_body;		/* of an error status */
+	int64_t began_us, began_utc;
+	bool running;			/* the pool knows the exchange */
+	bool ended;			/* exchange.done was called */
+	enum exchange_end end;
+	bool complete;			/* the answer is whole */
+};
+
+struct call {
+	struct request *rq;
+	struct relay *relay;		/* of this loop */
+	struct arena *arena;		/* the request's */
+	const struct dialect *dialect;	/* the caller's */
+
+	/* flow.c */
+	int step;
+	unsigned wake;			/* bits since the step was entered */
+	unsigned woken;			/* bits it was entered with */
+	bool running, stopped, finished;
+	int pins;
+	struct timer timer;
+	bool gone, draining;
+	struct trace trace;
+	struct fault fault;		/* the one that will be told */
+
+	const struct catalogue *catalogue;	/* authenticate */
+	const struct group *group;		/* authenticate */
+	struct key key;				/* authenticate */
+
+	struct asked asked;			/* understand */
+	bool understood;
+	struct job job;				/* a reader's work */
+	void (*job_run)(struct call *c);
+	bool job_out;
+
+	struct plan plan;			/* plan */
+	int64_t held, bound, least;		/* plan, nano-dollars */
+	int64_t output_planned;			/* plan, tokens of all choices */
+	int64_t output_least;			/* plan, that `least` pays for */
+	int64_t input_bound, output_bound;	/* plan, tokens */
+
+	struct admission *admission;		/* admit, until it is back */
+	int64_t hold;				/* admit: the row, 0: none */
+	int64_t granted;			/* admit */
+	int64_t cap_output;			/* admit: -1, or the limit set */
+	int64_t store_due_ms;			/* admit, settle */
+
+	struct attempt *attempt;		/* choose: the running one */
+	struct attempt_row rows[LIMIT_ATTEMPTS + 1];	/* choose … */
+	int n_attempts;
+	int ambiguous;				/* resends after a break */
+	bool once_more;				/* send: a 408 or 409 was retried */
+	bool wasted;				/* send: an upstream may have worked
+						 * for nothing */
+	struct journal *journal;		/* send: the stream's, busy */
+
+	int64_t whole_due_ms;			/* send */
+	int64_t first_due_ms, beat_due_ms;	/* send */
+	int64_t last_byte_ms;			/* send: of the upstream */
+	bool content;				/* send: past the point of no
+						 * return */
+	bool started;				/* journalled */
+	int64_t first_us;			/* monotonic, 0: nothing came */
+	int64_t journal_due_ms, journal_tokens;	/* stream */
+	int64_t drain_due_ms;			/* stream: a lost caller's */
+	int64_t end_due_ms;			/* stream: after the last frame */
+	bool broken;				/* answer: end as broken */
+
+	struct settlement *settlement;		/* settle */
+	bool settled;				/* settle: COMMIT is through */
+	int64_t charged;			/* settle */
+	bool told;				/* answer: a fault was written */
+	bool estimated;				/* settle */
+	struct buckets use;			/* settle */
+	enum usage_state state;			/* settle */
+	int64_t upstream_us;			/* attempt: waited for upstreams */
+};
+
+/* Serves POST /v1/chat/completions and friends; route->what: the endpoint. */
+void relay_serve(struct request *rq);
+
+/* Enters the step that waits, with these bits.  On the call's loop. */
+void call_wake(struct call *c, unsigned bits);
+
+/* Sets the timer for the nearest of some moments (clock_ms; 0: none). */
+void call_due(struct call *c, const int64_t *moments, int n);
+
+/* Runs work on a reader; the step WAITs and gets WAKE_READER. */
+void call_read(struct call *c, void (*run)(struct call *c));
+
+/* Records a fault; STOP. */
+enum go fail(struct call *c, enum fault_kind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The steps. */
+enum go authenticate(struct call *c);
+enum go understand(struct call *c);
+enum go plan(struct call *c);
+enum go admit(struct call *c);
+enum go choose(struct call *c);
+enum go translate(struct call *c);
+enum go send_call(struct call *c);
+enum go stream_back(struct call *c);
+enum go answer(struct call *c);
+enum go settle(struct call *c);
+enum go finish(struct call *c);
+
+/* attempt.c: the exchange of an attempt. */
+struct attempt *attempt_new(struct call *c, struct candidate *with);
+/* False: its credential cannot be opened. */
+bool attempt_start(struct attempt *a);
+/* Ends it, writes its row; the memory stays until attempt_free. */
+void attempt_end(struct attempt *a, const char *outcome);
+void attempt_free(struct attempt *a);
+
+/* answer.c: status and headers of an answer, before its first byte. */
+void answer_head_stream(struct call *c);
+void answer_head_plain(struct call *c);
+void answer_fault(const struct dialect *d, struct request *rq,
+    const struct fault *f);
+
+/* admit.c: a call that is over lets go of what it waited for. */
+void admission_leave(struct call *c);
+/* settle.c */
+void settlement_leave(struct call *c);
+/* journal.c: progress of a running stream, never waited for. */
+bool journal_progress(struct call *c, int64_t tokens);
+void journal_leave(struct call *c);
+
+#endif

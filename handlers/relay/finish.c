@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * finish.c - the last bytes, the end, and the line in the log.
+ *
+ * The terminal bytes of an answer go out only now, when it has been paid
+ * for.  An answer whose settlement did not commit in time ends as a fault.
+ */
+#include <assert.h>
+
+#include "db/money.h"
+#include "fcgi/base/clock.h"
+#include "fcgi/base/log.h"
+#include "handlers/relay/call.h"
+#include "handlers/relay/relay.h"
+
+/* An answer that fits in hand whole: its length and its price are known. */
+static void
+head_of_whole(struct call *c)
+{
+	const struct buf *last = &c->attempt->last;
+
+	answer_head_plain(c);
+	reply_header(c->rq, "Content-Length", arena_printf(c->arena, "%zu",
+	    last->n));
+	reply_header(c->rq, "x-weir-cost", money_text(c->arena, c->charged));
+}
+
+static void
+last_bytes(struct call *c)
+{
+	struct attempt *a = c->attempt;
+
+	if (!c->rq->head_sent) {
+		if (a->observer.stream)
+			answer_head_stream(c);
+		else
+			head_of_whole(c);
+	}
+	reply_data(c->rq, buf_str(&a->last));
+	relay_count(c->relay, COUNT_BYTES_OUT, a->last.n);
+	reply_end(c->rq);
+}
+
+/* The money is not safe: no end that looks whole. */
+static void
+unsettled(struct call *c)
+{
+	struct buf event = BUF(c->arena, LIMIT_ERROR_BYTES);
+	struct fault f = { 0 };
+
+	fault_set(&f, c->arena, FAULT_STORE, "The relay's store does not "
+	    "answer in time; the end of this answer is withheld.");
+	if (!c->rq->head_sent) {
+		answer_fault(c->dialect, c->rq, &f);
+	} else if (c->asked.stream) {
+		c->dialect->write_fault_event(&f, request_id(c->rq), &event);
+		reply_data(c->rq, buf_str(&event));
+		reply_end(c->rq);
+	} else {
+		reply_break(c->rq);
+	}
+}
+
+static void
+log_call(struct call *c)
+{
+	const struct attempt *a = c->attempt;
+	int64_t now = clock_us();
+
+	log_info("call=%.*s key=%lld model=\"%.*s\" status=%d%s%s channel=%.*s "
+	    "attempts=%d in=%lld out=%lld%s charge=%lld ms=%lld weir_us=%lld%s",
+	    ID_CHARS, c->rq->id, (long long)c->key.id,
+	    STR_ARGS(c->asked.model), c->rq->status,
+	    c->fault.kind != FAULT_NONE ? " fault=" : "",
+	    c->fault.kind != FAULT_NONE ? fault_table[c->fault.kind].name : "",
+	    STR_ARGS(a ? a->with->channel->name : S("-")), c->n_attempts,
+	    (long long)(c->use.n[BUCKET_INPUT] + c->use.n[BUCKET_CACHE_READ] +
+	    c->use.n[BUCKET_CACHE_WRITE] + c->use.n[BUCKET_CACHE_WRITE_1H]),
+	    (long long)(c->use.n[BUCKET_OUTPUT] + c->use.n[BUCKET_REASONING]),
+	    c->estimated ? " estimated=1" : "", (long long)c->charged,
+	    (long long)(now - c->rq->accepted_us) / 1000,
+	    (long long)(now - c->rq->accepted_us - c->upstream_us),
+	    c->gone ? " left=1" : "");
+}
+
+static void
+count_call(struct call *c)
+{
+	struct relay *r = c->relay;
+
+	relay_count(r, COUNT_INPUT_TOKENS,
+	    (uint64_t)(c->use.n[BUCKET_INPUT] + c->use.n[BUCKET_CACHE_READ] +
+	    c->use.n[BUCKET_CACHE_WRITE] + c->use.n[BUCKET_CACHE_WRITE_1H]));
+	relay_count(r, COUNT_OUTPUT_TOKENS, (uint64_t)
+	    (c->use.n[BUCKET_OUTPUT] + c->use.n[BUCKET_REASONING]));
+	relay_count(r, COUNT_CHARGED_NANO, (uint64_t)c->charged);
+	if (c->asked.stream)
+		relay_count(r, COUNT_STREAMS, 1);
+}
+
+enum go
+finish(struct call *c)
+{
+	bool whole = c->attempt && c->attempt->complete &&
+	    c->fault.kind == FAULT_NONE;
+
+	assert(!c->attempt || !c->attempt->running);
+	if (!c->rq->ended && !c->gone) {
+		if (c->hold && !c->settled && !c->told)
+			unsettled(c);
+		else if (c->broken)
+			reply_break(c->rq);
+		else if (whole)
+			last_bytes(c);
+		else
+			reply_end(c->rq);
+	}
+	count_call(c);
+	log_call(c);
+	return NEXT;
+}

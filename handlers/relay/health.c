@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * health.c - which credentials are out for now; see health.h.
+ *
+ * What each class does to a key stands in one table.  A park learned here
+ * counts at once in this process; the row makes it count everywhere within a
+ * second.  Parks are few, so they are a list.
+ */
+#include "handlers/relay/health.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fcgi/base/log.h"
+#include "fcgi/base/mem.h"
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+enum scope { NOTHING, KEY, KEY_AND_MODEL };
+
+static const struct {
+	enum scope out;		/* what is parked */
+	int64_t ms;		/* for how long, when no hint came */
+	bool hinted;		/* the upstream may say how long */
+	bool alert;		/* an operator must look at it */
+} rules[N_UP_CLASSES] = {
+	[UP_MODEL_MISSING]  = { KEY_AND_MODEL, 10 * MINUTE, false, false },
+	[UP_KEY_DEAD]       = { KEY, HOUR, false, true },
+	[UP_KEY_BROKE]      = { KEY, 30 * MINUTE, false, true },
+	[UP_NO_PERMISSION]  = { KEY_AND_MODEL, 10 * MINUTE, false, true },
+	[UP_REGION_BLOCKED] = { KEY, 10 * MINUTE, false, true },
+	[UP_RATE_LIMIT]     = { KEY_AND_MODEL, 20 * SECOND, true, false },
+	[UP_QUOTA_DAILY]    = { KEY_AND_MODEL, HOUR, true, false },
+	[UP_OVERLOADED]     = { KEY_AND_MODEL, 10 * SECOND, true, false },
+	[UP_WRONG_BASE]     = { NOTHING, 0, false, true },
+};
+
+static struct {
+	pthread_rwlock_t lock;
+	struct park *list;
+	int n, room;
+} parks = { .lock = PTHREAD_RWLOCK_INITIALIZER };
+
+int64_t
+health_parked(int64_t credential, int64_t model, int64_t now)
+{
+	int64_t until = 0;
+
+	if (__atomic_load_n(&parks.n, __ATOMIC_RELAXED) == 0)
+		return 0;
+	pthread_rwlock_rdlock(&parks.lock);
+	for (int i = 0; i < parks.n; i++) {
+		const struct park *p = &parks.list[i];
+
+		if (p->credential == credential && p->until > now &&
+		    (p->model == 0 || p->model == model) && p->until > until)
+			until = p->until;
+	}
+	pthread_rwlock_unlock(&parks.lock);
+	return until;
+}
+
+/* Under the lock. */
+static void
+put(const struct park *p)
+{
+	int i = 0;
+
+	while (i < parks.n && (parks.list[i].credential != p->credential ||
+	    parks.list[i].model != p->model))
+		i++;
+	if (i == parks.room) {
+		parks.room = parks.room ? parks.room * 2 : 16;
+		parks.list = xresize(parks.list, sizeof(*parks.list) *
+		    (size_t)parks.room);
+	}
+	parks.list[i] = *p;
+	if (i == parks.n)
+		__atomic_store_n(&parks.n, i + 1, __ATOMIC_RELAXED);
+}
+
+void
+health_load(const struct park *list, int n)
+{
+	pthread_rwlock_wrlock(&parks.lock);
+	__atomic_store_n(&parks.n, 0, __ATOMIC_RELAXED);
+	for (int i = 0; i < n; i++)
+		put(&list[i]);
+	pthread_rwlock_unlock(&parks.lock);
+}
+
+static void
+stored(struct op *op)
+{
+	free(holder(op, struct park_put, op));
+}
+
+static void
+store(struct writer *w, const struct park *p)
+{
+	struct park_put *put_op = xnew(struct park_put);
+
+	put_op->op.run = park_put_run;
+	put_op->op.done = stored;
+	put_op->park = *p;
+	writer_put(w, &put_op->op);
+}
+
+void
+health_learn(struct writer *w, int64_t credential, int64_t model,
+    enum up_class kind, int64_t hint_ms, int64_t now)
+{
+	struct park p = { .credential = credential };
+	int64_t ms = rules[kind].ms;
+
+	if (rules[kind].alert)
+		log_warn("credential %lld: %s; look at it",
+		    (long long)credential, up_class_name(kind));
+	if (rules[kind].out == NOTHING)
+		return;
+	if (rules[kind].hinted && hint_ms > 0)
+		ms = hint_ms < HOUR ? hint_ms : HOUR;
+	p.model = rules[kind].out == KEY ? 0 : model;
+	p.until = now + ms;
+	snprintf(p.reason, sizeof(p.reason), "%s", up_class_name(kind));
+	pthread_rwlock_wrlock(&parks.lock);
+	put(&p);
+	pthread_rwlock_unlock(&parks.lock);
+	store(w, &p);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * health.h - which credentials are out for now.
+ *
+ * Parks are rows of the store; this is the process's copy of them, replaced
+ * once a second and changed at once by what this process learns itself.  Any
+ * thread.
+ */
+#ifndef WEIR_HEALTH_H
+#define WEIR_HEALTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db/park.h"
+#include "handlers/dialect/dialect.h"
+
+/* Until when (UTC ms) it is parked for this model; 0: it is not. */
+int64_t health_parked(int64_t credential, int64_t model, int64_t now_utc_ms);
+
+/* Takes the store's rows over.  For the keeper. */
+void health_load(const struct park *list, int n);
+
+/*
+ * What an upstream's failure means for the credential: parks it (or the pair
+ * with the model) here and in the store.  hint_ms: how long the upstream
+ * asked to wait, 0: it did not say.
+ */
+void health_learn(struct writer *w, int64_t credential, int64_t model,
+    enum up_class kind, int64_t hint_ms, int64_t now_utc_ms);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* hint.c - how long an upstream asks to be left alone; see hint.h. */
+#include "handlers/relay/hint.h"
+
+#include "fcgi/base/clock.h"
+
+static const int64_t LONGEST = (int64_t)366 * 24 * 3600 * 1000;
+
+/* Digits with an optional fraction, in thousandths; -1: none. */
+static int64_t
+thousandths(struct str *s)
+{
+	int64_t v = 0, unit = 100;
+	size_t digits = 0;
+
+	for (; s->n && s->p[0] >= '0' && s->p[0] <= '9'; digits++) {
+		if (v > LONGEST)
+			return -1;
+		v = v * 10 + (s->p[0] - '0');
+		*s = str_skip(*s, 1);
+	}
+	v *= 1000;
+	if (s->n > 1 && s->p[0] == '.') {
+		*s = str_skip(*s, 1);
+		for (; s->n && s->p[0] >= '0' && s->p[0] <= '9'; unit /= 10) {
+			v += (s->p[0] - '0') * unit;
+			*s = str_skip(*s, 1);
+		}
+	}
+	return digits ? v : -1;
+}
+
+int64_t
+hint_duration(struct str s)
+{
+	static const struct { struct str name; int64_t ms; } units[] = {
+		{ STR_INIT("ms"), 1 }, { STR_INIT("s"), 1000 },
+		{ STR_INIT("m"), 60000 }, { STR_INIT("h"), 3600000 },
+		{ STR_INIT("d"), 86400000 },
+	};
+	int64_t total = 0, v;
+
+	s = str_trim(s);
+	if (s.n == 0)
+		return -1;
+	while (s.n) {
+		size_t i = 0;
+
+		v = thousandths(&s);
+		if (v < 0)
+			return -1;
+		if (s.n == 0 && total == 0)
+			return v;	/* seconds */
+		while (i < 5 && !(str_starts(s, units[i].name) &&
+		    (s.n == units[i].name.n || (s.p[units[i].name.n] >= '0' &&
+		    s.p[units[i].name.n] <= '9'))))
+			i++;
+		if (i == 5 || v > LONGEST)
+			return -1;
+		total += v * units[i].ms / 1000;
+		if (total > LONGEST)
+			return -1;
+		s = str_skip(s, units[i].name.n);
+	}
+	return total;
+}
+
+static int64_t
+reset_of(const struct exchange *x, const char *left, const char *reset)
+{
+	int64_t n;
+
+	if (!str_int(str_trim(exchange_header(x, left)), &n) || n > 0)
+		return -1;
+	return hint_duration(exchange_header(x, reset));
+}
+
+int64_t
+hint_ms(const struct exchange *x, int64_t now)
+{
+	struct str s = str_trim(exchange_header(x, "retry-after-ms"));
+	int64_t ms, date;
+
+	ms = thousandths(&s);
+	if (ms > 0 && s.n == 0)
+		return ms / 1000;
+	s = exchange_header(x, "retry-after");
+	ms = hint_duration(s);
+	if (ms > 0)
+		return ms;
+	if (clock_http_date(str_trim(s), &date) && date > now)
+		return date - now;
+	ms = reset_of(x, "x-ratelimit-remaining-requests",
+	    "x-ratelimit-reset-requests");
+	if (ms <= 0)
+		ms = reset_of(x, "x-ratelimit-remaining-tokens",
+		    "x-ratelimit-reset-tokens");
+	return ms > 0 ? ms : 0;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * send.c - to the first event: everything before the point of no return.
+ *
+ * Until the first meaningful event any failure may move the call to the next
+ * candidate.  What kind of failure it was decides three things: what the
+ * credential learns from it, whether somebody else is tried, and what the
+ * caller is told when nobody is left.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "fcgi/base/clock.h"
+#include "fcgi/base/log.h"
+#include "handlers/relay/call.h"
+#include "handlers/relay/health.h"
+#include "handlers/relay/hint.h"
+#include "handlers/relay/relay.h"
+
+enum { FIRST_STEP_TOKENS = 50000, MAX_AMBIGUOUS = 1 };
+
+/* --- Failures ---------------------------------------------------------------------- */
+
+/* What the caller is told of each class, if nobody else is left. */
+static const struct {
+	enum fault_kind fault;
+	const char *words;
+} told[N_UP_CLASSES] = {
+	[UP_BAD_REQUEST]    = { FAULT_BAD_REQUEST, NULL },
+	[UP_CONTEXT_LENGTH] = { FAULT_CONTEXT_LENGTH, NULL },
+	[UP_TOO_LARGE]      = { FAULT_TOO_LARGE, NULL },
+	[UP_CONTENT_POLICY] = { FAULT_CONTENT_POLICY, NULL },
+	[UP_SIGNATURE]      = { FAULT_BAD_REQUEST, NULL },
+	[UP_MODEL_MISSING]  = { FAULT_MODEL_MISSING,
+	    "The upstream does not have this model." },
+	[UP_KEY_DEAD]       = { FAULT_UP_ERROR,
+	    "The upstream could not be used; this is not about your key." },
+	[UP_KEY_BROKE]      = { FAULT_UP_ERROR,
+	    "The upstream could not be used; this is not about your "
+	    "credit." },
+	[UP_NO_PERMISSION]  = { FAULT_UP_ERROR,
+	    "The upstream could not be used; this is not about your key." },
+	[UP_REGION_BLOCKED] = { FAULT_UP_ERROR,
+	    "The upstream could not be used from where this relay runs." },
+	[UP_RATE_LIMIT]     = { FAULT_UP_LIMITED,
+	    "The upstream's rate limit is reached; try again later." },
+	[UP_KEY_TOO_SMALL]  = { FAULT_UP_LIMITED,
+	    "The request is too large for the upstream's rate limit." },
+	[UP_QUOTA_DAILY]    = { FAULT_UP_LIMITED,
+	    "The upstream's daily quota is used up; try again later." },
+	[UP_OVERLOADED]     = { FAULT_UP_OVERLOADED,
+	    "The upstream is overloaded; try again in a moment." },
+	[UP_SERVER]         = { FAULT_UP_ERROR,
+	    "The upstream failed to answer; try again." },
+	[UP_TIMEOUT]        = { FAULT_UP_TIMEOUT,
+	    "The upstream did not answer in time; try again." },
+	[UP_WRONG_BASE]     = { FAULT_UP_ERROR,
+	    "The upstream could not be used; its address is wrong." },
+};
+
+/* May somebody else be tried?  Else the fault is told. */
+static enum go
+go_on(struct call *c)
+{
+	if (c->rq->head_sent && !c->asked.stream)
+		return STOP;
+	return fault_table[c->fault.kind].elsewhere ? AGAIN : STOP;
+}
+
+static enum go
+refused_by_upstream(struct call *c, const struct up_error *e)
+{
+	struct attempt *a = c->attempt;
+	int64_t now = clock_utc_ms();
+	int64_t hint = hint_ms(&a->exchange, now);
+	int status = a->exchange.status;
+
+	attempt_end(a, up_class_name(e->kind));
+	health_learn(c->relay->house->writer, a->with->credential->id,
+	    c->plan.model->id, e->kind, hint, now);
+	if (told[e->kind].words)
+		fail(c, told[e->kind].fault, "%s", told[e->kind].words);
+	else
+		fail(c, told[e->kind].fault, "%.*s", STR_ARGS(e->message.n ?
+		    e->message : S("The upstream refused the request.")));
+	if (!told[e->kind].words) {
+		c->fault.code = arena_str(c->arena, e->code);
+		c->fault.param = arena_str(c->arena, e->param);
+		if (status == 422 || status == 404)
+			c->fault.status = status;
+	}
+	c->fault.retry_ms = c->fault.kind == FAULT_UP_LIMITED ||
+	    c->fault.kind == FAULT_UP_OVERLOADED ?
+	    (hint > 0 ? hint : 20000) : 0;
+	if ((status == 408 || status == 409) && !c->once_more) {
+		/* Worth one more try, on the same one if need be. */
+		c->once_more = true;
+		a->with->tried = false;
+		return AGAIN;
+	}
+	return go_on(c);
+}
+
+/* A 200 that was no answer. */
+static enum go
+bad_answer(struct call *c, bool not_from_model)
+{
+	struct attempt *a = c->attempt;
+
+	attempt_end(a, not_from_model ? "not_json" : "bad_answer");
+	c->wasted = true;
+	fail(c, FAULT_UP_BAD_ANSWER, "The upstream's answer was not one.");
+	if (not_from_model && c->ambiguous < MAX_AMBIGUOUS) {
+		c->ambiguous++;
+		return AGAIN;
+	}
+	return STOP;
+}
+
+/* The transport failed: nothing sent is anybody's turn, else one resend. */
+static enum go
+transport_failed(struct call *c)
+{
+	struct attempt *a = c->attempt;
+	bool sent = a->exchange.sent;
+
+	attempt_end(a, exchange_end_name(a->end));
+	if (a->end == EXCHANGE_CONNECT_LATE)
+		fail(c, FAULT_UP_TIMEOUT, "The upstream could not be reached "
+		    "in time; try again.");
+	else
+		fail(c, FAULT_UP_ERROR, "%s", sent ? "The connection to the "
+		    "upstream broke before it answered; try again." :
+		    "The upstream could not be reached; try again.");
+	if (!sent)
+		return go_on(c);
+	c->wasted = true;
+	if (c->ambiguous >= MAX_AMBIGUOUS)
+		return STOP;
+	c->ambiguous++;
+	return go_on(c);
+}
+
+static enum go
+judge_end(struct call *c)
+{
+	struct attempt *a = c->attempt;
+	struct up_error e = { 0 };
+	bool whole;
+
+	if (a->exchange.status == 0 || (a->end != EXCHANGE_DONE &&
+	    a->exchange.status == 200 && !(a->observer.seen & SEEN_BAD)))
+		return transport_failed(c);
+	if (a->exchange.status != 200) {
+		c->dialect->read_error(c->arena, a->exchange.status,
+		    exchange_header(&a->exchange, "content-type"),
+		    buf_str(&a->error_body), &e);
+		return refused_by_upstream(c, &e);
+	}
+	if (a->observer.seen & SEEN_BAD)
+		return bad_answer(c, true);
+	whole = c->dialect->finish(&a->observer, &a->out, &a->last);
+	if (a->observer.seen & SEEN_ERROR)
+		return refused_by_upstream(c, &a->observer.error);
+	if (!whole)
+		return bad_answer(c, false);
+	a->complete = true;
+	return NEXT;
+}
+
+/* --- Clocks -------------------------------------------------------------------------- */
+
+static bool
+another_is_left(struct call *c)
+{
+	return c->n_attempts < LIMIT_ATTEMPTS &&
+	    plan_next(&c->plan, 0, clock_utc_ms()) != NULL;
+}
+
+static void
+set_clocks(struct call *c)
+{
+	const struct channel *ch = c->attempt->with->channel;
+	int64_t now = clock_ms();
+
+	c->last_byte_ms = now;
+	c->first_due_ms = now + ch->first_ms +
+	    ch->first_ms * c->asked.prompt_tokens / FIRST_STEP_TOKENS;
+	if (!c->whole_due_ms)
+		c->whole_due_ms = now + (c->asked.stream ? ch->stream_ms :
+		    ch->whole_ms);
+	if (!c->beat_due_ms && c->asked.stream)
+		c->beat_due_ms = now + LIMIT_HEARTBEAT_MS;
+}
+
+static void
+next_due(struct call *c)
+{
+	int64_t moments[] = { c->whole_due_ms,
+	    c->asked.stream ? c->first_due_ms : 0, c->beat_due_ms };
+
+	call_due(c, moments, countof(moments));
+}
+
+/*
+ * Silence is broken by a comment, so that proxies keep the connection and a
+ * caller who has left is found out.  The status is 200 from then on.
+ */
+static void
+heartbeat(struct call *c)
+{
+	if (!c->rq->head_sent)
+		answer_head_stream(c);
+	reply_data(c->rq, c->dialect->keep_alive);
+	reply_flush(c->rq);
+	c->beat_due_ms = clock_ms() + LIMIT_HEARTBEAT_MS;
+}
+
+/* WAIT: nothing is due that changes anything. */
+static enum go
+look_at_clocks(struct call *c)
+{
+	int64_t now = clock_ms();
+
+	if (now >= c->whole_due_ms) {
+		attempt_end(c->attempt, "whole_late");
+		c->wasted = true;
+		return fail(c, FAULT_UP_TIMEOUT, "The upstream did not answer "
+		    "in time; try again.");
+	}
+	if (c->asked.stream && now >= c->first_due_ms) {
+		if (another_is_left(c)) {
+			attempt_end(c->attempt, "first_late");
+			c->wasted = true;
+			fail(c, FAULT_UP_TIMEOUT, "The upstream did not "
+			    "answer in time; try again.");
+			return AGAIN;
+		}
+		c->first_due_ms = c->whole_due_ms;
+	}
+	if (c->beat_due_ms && now >= c->beat_due_ms)
+		heartbeat(c);
+	next_due(c);
+	return WAIT;
+}
+
+/* --- The step -------------------------------------------------------------------------- */
+
+/* Past the point of no return: this upstream serves the call. */
+static void
+content_begins(struct call *c)
+{
+	struct attempt *a = c->attempt;
+
+	assert(!c->content);
+	c->content = true;
+	c->first_us = clock_us();
+	if (!a->exchange.body_taken)
+		return;
+	request_drop_body(c->rq);
+	buf_release(&a->body);
+	a->exchange.body = (struct str){ NULL, 0 };
+}
+
+enum go
+send_call(struct call *c)
+{
+	struct attempt *a = c->attempt;
+	enum go go;
+
+	if (!a->running && !a->ended) {
+		set_clocks(c);
+		if (!attempt_start(a)) {
+			attempt_end(a, "sealed");
+			fail(c, FAULT_UP_ERROR, "The upstream could not be "
+			    "used; this is not about your key.");
+			return AGAIN;
+		}
+		next_due(c);
+		return WAIT;
+	}
+	if (c->draining || (c->gone && !a->with->channel->drain)) {
+		attempt_end(a, "left");
+		return fail(c, FAULT_BUSY, "The relay is restarting.");
+	}
+	if (!a->ended && a->observer.seen & SEEN_ERROR) {
+		return refused_by_upstream(c, &a->observer.error);
+	} else if (a->ended) {
+		go = judge_end(c);
+		if (go != NEXT)
+			return go;
+	} else if (!(a->observer.seen & SEEN_MEANING)) {
+		return look_at_clocks(c);
+	}
+	content_begins(c);
+	return NEXT;
+}

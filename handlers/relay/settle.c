@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * settle.c - turn what was used into money, exactly once.
+ *
+ * Runs at the end of every call that has a hold, whatever happened before.
+ * Counts become disjoint buckets, buckets become a charge (one rounding, up)
+ * that never passes the bound, and one durable transaction closes the hold
+ * and writes the usage row.  The settlement owns its memory: it commits even
+ * if the call stops waiting for it.
+ *
+ * Not here: prices (db/price.c), counting (dialect/), limits (admission).
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "db/money.h"
+#include "fcgi/base/clock.h"
+#include "fcgi/base/log.h"
+#include "fcgi/base/mem.h"
+#include "handlers/relay/call.h"
+#include "handlers/relay/relay.h"
+
+struct settlement {
+	struct hold_settle settle;
+	struct post post;
+	struct loop *loop;
+	struct arena arena;
+	struct call *call;		/* NULL: it no longer waits */
+	bool back;
+};
+
+static void
+settlement_free(struct settlement *s)
+{
+	arena_release(&s->arena);
+	free(s);
+}
+
+static void
+come_back(struct post *p)
+{
+	struct settlement *s = holder(p, struct settlement, post);
+
+	s->back = true;
+	if (s->call)
+		call_wake(s->call, WAKE_WRITER);
+	else
+		settlement_free(s);
+}
+
+static void
+hand_over(struct op *op)
+{
+	struct settlement *s = holder(op, struct settlement, settle.op);
+
+	loop_post(s->loop, &s->post);
+}
+
+void
+settlement_leave(struct call *c)
+{
+	struct settlement *s = c->settlement;
+
+	if (!s)
+		return;
+	c->settlement = NULL;
+	s->call = NULL;
+	if (s->back)
+		settlement_free(s);
+}
+
+/* --- Counts ----------------------------------------------------------------------- */
+
+static int64_t
+clamp(int64_t n, int64_t most)
+{
+	return n < 0 ? 0 : n > most ? most : n;
+}
+
+/* Overlapping wire counts as disjoint buckets, inside what was possible. */
+static struct buckets
+buckets_of(const struct call *c, const struct tokens *t)
+{
+	struct buckets b = { { 0 } };
+	int64_t in = clamp(t->in_total, c->input_bound);
+	int64_t out = clamp(t->out_total, c->output_bound);
+	int64_t write = clamp(t->cache_write, in), left;
+
+	b.n[BUCKET_CACHE_READ] = clamp(t->cache_read, in);
+	left = in - b.n[BUCKET_CACHE_READ];
+	write = clamp(write, left);
+	b.n[BUCKET_CACHE_WRITE_1H] = clamp(t->cache_write_1h, write);
+	b.n[BUCKET_CACHE_WRITE] = write - b.n[BUCKET_CACHE_WRITE_1H];
+	b.n[BUCKET_INPUT] = left - write;
+	b.n[BUCKET_REASONING] = clamp(t->reasoning, out);
+	b.n[BUCKET_OUTPUT] = out - b.n[BUCKET_REASONING];
+	b.n[BUCKET_REQUEST] = 1;
+	return b;
+}
+
+/* Counted by us: the prompt, and what was forwarded. */
+static struct tokens
+estimated(const struct call *c)
+{
+	struct tokens t = TOKENS_ABSENT;
+
+	t.in_total = c->asked.prompt_tokens;
+	t.out_total = c->attempt ?
+	    (c->attempt->observer.out_milli + 999) / 1000 : 0;
+	return t;
+}
+
+/* What was used, if anything is to be paid. */
+static bool
+used(const struct call *c, struct usage_row *row)
+{
+	const struct attempt *a = c->attempt;
+	const struct tokens *told = a ? &a->observer.tokens : NULL;
+	struct tokens t;
+	bool whole = a && a->complete;
+	bool left = c->gone && a && a->exchange.sent && !c->told;
+
+	if (!c->content && !left)
+		return false;
+	t = estimated(c);
+	row->estimated = true;
+	if (c->content && told->in_total >= 0 && (whole ||
+	    told->out_total >= 0)) {
+		/* A last word of the upstream, or its last snapshot. */
+		row->estimated = told->out_total < 0;
+		if (told->out_total < 0)
+			t.in_total = told->in_total;
+		else
+			t = *told;
+	}
+	if (!whole && t.out_total * 1000 < a->observer.out_milli) {
+		t.out_total = (a->observer.out_milli + 999) / 1000;
+		row->estimated = true;
+	}
+	row->use = buckets_of(c, &t);
+	return true;
+}
+
+/* --- Money -------------------------------------------------------------------------- */
+
+static int64_t
+charge(const struct price *p, const struct buckets *use, int64_t share)
+{
+	int64_t nano = 0;
+
+	/* Counts are inside bounds whose price was found countable. */
+	if (!price_charge(p, use, share, &nano))
+		nano = MONEY_MAX;
+	return nano;
+}
+
+/* What the channel charges us, by its own table or as a share of the list. */
+static int64_t
+cost_of(const struct call *c, const struct candidate *k,
+    const struct buckets *use)
+{
+	if (k->serves->cost_known)
+		return charge(&k->serves->cost, use, PPM);
+	return charge(&c->plan.model->price, use, k->channel->cost_ppm);
+}
+
+static void
+put_money(const struct call *c, struct usage_row *row)
+{
+	const struct attempt *a = c->attempt;
+	const struct candidate *with = a ? a->with : NULL;
+	const struct price *price = &c->plan.model->price;
+	struct buckets prompt = { { 0 } };
+
+	if (with) {
+		row->cost_ppm = with->serves->cost_known ? PPM :
+		    with->channel->cost_ppm;
+		row->cost_price = with->serves->cost_known ?
+		    with->serves->cost.id : price->id;
+	}
+	if (used(c, row)) {
+		row->charge = charge(price, &row->use, c->group->markup_ppm);
+		if (row->charge > c->bound)
+			row->charge = c->bound;
+		row->list = charge(price, &row->use, PPM);
+		row->cost = cost_of(c, with, &row->use);
+	} else if (c->wasted && with) {
+		/* The caller pays nothing; the upstream may want its due. */
+		prompt.n[BUCKET_INPUT] = c->asked.prompt_tokens;
+		row->loss = cost_of(c, with, &prompt);
+	}
+}
+
+/* --- The row ------------------------------------------------------------------------- */
+
+static enum usage_state
+state_of(const struct call *c)
+{
+	const struct attempt *a = c->attempt;
+
+	if (c->gone && !(a && a->complete && !c->drain_due_ms))
+		return a && a->complete ? USAGE_DRAINED : USAGE_LEFT;
+	if (a && a->complete && c->fault.kind == FAULT_NONE)
+		return USAGE_DONE;
+	return c->content ? USAGE_CUT : USAGE_FAILED;
+}
+
+static struct str
+remarks(const struct call *c, struct arena *a)
+{
+	const struct attempt *at = c->attempt;
+	struct buf b = BUF(a, 512);
+	struct str named;
+
+	if (c->cap_output >= 0)
+		buf_printf(&b, "capped:%lld ", (long long)c->cap_output);
+	if (!at || !c->content)
+		return str_trim(buf_str(&b));
+	named = at->observer.model;
+	if (named.n && !str_starts(named, at->with->upstream_model))
+		buf_put(&b, S("model_mismatch "));
+	if (at->observer.service_tier.n && !str_eq(at->observer.service_tier,
+	    S("default")))
+		buf_put(&b, S("tier_unpriced "));
+	if (at->observer.tokens.odd)
+		buf_put(&b, S("odd_usage "));
+	return str_trim(buf_str(&b));
+}
+
+static void
+copy_attempts(const struct call *c, struct arena *a, struct usage_row *row)
+{
+	size_t n = (size_t)c->n_attempts;
+
+	row->attempts = arena_zero(a, sizeof(*row->attempts) * (n + 1));
+	for (size_t i = 0; i < n; i++) {
+		row->attempts[i] = c->rows[i];
+		row->attempts[i].upstream_model = arena_str(a,
+		    c->rows[i].upstream_model);
+	}
+	row->n_attempts = n;
+}
+
+static void
+fill(const struct call *c, struct arena *a, struct usage_row *row)
+{
+	const struct attempt *at = c->attempt;
+	int64_t now = clock_us(), upstream = c->upstream_us;
+
+	memcpy(row->request_id, c->rq->id, ID_CHARS);
+	row->state = state_of(c);
+	row->asked = arena_str(a, c->asked.model);
+	if (at) {
+		row->channel = at->with->channel->id;
+		row->credential = at->with->credential->id;
+		row->served = arena_str(a, at->observer.model.n && c->content ?
+		    at->observer.model : at->with->upstream_model);
+	}
+	row->status = c->fault.kind != FAULT_NONE && !c->rq->status ?
+	    fault_status(&c->fault) : c->rq->status ? c->rq->status : 200;
+	row->fault = c->fault.kind == FAULT_NONE ? NULL :
+	    fault_table[c->fault.kind].name;
+	row->first_ms = c->first_us ?
+	    (c->first_us - c->rq->accepted_us) / 1000 : -1;
+	row->total_ms = (now - c->rq->accepted_us) / 1000;
+	row->weir_us = now - c->rq->accepted_us - upstream;
+	row->end_user = arena_str(a, c->asked.end_user);
+	row->remarks = remarks(c, a);
+	copy_attempts(c, a, row);
+	put_money(c, row);
+}
+
+static void
+ask(struct call *c)
+{
+	struct settlement *s = xnew(struct settlement);
+	struct usage_row *row = &s->settle.row;
+
+	s->settle.op = (struct op){ .run = hold_settle_run,
+	    .done = hand_over, .durable = true, .must = true };
+	s->settle.hold = c->hold;
+	fill(c, &s->arena, row);
+	for (enum bucket b = BUCKET_INPUT; b <= BUCKET_REASONING; b++)
+		s->settle.tokens_used += row->use.n[b];
+	s->post.run = come_back;
+	s->loop = c->rq->worker->loop;
+	s->call = c;
+	c->settlement = s;
+	c->estimated = row->estimated;
+	c->use = row->use;
+	c->state = row->state;
+	writer_put(c->relay->house->writer, &s->settle.op);
+}
+
+enum go
+settle(struct call *c)
+{
+	struct settlement *s = c->settlement;
+
+	if (!c->hold)
+		return NEXT;
+	if (!s) {
+		if (c->attempt && c->attempt->running)
+			attempt_end(c->attempt, "ended");
+		ask(c);
+		c->store_due_ms = clock_ms() + LIMIT_STORE_WAIT_MS;
+		loop_clear(c->rq->worker->loop, &c->timer);
+		call_due(c, &c->store_due_ms, 1);
+		return WAIT;
+	}
+	if (s->back) {
+		c->settled = true;
+		c->charged = s->settle.charged;
+		trace_line(&c->trace, "charged %lld nano-dollars, hold closed",
+		    (long long)c->charged);
+		settlement_leave(c);
+		return NEXT;
+	}
+	if (clock_ms() < c->store_due_ms) {
+		call_due(c, &c->store_due_ms, 1);
+		return WAIT;
+	}
+	/* It stays queued; the caller must not take this for a whole answer. */
+	log_error("request %.*s: its settlement is late", ID_CHARS, c->rq->id);
+	settlement_leave(c);
+	return NEXT;
+}
