@@ -181,6 +181,31 @@ json_next(struct json_each *m)
 	return true;
 }
 
+static size_t
+put_utf8(uint32_t c, char *out)
+{
+	if (c < 0x80) {
+		out[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		out[0] = (char)(0xc0 | c >> 6);
+		out[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		out[0] = (char)(0xe0 | c >> 12);
+		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		out[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	out[0] = (char)(0xf0 | c >> 18);
+	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	out[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
 /* Takes the next character of a raw text. */
 static uint32_t
 next_char(struct str *s)
@@ -198,9 +223,10 @@ next_char(struct str *s)
 			code = (code & 0x0f) << 12 | (s->p[1] & 0x3f) << 6 |
 			    (s->p[2] & 0x3f);
 		else if (n == 4)
-			code = 0x10000; /* equal to no letter */
+			code = (code & 0x07) << 18 | (s->p[1] & 0x3f) << 12 |
+			    (s->p[2] & 0x3f) << 6 | (s->p[3] & 0x3f);
 		else
-			n = 1;
+			n = 1; /* not UTF-8: the byte as a character */
 	}
 	*s = str_skip(*s, n);
 	return code;
@@ -230,29 +256,25 @@ json_name_is(struct str raw_name, struct str want)
 	return s.n == 0;
 }
 
-static size_t
-put_utf8(uint32_t c, char *out)
+struct str
+json_name(struct arena *a, struct str raw_name)
 {
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
+	struct str s = raw_name;
+	char *out, *to;
+	size_t i = 0;
+
+	while (i < s.n && s.p[i] != '\\' && (unsigned char)s.p[i] < 0x80 &&
+	    (s.p[i] < 'A' || s.p[i] > 'Z'))
+		i++;
+	if (i == s.n)
+		return raw_name;
+	out = to = arena_alloc(a, s.n * 2);
+	while (s.n) {
+		uint32_t code = fold(next_char(&s));
+
+		to += put_utf8(is_half(code) ? 0xfffd : code, to);
 	}
-	if (c < 0x800) {
-		out[0] = (char)(0xc0 | c >> 6);
-		out[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		out[0] = (char)(0xe0 | c >> 12);
-		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | c >> 18);
-	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	out[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
+	return str_from(out, (size_t)(to - out));
 }
 
 /* No escape is shorter than what it stands for: out has room for raw.n. */

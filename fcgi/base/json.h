@@ -74,6 +74,10 @@ bool json_next(struct json_each *m);
  */
 bool json_name_is(struct str raw_name, struct str want);
 
+/* A raw name as json_name_is sees it: unescaped and folded; borrowed when
+ * it is that already. */
+struct str json_name(struct arena *a, struct str raw_name);
+
 /* The value of the first member so named (exact after unescaping), or the
  * empty slice. */
 struct str json_get(struct str object, struct str name);

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * openai_request.c - what a request asks, as far as we need to know.
+ *
+ * One walk over the members of the body.  Those of the table are read; they
+ * may stand there once, plainly spelt, because what we price must be what the
+ * upstream reads, whatever its parser does with doubles or odd spellings.
+ * Members that choose the model or the price and have no price here are
+ * refused by name; all others pass untouched.
+ */
+#include <assert.h>
+#include <stdarg.h>
+
+#include "fcgi/base/limits.h"
+#include "fcgi/base/mem.h"
+#include "handlers/dialect/openai.h"
+
+enum {
+	CHAT = 1 << ENDPOINT_CHAT,
+	COMPLETIONS = 1 << ENDPOINT_COMPLETIONS,
+	EMBEDDINGS = 1 << ENDPOINT_EMBEDDINGS,
+	ALL = CHAT | COMPLETIONS | EMBEDDINGS,
+	MAX_LIMIT = 1000000000 /* tokens; no model comes near */
+};
+
+/* What becomes of a member. */
+enum fate {
+	READ, /* says what we must know */
+	PRICED, /* changes the price, and the price knows it */
+	SET, /* may be rewritten on the way */
+	REFUSED, /* unless it says nothing (`neutral`) */
+	REFUSED_VALUE /* the same; other values of it are fine */
+};
+
+struct member {
+	struct str name;
+	enum fate fate;
+	unsigned where; /* endpoints */
+	bool (*read)(struct reading *r, struct str value);
+	bool (*neutral)(struct str value); /* of a refused one */
+};
+
+bool
+openai_refuse(struct reading *r, enum fault_kind kind, const char *param,
+    const char *format, ...)
+{
+	va_list ap;
+
+	if (r->fault->kind == FAULT_NONE)
+		r->fault->param = str_of(param);
+	va_start(ap, format);
+	fault_vset(r->fault, r->arena, kind, format, ap);
+	va_end(ap);
+	return false;
+}
+
+bool
+openai_is_empty(struct str value)
+{
+	struct json_each m = json_each(value);
+
+	switch (json_kind(value)) {
+	case JSON_IS_NULL:
+		return true;
+	case JSON_IS_BOOL:
+		return !json_yes(value);
+	case JSON_IS_STRING:
+		return value.n == 2;
+	case JSON_IS_ARRAY:
+	case JSON_IS_OBJECT:
+		return !json_next(&m);
+	default:
+		return false;
+	}
+}
+
+static bool
+is_null(struct str value)
+{
+	return json_kind(value) == JSON_IS_NULL;
+}
+
+/* --- The members --- */
+
+static bool
+read_model(struct reading *r, struct str value)
+{
+	struct str name = json_text(r->arena, value);
+
+	if (json_kind(value) != JSON_IS_STRING || name.n == 0)
+		return openai_refuse(r, FAULT_BAD_REQUEST, "model",
+		    "'model' must be the name of a model, as a string.");
+	if (name.n > LIMIT_MODEL_BYTES)
+		return openai_refuse(r, FAULT_BAD_REQUEST, "model",
+		    "'model' is longer than %d bytes: no model has such a "
+		    "name.",
+		    LIMIT_MODEL_BYTES);
+	for (size_t i = 0; i < name.n; i++)
+		if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7f)
+			return openai_refuse(r, FAULT_BAD_REQUEST, "model",
+			    "'model' holds a control character: no model has "
+			    "such a name.");
+	r->out->model = name;
+	r->out->model_at = value;
+	return true;
+}
+
+static bool
+read_stream(struct reading *r, struct str value)
+{
+	if (!is_null(value) && json_kind(value) != JSON_IS_BOOL)
+		return openai_refuse(r, FAULT_BAD_REQUEST, "stream",
+		    "'stream' must be true or false.");
+	r->out->stream = json_yes(value);
+	if (r->out->stream && r->out->endpoint == ENDPOINT_EMBEDDINGS)
+		return openai_refuse(r, FAULT_UNSUPPORTED_VALUE, "stream",
+		    "'stream' true is not available for embeddings.");
+	return true;
+}
+
+static bool
+read_stream_options(struct reading *r, struct str value)
+{
+	struct json_each m = json_each(value);
+	bool seen = false;
+
+	r->out->stream_options_at = value;
+	if (is_null(value))
+		return true;
+	if (!m.object)
+		return openai_refuse(r, FAULT_BAD_REQUEST, "stream_options",
+		    "'stream_options' must be an object.");
+	while (json_next(&m)) {
+		if (!json_name_is(m.name, S("include_usage")))
+			continue;
+		if (seen || !str_eq(m.name, S("include_usage")))
+			return openai_refuse(r, FAULT_BAD_REQUEST,
+			    "stream_options",
+			    "'stream_options.include_usage' must stand there "
+			    "once, spelt plainly.");
+		seen = true;
+		if (!is_null(m.value) && json_kind(m.value) != JSON_IS_BOOL)
+			return openai_refuse(r, FAULT_BAD_REQUEST,
+			    "stream_options",
+			    "'stream_options.include_usage' must be true or "
+			    "false.");
+		r->out->usage_wanted = json_yes(m.value);
+	}
+	return true;
+}
+
+/* A whole number of at least 1, or null, which is *v = -1. */
+static bool
+read_count(struct reading *r, struct str value, const char *name, int64_t most,
+    int64_t *v)
+{
+	*v = -1;
+	if (is_null(value))
+		return true;
+	if (!json_int(value, v) || *v < 1 || *v > most)
+		return openai_refuse(r, FAULT_BAD_REQUEST, name,
+		    "'%s' must be a whole number from 1 to %lld.", name,
+		    (long long)most);
+	return true;
+}
+
+/* With both limits sent, which one counts is the upstream's choice. */
+static bool
+read_limit(struct reading *r, struct str value, const char *name,
+    struct str *at)
+{
+	int64_t limit;
+
+	if (!read_count(r, value, name, MAX_LIMIT, &limit))
+		return false;
+	*at = value;
+	if (limit > r->out->max_output)
+		r->out->max_output = limit;
+	return true;
+}
+
+static bool
+read_max_tokens(struct reading *r, struct str value)
+{
+	return read_limit(r, value, "max_tokens", &r->out->max_tokens_at);
+}
+
+static bool
+read_max_completion_tokens(struct reading *r, struct str value)
+{
+	return read_limit(r, value, "max_completion_tokens",
+	    &r->out->max_completion_at);
+}
+
+static bool
+read_n(struct reading *r, struct str value)
+{
+	return read_count(r, value, "n", LIMIT_CHOICES, &r->n);
+}
+
+static bool
+read_best_of(struct reading *r, struct str value)
+{
+	return read_count(r, value, "best_of", LIMIT_CHOICES, &r->best_of);
+}
+
+static bool
+read_reasoning(struct reading *r, struct str value)
+{
+	if (!openai_is_empty(value) && !str_eq(value, S("\"none\"")))
+		r->out->reasoning = true;
+	return true;
+}
+
+/* The newer name counts if both are there. */
+static bool
+read_safety_identifier(struct reading *r, struct str value)
+{
+	struct str who = json_text(r->arena, value);
+
+	if (who.n)
+		r->out->end_user = who;
+	return true;
+}
+
+static bool
+read_user(struct reading *r, struct str value)
+{
+	if (r->out->end_user.n == 0)
+		r->out->end_user = json_text(r->arena, value);
+	return true;
+}
+
+static bool
+read_prompt_cache_key(struct reading *r, struct str value)
+{
+	r->out->session = json_text(r->arena, value);
+	return true;
+}
+
+static bool
+tier_is_neutral(struct str value)
+{
+	return openai_is_empty(value) || str_eq(value, S("\"auto\"")) ||
+	    str_eq(value, S("\"default\""));
+}
+
+static bool
+modalities_are_neutral(struct str value)
+{
+	struct json_each m = json_each(value);
+
+	if (openai_is_empty(value))
+		return true;
+	while (json_next(&m))
+		if (m.object || !str_eq(m.value, S("\"text\"")))
+			return false;
+	return json_kind(value) == JSON_IS_ARRAY;
+}
+
+/* clang-format off */
+static const struct member members[] = {
+	{ STR_INIT("model"), SET, ALL, read_model, NULL },
+	{ STR_INIT("messages"), READ, CHAT, openai_read_messages, NULL },
+	{ STR_INIT("prompt"), READ, COMPLETIONS, openai_read_prompt, NULL },
+	{ STR_INIT("suffix"), READ, COMPLETIONS, openai_read_suffix, NULL },
+	{ STR_INIT("input"), READ, EMBEDDINGS, openai_read_input, NULL },
+	{ STR_INIT("stream"), READ, ALL, read_stream, NULL },
+	{ STR_INIT("stream_options"), SET, ALL, read_stream_options, NULL },
+	{ STR_INIT("max_tokens"), PRICED, ALL, read_max_tokens, NULL },
+	{ STR_INIT("max_completion_tokens"), PRICED, ALL, read_max_completion_tokens, NULL },
+	{ STR_INIT("n"), PRICED, ALL, read_n, NULL },
+	{ STR_INIT("best_of"), PRICED, ALL, read_best_of, NULL },
+	{ STR_INIT("tools"), PRICED, ALL, openai_read_tools, NULL },
+	{ STR_INIT("functions"), PRICED, ALL, openai_read_functions, NULL },
+	{ STR_INIT("response_format"), PRICED, ALL, openai_read_response_format, NULL },
+	{ STR_INIT("reasoning_effort"), READ, ALL, read_reasoning, NULL },
+	{ STR_INIT("reasoning"), READ, ALL, read_reasoning, NULL },
+	{ STR_INIT("thinking"), READ, ALL, read_reasoning, NULL },
+	{ STR_INIT("safety_identifier"), READ, ALL, read_safety_identifier, NULL },
+	{ STR_INIT("user"), READ, ALL, read_user, NULL },
+	{ STR_INIT("prompt_cache_key"), READ, ALL, read_prompt_cache_key, NULL },
+
+	/* They choose another model or another provider. */
+	{ STR_INIT("models"), REFUSED, ALL, NULL, openai_is_empty },
+	{ STR_INIT("route"), REFUSED, ALL, NULL, openai_is_empty },
+	{ STR_INIT("provider"), REFUSED, ALL, NULL, openai_is_empty },
+	{ STR_INIT("plugins"), REFUSED, ALL, NULL, openai_is_empty },
+
+	/* They have a price of their own. */
+	{ STR_INIT("service_tier"), REFUSED_VALUE, ALL, NULL, tier_is_neutral },
+	{ STR_INIT("web_search_options"), REFUSED, ALL, NULL, is_null },
+	{ STR_INIT("search_parameters"), REFUSED, ALL, NULL, openai_is_empty },
+	{ STR_INIT("enable_search"), REFUSED, ALL, NULL, openai_is_empty },
+	{ STR_INIT("modalities"), REFUSED_VALUE, ALL, NULL, modalities_are_neutral },
+	{ STR_INIT("audio"), REFUSED, ALL, NULL, openai_is_empty },
+
+	/* They bring input that is not in the body, or an answer later. */
+	{ STR_INIT("background"), REFUSED_VALUE, ALL, NULL, openai_is_empty },
+	{ STR_INIT("deferred"), REFUSED_VALUE, ALL, NULL, openai_is_empty },
+	{ STR_INIT("previous_response_id"), REFUSED, ALL, NULL, openai_is_empty },
+	{ STR_INIT("prompt"), REFUSED, CHAT | EMBEDDINGS, NULL, openai_is_empty },
+	{ STR_INIT("data_sources"), REFUSED, ALL, NULL, openai_is_empty },
+};
+/* clang-format on */
+
+_Static_assert(countof(members) <= 64, "a bit for each member");
+
+/* The row of a folded name, or -1. */
+static int
+find(enum endpoint endpoint, struct str name)
+{
+	for (size_t i = 0; i < countof(members); i++)
+		if (members[i].name.n == name.n &&
+		    (members[i].where & 1u << endpoint) &&
+		    memcmp(members[i].name.p, name.p, name.n) == 0)
+			return (int)i;
+	return -1;
+}
+
+static bool
+read_member(struct reading *r, const struct member *m, struct str value)
+{
+	const char *name = m->name.p;
+
+	if (m->read)
+		return m->read(r, value);
+	if (m->neutral(value))
+		return true;
+	if (m->fate == REFUSED)
+		return openai_refuse(r, FAULT_UNSUPPORTED, name,
+		    "'%s' is not available here: leave it out.", name);
+	return openai_refuse(r, FAULT_UNSUPPORTED_VALUE, name,
+	    "This value of '%s' is not available here: leave '%s' out.", name,
+	    name);
+}
+
+static bool
+read_members(struct reading *r, struct str body)
+{
+	uint64_t seen = 0;
+
+	for (struct json_each m = json_each(body); json_next(&m);) {
+		struct str name = json_name(r->arena, m.name);
+		int i = find(r->out->endpoint, name);
+
+		if (i < 0)
+			continue;
+		if (name.p != m.name.p)
+			return openai_refuse(r, FAULT_BAD_REQUEST,
+			    members[i].name.p,
+			    "'%s' is spelt in an unusual way: write it "
+			    "plainly, in lower case.",
+			    members[i].name.p);
+		if (seen & UINT64_C(1) << i)
+			return openai_refuse(r, FAULT_BAD_REQUEST,
+			    members[i].name.p,
+			    "'%s' stands there twice: send it once.",
+			    members[i].name.p);
+		seen |= UINT64_C(1) << i;
+		if (!read_member(r, &members[i], m.value))
+			return false;
+	}
+	return true;
+}
+
+/* What no walk notices: members that are missing. */
+static bool
+check_whole(struct reading *r)
+{
+	static const char *const input[] = {
+		[ENDPOINT_CHAT] = "messages",
+		[ENDPOINT_COMPLETIONS] = "prompt",
+		[ENDPOINT_EMBEDDINGS] = "input",
+	};
+	const char *name = input[r->out->endpoint];
+
+	if (r->out->model.n == 0)
+		return openai_refuse(r, FAULT_BAD_REQUEST, "model",
+		    "'model' is missing: name the model to use.");
+	if (r->prompts == 0)
+		return openai_refuse(r, FAULT_BAD_REQUEST, name,
+		    "'%s' is missing.", name);
+	return true;
+}
+
+static void
+sum_up(struct reading *r)
+{
+	struct asked *out = r->out;
+
+	out->choices = r->n > r->best_of ? r->n : r->best_of;
+	if (out->choices < 1 || out->endpoint == ENDPOINT_EMBEDDINGS)
+		out->choices = 1;
+	if (out->endpoint == ENDPOINT_COMPLETIONS)
+		out->choices *= r->prompts;
+	out->prompt_tokens = (r->text.milli + r->more_milli + 999) / 1000;
+}
+
+bool
+openai_read_request(struct arena *a, enum endpoint endpoint, struct str body,
+    struct asked *out, struct fault *f)
+{
+	struct json_error e;
+	struct reading r = { .arena = a, .out = out, .fault = f };
+
+	assert(endpoint < N_ENDPOINTS);
+	*out = (struct asked){
+		.endpoint = endpoint, .body = body, .max_output = -1
+	};
+	if (!json_valid(body, &e))
+		return fault_set(f, a, FAULT_BAD_REQUEST,
+		    "The body is not valid JSON: %s, at byte %zu.", e.what,
+		    e.at);
+	if (json_kind(str_trim(body)) != JSON_IS_OBJECT)
+		return fault_set(f, a, FAULT_BAD_REQUEST,
+		    "The body must be a JSON object.");
+	if (!read_members(&r, str_trim(body)) || !check_whole(&r))
+		return false;
+	sum_up(&r);
+	return true;
+}
