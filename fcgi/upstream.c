@@ -20,8 +20,12 @@
  */
 #include "fcgi/upstream.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <curl/curl.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +51,9 @@ enum {
 	IDLE_CONNECTION_S = 118,
 	DNS_CACHE_S = 60,		/* of addresses; failures are never kept */
 	KEEPALIVE_IDLE_S = 60,
-	KEEPALIVE_EVERY_S = 15
+	KEEPALIVE_EVERY_S = 15,
+	SOCKETS_TRIED = 4,		/* remembered of those made last */
+	LINK_BUCKETS = 1024
 };
 
 enum { START = 1, RESUME = 2 };
@@ -63,6 +69,10 @@ struct run {
 	size_t last_head;	/* where the last kept header begins */
 	int64_t length;		/* Content-Length, or -1 */
 	int status;
+	int made[SOCKETS_TRIED];	/* sockets opened for it + 1 */
+	int n_made;
+	struct link *link;	/* the connection it is on, if link_uses ... */
+	unsigned link_use;	/* ... is still this */
 	bool in_head;		/* the status line has come */
 	bool chunked;		/* a Transfer-Encoding was seen */
 	bool head_done;		/* x->head was called */
@@ -90,13 +100,20 @@ struct transfer {
 	char why[CURL_ERROR_SIZE];
 };
 
-/* A socket of libcurl's, by its descriptor. */
+/* A socket of libcurl's, by its descriptor; and a connection, once named. */
 struct link {
 	struct watch watch;
 	struct pool *pool;
 	struct shard *shard;
 	bool own;		/* we hear of its closing */
 	bool idle;		/* libcurl does not wait for it */
+
+	unsigned use;		/* raised when the descriptor is closed */
+	int transfers;		/* that are on the connection */
+	bool many;		/* HTTP/2: bytes may come at any time */
+	int local_port, remote_port;	/* 0: has no name yet */
+	char remote_ip[INET6_ADDRSTRLEN];
+	struct link *next_named;
 };
 
 struct shard {
@@ -116,6 +133,8 @@ struct pool {
 	int n_shards;
 	struct link **links;		/* by descriptor */
 	int n_links;
+	struct link *named[LINK_BUCKETS];	/* by local port */
+	int (*tls_pending)(const void *);	/* OpenSSL's, or NULL */
 	struct transfer *transfers;	/* all */
 	struct transfer *kept[2];	/* free ones, by .small */
 	int n_kept[2];
@@ -163,6 +182,126 @@ errand(struct transfer *t, unsigned what)
 	want_round_end(p);
 }
 
+/* --- Links: which connection a transfer is on -------------------------------
+ *
+ * libcurl tells the two ends' addresses of the connection that it took for a
+ * request, not its descriptor.  So a connection is named by them when the
+ * first request goes over it.
+ */
+
+static void socket_ready(struct watch *w, unsigned events);
+
+static struct link *
+link_of(struct pool *p, int fd)
+{
+	assert(fd >= 0);
+	if (fd >= p->n_links) {
+		int n = p->n_links ? p->n_links : 64;
+
+		while (n <= fd)
+			n *= 2;
+		p->links = xresize(p->links, sizeof(*p->links) * (size_t)n);
+		while (p->n_links < n)
+			p->links[p->n_links++] = NULL;
+	}
+	if (!p->links[fd]) {
+		p->links[fd] = xnew(struct link);
+		p->links[fd]->pool = p;
+		p->links[fd]->watch = (struct watch){ .fd = fd,
+		    .ready = socket_ready };
+	}
+	return p->links[fd];
+}
+
+static struct link **
+bucket_of(struct pool *p, int local_port)
+{
+	return &p->named[(unsigned)local_port % LINK_BUCKETS];
+}
+
+static void
+link_forget_name(struct link *k)
+{
+	struct link **at = bucket_of(k->pool, k->local_port);
+
+	if (!k->local_port)
+		return;
+	while (*at != k)
+		at = &(*at)->next_named;
+	*at = k->next_named;
+	k->local_port = 0;
+}
+
+static struct link *
+link_find(struct pool *p, const char *remote_ip, int remote_port,
+    int local_port)
+{
+	struct link *k = *bucket_of(p, local_port);
+
+	while (k && (k->local_port != local_port ||
+	    k->remote_port != remote_port ||
+	    strcmp(k->remote_ip, remote_ip) != 0))
+		k = k->next_named;
+	return k;
+}
+
+static int
+local_port_of(int fd)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} a;
+	socklen_t n = sizeof(a);
+
+	if (getsockname(fd, &a.any, &n) < 0)
+		return -1;
+	return ntohs(a.any.sa_family == AF_INET6 ? a.v6.sin6_port :
+	    a.v4.sin_port);
+}
+
+/* One of the sockets opened for t has become its connection. */
+static struct link *
+link_name(struct transfer *t, const char *remote_ip, int remote_port,
+    int local_port)
+{
+	for (int i = 0; i < SOCKETS_TRIED; i++) {
+		int fd = t->run.made[i] - 1;
+		struct link *k = fd < 0 ? NULL : link_of(t->pool, fd);
+
+		if (!k || !k->own || local_port_of(fd) != local_port ||
+		    strlen(remote_ip) >= sizeof(k->remote_ip))
+			continue;
+		link_forget_name(k);
+		strcpy(k->remote_ip, remote_ip);
+		k->remote_port = remote_port;
+		k->local_port = local_port;
+		k->next_named = *bucket_of(t->pool, local_port);
+		*bucket_of(t->pool, local_port) = k;
+		return k;
+	}
+	return NULL;
+}
+
+static void
+link_join(struct link *k, struct transfer *t)
+{
+	k->transfers++;
+	t->run.link = k;
+	t->run.link_use = k->use;
+}
+
+static void
+link_leave(struct transfer *t)
+{
+	struct link *k = t->run.link;
+
+	if (k && k->use == t->run.link_use)
+		k->transfers--;
+	t->run.link = NULL;
+}
+
 /* --- The answer: callbacks of libcurl -------------------------------------
  *
  * After each call of the exchange's, t->x tells whether it was cancelled
@@ -183,6 +322,8 @@ read_status(struct transfer *t, struct str line)
 {
 	int64_t status;
 
+	if (str_starts(line, S("HTTP/2")) && t->run.link)
+		t->run.link->many = true;
 	str_cut(&line, ' ');
 	if (line.n < 3 || !str_int(str_from(line.p, 3), &status) ||
 	    status < 100)
@@ -364,6 +505,30 @@ bytes_sent(struct transfer *t)
 }
 
 /*
+ * Does something wait on a kept HTTP/1 connection before we asked for it?
+ * 7.88 would take it for the answer to the next request, which is another
+ * caller's.  A close that came just now is found here too.
+ */
+static bool
+connection_dirty(struct transfer *t, struct link *k)
+{
+	struct curl_tlssessioninfo *tls = NULL;
+	char byte;
+
+	if (k->many || k->transfers > 0)
+		return false;
+	if (recv(k->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+	    (errno != EAGAIN && errno != EWOULDBLOCK))
+		return true;
+	/* Decrypted already: libcurl read no further than the body's end. */
+	return t->https && t->pool->tls_pending &&
+	    curl_easy_getinfo(t->easy, CURLINFO_TLS_SSL_PTR, &tls) ==
+	    CURLE_OK && tls->internals &&
+	    tls->backend == CURLSSLBACKEND_OPENSSL &&
+	    t->pool->tls_pending(tls->internals) > 0;
+}
+
+/*
  * libcurl has a connection and is about to write the request: for the first
  * time, or once more because a kept connection died without an answer.  The
  * second is right only when nothing went out the first time.
@@ -375,15 +540,22 @@ before_request(void *data, char *remote_ip, char *local_ip, int remote_port,
 	struct transfer *t = data;
 	struct exchange *x = t->x;
 	long new_connections = 0;
+	struct link *k;
 
-	(void)remote_ip;
 	(void)local_ip;
-	(void)remote_port;
-	(void)local_port;
 	if (!x || (t->run.asked && bytes_sent(t) > 0))
 		return CURL_PREREQFUNC_ABORT;
+	link_leave(t);
 	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &new_connections);
 	x->reused = new_connections == 0;
+	k = x->reused ? link_find(t->pool, remote_ip, remote_port, local_port)
+	    : link_name(t, remote_ip, remote_port, local_port);
+	if (x->reused && (!k || connection_dirty(t, k))) {
+		t->run.dirty = true;
+		return CURL_PREREQFUNC_ABORT;
+	}
+	if (k)
+		link_join(k, t);
 	t->run.asked = true;
 	x->sent = true;
 	if (t->run.copy || t->run.body_n == 0)
@@ -420,28 +592,6 @@ socket_ready(struct watch *w, unsigned events)
 	    (events & LOOP_WRITE ? CURL_CSELECT_OUT : 0));
 }
 
-static struct link *
-link_of(struct pool *p, int fd)
-{
-	assert(fd >= 0);
-	if (fd >= p->n_links) {
-		int n = p->n_links ? p->n_links : 64;
-
-		while (n <= fd)
-			n *= 2;
-		p->links = xresize(p->links, sizeof(*p->links) * (size_t)n);
-		while (p->n_links < n)
-			p->links[p->n_links++] = NULL;
-	}
-	if (!p->links[fd]) {
-		p->links[fd] = xnew(struct link);
-		p->links[fd]->pool = p;
-		p->links[fd]->watch = (struct watch){ .fd = fd,
-		    .ready = socket_ready };
-	}
-	return p->links[fd];
-}
-
 /*
  * What libcurl wants to know of a socket.  At the end of an exchange it wants
  * nothing more of a connection that it keeps, and at the next one the same as
@@ -469,11 +619,13 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *unused)
 static int
 socket_made(void *data, curl_socket_t fd, curlsocktype type)
 {
-	struct link *k = link_of(data, fd);
+	struct transfer *t = data;
+	struct link *k = link_of(t->pool, fd);
 
 	(void)type;
 	loop_watch(k->pool->loop, &k->watch, 0);
 	k->own = true;
+	t->run.made[t->run.n_made++ % SOCKETS_TRIED] = fd + 1;
 	return CURL_SOCKOPT_OK;
 }
 
@@ -483,7 +635,10 @@ close_socket(void *data, curl_socket_t fd)
 	struct link *k = link_of(data, fd);
 
 	loop_watch(k->pool->loop, &k->watch, 0);
-	k->own = false;
+	link_forget_name(k);
+	k->own = k->many = false;
+	k->transfers = 0;
+	k->use++;
 	return close(fd);
 }
 
@@ -633,7 +788,7 @@ set_for_ever(struct transfer *t)
 	SET(t, CURLOPT_PREREQFUNCTION, before_request);
 	SET(t, CURLOPT_PREREQDATA, t);
 	SET(t, CURLOPT_SOCKOPTFUNCTION, socket_made);
-	SET(t, CURLOPT_SOCKOPTDATA, t->pool);
+	SET(t, CURLOPT_SOCKOPTDATA, t);
 	SET(t, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
 	SET(t, CURLOPT_CLOSESOCKETDATA, t->pool);
 }
@@ -683,6 +838,7 @@ transfer_detach(struct transfer *t)
 		return;
 	if (t->run.paused && !t->x)
 		curl_easy_pause(t->easy, CURLPAUSE_CONT);
+	link_leave(t);
 	curl_multi_remove_handle(t->shard->multi, t->easy);
 	t->shard->n_transfers--;
 	t->shard = NULL;
@@ -926,6 +1082,20 @@ end_exchange(struct transfer *t, enum exchange_end end)
 		transfer_retire(t);
 }
 
+/*
+ * The kept connection was not fit for use, and is closed by now: once more,
+ * over a new one.
+ */
+static void
+begin_afresh(struct transfer *t)
+{
+	transfer_detach(t);
+	t->run.dirty = false;
+	t->run.spent = true;
+	SET(t, CURLOPT_FRESH_CONNECT, 1L);
+	errand(t, START);
+}
+
 static void
 finish_transfers(struct shard *s)
 {
@@ -938,7 +1108,11 @@ finish_transfers(struct shard *s)
 
 		assert(m->msg == CURLMSG_DONE);
 		must(curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t));
-		if (t->x)	/* else cancelled: an errand waits */
+		if (!t->x)
+			continue;	/* cancelled: its errand waits */
+		if (t->run.dirty)
+			begin_afresh(t);
+		else
 			end_exchange(t, judge(t, code));
 	}
 }
@@ -1093,6 +1267,8 @@ pool_new(struct loop *l, int max_idle)
 	p->errands_end = &p->errands;
 	p->round_end.run = at_round_end;
 	p->curl = curl_version_info(CURLVERSION_NOW);
+	/* libcurl has it loaded; no call of ours would need it otherwise. */
+	*(void **)&p->tls_pending = dlsym(RTLD_DEFAULT, "SSL_pending");
 	p->share = curl_share_init();
 	assert(p->share);
 	/* Of one thread alone: no locks are needed. */
