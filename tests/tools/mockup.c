@@ -400,13 +400,10 @@ static void
 worker_event(struct worker *w, const struct epoll_event *e)
 {
 	struct conn *c = e->data.ptr;
-	uint64_t fired;
-
 	if (!c) {
 		worker_accept(w);
 	} else if ((void *)c == (void *)w) {
-		if (read(w->timer_fd, &fired, sizeof fired) > 0)
-			w->armed = 0;
+		w->armed = UINT64_MAX; /* setting it anew clears it */
 	} else if (e->events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
 		conn_input(w, c);
 	} else {

@@ -1,0 +1,432 @@
+# SPDX-License-Identifier: MIT
+"""rows.py - the figures of the bench, each a row of its table.
+
+A measurement takes the rig and fills rows; it says in the row why it cannot
+be made.  Bounds stand here once, beside what they bound: (value, to hold,
+goal), '<' the smaller the better, '>' the larger.
+"""
+import os
+import sqlite3
+import subprocess
+import time
+
+from rig import Missing, fsync_ms, kib, median, threads
+
+PLAIN = 'mock'
+STREAM = 'mock-stream-64-50'
+STREAM_LONG = 'mock-stream-200-50'
+STREAM_SLOW = 'mock-stream-12-1000'
+WAITING = 'mock-delay-3000'
+TLS = 'mock-stream-64-51'
+MODELS = [PLAIN, STREAM, STREAM_LONG, STREAM_SLOW, WAITING]
+CHAINS = ['mock', 'bare', 'weir']
+
+
+class Row:
+    def __init__(self, figure, hold, goal):
+        self.figure, self.hold, self.goal = figure, hold, goal
+        self.text = self.met = ''
+
+    def seen(self, text, *bounds, note=''):
+        self.text = text
+        held = all(v <= h if s == '<' else v >= h for s, v, h, _ in bounds)
+        best = all(v <= g if s == '<' else v >= g for s, v, _, g in bounds)
+        self.met = 'goal' if best else 'held' if held else 'NO'
+        if note:
+            self.met += ', ' + note
+
+    def missing(self, why):
+        self.text, self.met = '-', 'not measured: %s' % why
+
+
+def errors(got, want=None):
+    """What went wrong in a load, or nothing."""
+    bad = {k: v for k, v in got['errors'].items() if v}
+    bad.update({k: v for k, v in got['status'].items() if k != '200'})
+    for name in ('disorder', 'no_done', 'short', 'error_events'):
+        if got.get(name):
+            bad[name] = got[name]
+    if want and got.get('complete', want) != want:
+        bad['complete'] = '%d of %d' % (got['complete'], want)
+    return ', '.join('%s %s' % (k, v) for k, v in sorted(bad.items()))
+
+
+class Bench:
+    def __init__(self, rig, quick, say):
+        self.rig, self.quick, self.say = rig, quick, say
+        self.chains = list(CHAINS)
+        self.rows, self.wrong, self.weir_rate = [], [], 0
+        self.side = []          # the chains side by side: lines of text
+        self.no_weir = ''
+
+    def row(self, *texts):
+        row = Row(*texts)
+        self.rows.append(row)
+        return row
+
+    def check(self, chain, what, got, want=None):
+        bad = errors(got, want)
+        if bad:
+            self.wrong.append('%s, %s: %s' % (chain, what, bad))
+        return got
+
+    def load(self, chain, what, *args, want=None):
+        return self.check(chain, what, self.rig.load(chain, *args), want)
+
+    def measured(self, chain, what, *args, per='requests', want=None):
+        """A load and the CPU microseconds of each process per request."""
+        before = self.rig.cpu(chain)
+        got = self.load(chain, what, *args, want=want)
+        after = self.rig.cpu(chain)
+        n = max(got[per], 1)
+        got['cpu'] = {k: (after[k] - before[k]) / 1e3 / n for k in after}
+        got['cpu']['load'] = got['cpu_s'] * 1e6 / n
+        return got
+
+    # -- requests a second, CPU, admission and settlement
+
+    def requests(self):
+        share = self.row('requests/s, 64 connections, share of bare proxy',
+                         '>= 0.33', '>= 0.40')
+        cost = self.row('CPU us a request: weir / with nginx',
+                        '<= 55 / 75', '<= 45 / 65')
+        store = self.row('of it writer thread, at 64 / 1,000 connections',
+                         '<= 20 / 10', '<= 12 / 7')
+        rounds, seconds = (2, 1) if self.quick else (5, 3)
+        got = {chain: [] for chain in self.chains}
+        base = ['--model', PLAIN, '--max-tokens', 64, '--threads', 2]
+        for chain in self.chains:
+            self.load(chain, 'warm-up', '--duration', 0.5, *base)
+        for n in range(rounds):
+            self.say('requests, round %d of %d' % (n + 1, rounds))
+            for chain in self.chains:
+                got[chain].append(self.measured(
+                    chain, 'requests', '--duration', seconds, *base))
+        rate = {c: median(g['rate'] for g in got[c]) for c in got}
+        self.side.append('%-22s %9s %8s %8s   CPU us a request' % (
+            'requests, 64 kept', 'req/s', 'p50 ms', 'p99 ms'))
+        for chain in self.chains:
+            cpu = {k: median(g['cpu'][k] for g in got[chain])
+                   for k in got[chain][0]['cpu']}
+            self.side.append('  %-20s %9.0f %8.2f %8.2f   %s' % (
+                chain, rate[chain],
+                median(g['ms']['p50'] for g in got[chain]),
+                median(g['ms']['p99'] for g in got[chain]),
+                ' '.join('%s %.1f' % kv for kv in cpu.items())))
+        if self.no_weir:
+            for row in (share, cost, store):
+                row.missing(self.no_weir)
+            return
+        self.weir_rate = rate['weir']
+        ratio = rate['weir'] / rate['bare']
+        share.seen('%.2f' % ratio, ('>', ratio, .33, .40))
+        both = cpu['weir'] + cpu['nginx']
+        cost.seen('%.1f / %.1f' % (cpu['weir'], both),
+                  ('<', cpu['weir'], 55, 45), ('<', both, 75, 65))
+        self.writer(store, cpu['writer'], base, seconds)
+
+    def writer(self, row, at_64, base, seconds):
+        if not any('writer' in t for t in threads(self.rig.weir.pid)):
+            row.missing('weir has no thread named writer')
+            return
+        wide = [self.measured('weir', '1,000 connections', '--connections',
+                              1000, '--duration', seconds, *base)
+                for _ in range(1 if self.quick else 3)]
+        at_1000 = median(g['cpu']['writer'] for g in wide)
+        row.seen('%.1f / %.1f' % (at_64, at_1000),
+                 ('<', at_64, 20, 12), ('<', at_1000, 10, 7),
+                 note='%.0f req/s at 1,000' % median(g['rate'] for g in wide))
+
+    # -- added latency at half load
+
+    def latency(self):
+        row = self.row('added ms over bare proxy at half load, p50 / p99',
+                       '<= 0.5 / 2', '<= 0.3 / 1')
+        fsync = fsync_ms(self.rig.dir)
+        self.side.append('fsync of 4 KiB on this disk: p50 %.2f ms, p99 %.2f '
+                         'ms' % fsync)
+        if self.no_weir:
+            row.missing(self.no_weir)
+            return
+        rounds, seconds = (2, 2) if self.quick else (5, 4)
+        rate = max(int(self.weir_rate / 2), 1)
+        got = {'bare': [], 'weir': []}
+        for n in range(rounds):
+            self.say('latency at %d a second, round %d of %d' % (
+                rate, n + 1, rounds))
+            for chain in got:
+                got[chain].append(self.load(
+                    chain, 'half load', '--rate', rate, '--duration', seconds,
+                    '--connections', 256, '--model', PLAIN,
+                    '--max-tokens', 64)['ms'])
+        ms = {c: [median(g[q] for g in got[c]) for q in ('p50', 'p99')]
+              for c in got}
+        p50, p99 = (w - b for w, b in zip(ms['weir'], ms['bare']))
+        row.seen('%.2f / %.2f' % (p50, p99),
+                 ('<', p50, .5, .3), ('<', p99, 2, 1),
+                 note='fsync %.2f ms, %d req/s' % (fsync[0], rate))
+
+    # -- streams
+
+    def streams(self):
+        row = self.row('1,000 streams x 50 ms: delay ms p50 / p99; CPU us an '
+                       'event', '<= 0.3 / 3; 18', '<= 0.25 / 2; 15')
+        chains = [c for c in self.chains if c != 'mock']
+        rounds = 1 if self.quick else 3
+        got = {c: [] for c in chains}
+        for n in range(rounds):
+            self.say('1,000 streams, round %d of %d' % (n + 1, rounds))
+            for chain in chains:
+                got[chain].append(self.measured(
+                    chain, '1,000 streams', '--streams', 1000, '--events', 64,
+                    '--model', STREAM, '--max-tokens', 64, per='events',
+                    want=1000))
+        self.side.append('%-22s %8s %8s %8s %8s   CPU us an event' % (
+            '1,000 streams x 50 ms', 'p50 ms', 'p99 ms', 'p99.9', 'ttfb'))
+        for chain in chains:
+            def mid(name, q, of=got[chain]):
+                return median(g[name][q] for g in of)
+            cpu = {k: median(g['cpu'][k] for g in got[chain])
+                   for k in got[chain][0]['cpu']}
+            self.side.append('  %-20s %8.2f %8.2f %8.2f %8.2f   %s' % (
+                chain, mid('delay_ms', 'p50'), mid('delay_ms', 'p99'),
+                mid('delay_ms', 'p999'), mid('ttfb_ms', 'p50'),
+                ' '.join('%s %.1f' % kv for kv in cpu.items())))
+        if self.no_weir:
+            row.missing(self.no_weir)
+            return
+        p50, p99 = mid('delay_ms', 'p50'), mid('delay_ms', 'p99')
+        row.seen('%.2f / %.2f; %.1f' % (p50, p99, cpu['weir']),
+                 ('<', p50, .3, .25), ('<', p99, 3, 2),
+                 ('<', cpu['weir'], 18, 15))
+
+    def grown(self, model, streams=1000):
+        """KB of PSS a stream adds to a fresh weir while all are open."""
+        rig = self.rig
+        rig.fresh_weir()
+        self.load('weir', 'a few first', '--count', 200, '--model', PLAIN,
+                  '--max-tokens', 64)
+        before = kib(rig.weir.pid)
+        p = rig.load_start('weir', '--streams', streams, '--model', model,
+                           '--max-tokens', 64, '--events', 64)
+        most, end = 0, time.monotonic() + 5
+        time.sleep(streams * 0.001 + 0.5)       # the ramp, and a margin
+        while time.monotonic() < end and p.poll() is None:
+            most = max(most, kib(rig.weir.pid))
+            time.sleep(0.2)
+        self.check('weir', 'memory of streams', rig.load_end(p), streams)
+        return (most - before) * 1.024 / streams
+
+    def memory(self):
+        row = self.row('KB of memory a stream, HTTP / HTTPS with HTTP/2',
+                       '<= 24 / 36', '<= 18 / 30')
+        if self.no_weir:
+            row.missing(self.no_weir)
+            return
+        self.say('memory of streams')
+        plain = self.grown(STREAM)
+        row.seen('%.1f / -' % plain, ('<', plain, 24, 18))
+        try:
+            self.rig.start_tls()
+            self.rig.apply(self.rig.tls_catalogue(TLS), 'tls.json')
+            tls = self.grown(TLS)
+        except (Missing, RuntimeError) as why:
+            row.met += ', HTTPS not measured: %s' % str(why).strip()[-200:]
+            return
+        row.seen('%.1f / %.1f' % (plain, tls),
+                 ('<', plain, 24, 18), ('<', tls, 36, 30))
+
+    def many(self):
+        row = self.row('9,000 streams x 1 s, 2,000 start a second: delay ms '
+                       'p50 / p99; req/s beside them', '<= 0.2 / 3; flat',
+                       'same')
+        if self.no_weir:
+            row.missing(self.no_weir)
+            return
+        count = 2000 if self.quick else min(9000, (self.rig.files - 500) // 2)
+        self.say('%d streams' % count)
+        streams = ['--streams', count, '--ramp-us', 500, '--events', 12,
+                   '--model', STREAM_SLOW, '--max-tokens', 64]
+        self.rig.fresh_weir()
+        alone = self.load('weir', '%d streams' % count, *streams, want=count)
+        base = ['--model', PLAIN, '--max-tokens', 64, '--duration', 3,
+                '--threads', 2]
+        without = self.load('weir', 'requests alone', *base)['rate']
+        p = self.rig.load_start('weir', *streams)
+        time.sleep(count / 2000 + 1)            # all of them are open now
+        beside = self.load('weir', 'requests beside streams', *base)['rate']
+        self.check('weir', 'streams beside requests', self.rig.load_end(p),
+                   count)
+        d, flat = alone['delay_ms'], beside / without
+        note = 'requests/s %.2f of those without' % flat
+        if count < 9000:
+            note += '; %d streams only' % count
+        row.seen('%.2f / %.2f; %.0f' % (d['p50'], d['p99'], beside),
+                 ('<', d['p50'], .2, .2), ('<', d['p99'], 3, 3),
+                 ('>', flat, .9, .9), note=note)
+
+    # -- large bodies
+
+    def bodies(self):
+        row = self.row('150 KB bodies x 1,500 connections: peak MiB resident',
+                       '<= 300', '<= 100')
+        if self.no_weir:
+            row.missing(self.no_weir)
+            return
+        self.say('150 KB bodies on 1,500 connections')
+        self.rig.fresh_weir()
+        self.load('weir', '150 KB bodies', '--connections', 1500, '--count',
+                  1500, '--body-bytes', 150000, '--model', WAITING,
+                  '--max-tokens', 64)
+        peak = kib(self.rig.weir.pid, 'VmHWM', 'status') / 1024
+        row.seen('%.0f' % peak, ('<', peak, 300, 100))
+
+    def beside(self):
+        row = self.row('4 bodies/s of 5 MB beside 100 streams: their p99 ms',
+                       '<= 3', 'same')
+        if self.no_weir:
+            row.missing(self.no_weir)
+            return
+        self.say('5 MB bodies beside streams')
+        seconds = 5 if self.quick else 9
+        delay = {}
+        for chain in ('bare', 'weir'):
+            p = self.rig.load_start(
+                chain, '--streams', 100, '--model', STREAM_LONG, '--events',
+                200, '--max-tokens', 200)
+            time.sleep(0.3)
+            self.load(chain, '5 MB bodies', '--rate', 4, '--connections', 16,
+                      '--duration', seconds, '--body-bytes', 5000000,
+                      '--model', PLAIN, '--max-tokens', 64)
+            got = self.check(chain, 'streams beside 5 MB bodies',
+                             self.rig.load_end(p), 100)
+            delay[chain] = got['delay_ms']['p99']
+        row.seen('%.2f' % delay['weir'], ('<', delay['weir'], 3, 3),
+                 note='bare proxy %.2f' % delay['bare'])
+
+    # -- at rest, and in the long run
+
+    def rest(self):
+        row = self.row('resident idle MiB / start to first answer ms',
+                       '<= 8 / 50', '<= 6 / 20')
+        if self.no_weir:
+            row.missing(self.no_weir)
+            return
+        self.say('start and rest')
+        took = median(self.rig.fresh_weir() for _ in range(5))
+        time.sleep(1)
+        pss = kib(self.rig.weir.pid) / 1024
+        rss = kib(self.rig.weir.pid, 'Rss') / 1024
+        row.seen('%.1f / %.0f' % (pss, took), ('<', pss, 8, 6),
+                 ('<', took, 50, 20),
+                 note='PSS; %.1f MiB with shared libraries' % rss)
+
+    def million(self):
+        row = self.row('a million requests: memory slope', '0', '0')
+        if self.no_weir:
+            row.missing(self.no_weir)
+            return
+        total, steps = (50000, 5) if self.quick else (1000000, 20)
+        self.rig.fresh_weir()
+        at, size = [], []
+        for n in range(steps):
+            self.say('a million requests, %d of %d' % (n + 1, steps))
+            self.load('weir', 'a million', '--count', total // steps,
+                      '--model', PLAIN, '--max-tokens', 64, '--threads', 2)
+            at.append((n + 1) * total / steps)
+            size.append(kib(self.rig.weir.pid) * 1024)
+        # Caches fill in the first fifth; the slope is that of the rest.
+        at, size = at[steps // 5:], size[steps // 5:]
+        mean_at, mean = sum(at) / len(at), sum(size) / len(size)
+        slope = (sum((a - mean_at) * (s - mean) for a, s in zip(at, size)) /
+                 sum((a - mean_at) ** 2 for a in at))
+        # Half a byte a request is the grain of PSS over a million.
+        row.seen('%.2f bytes a request' % slope, ('<', slope, .5, .5),
+                 note='' if total == 1000000 else '%d requests' % total)
+
+    def rows_10m(self):
+        row = self.row('10 million usage rows, 64 keys, against an empty '
+                       'database', '<= 1.2 x', '<= 1.05 x')
+        if self.no_weir:
+            row.missing(self.no_weir)
+            return
+        if self.quick:
+            row.missing('left out by --quick')
+            return
+        base = ['--model', PLAIN, '--max-tokens', 64, '--duration', 4,
+                '--threads', 2]
+
+        def cost():
+            return median(self.measured('weir', 'rows', *base)['cpu']['weir']
+                          for _ in range(3))
+        few = cost()
+        self.rig.stop_weir()
+        try:
+            rows = fill_usage(self.rig.path('data/weir.db'), 10000000,
+                              self.say)
+        except (sqlite3.Error, Missing) as why:
+            row.missing(why)
+            self.rig.start_weir()
+            return
+        self.rig.start_weir()
+        self.load('weir', 'warm-up', *base)
+        ratio = cost() / few
+        row.seen('%.2f x' % ratio, ('<', ratio, 1.2, 1.05),
+                 note='CPU a request of weir; %d rows' % rows)
+
+    def all(self):
+        self.requests()
+        self.latency()
+        self.streams()
+        for one in (self.memory, self.many, self.bodies, self.beside,
+                    self.rest, self.rows_10m, self.million):
+            try:
+                one()
+            except (Missing, RuntimeError, subprocess.TimeoutExpired) as why:
+                self.rows[-1].missing(str(why).strip().split('\n')[0])
+                self.wrong.append(str(why).strip())
+                if self.rig.weir and self.rig.weir.poll() is not None:
+                    self.rig.fresh_weir()
+
+
+def fill_usage(path, want, say):
+    """
+    Copy usage rows until there are that many.  weir is stopped.  What must be
+    unique gets a fresh value; all else is as the real rows have it.
+    """
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute('PRAGMA synchronous=OFF')
+    db.execute('PRAGMA cache_size=-200000')
+    columns = db.execute('PRAGMA table_info(usage)').fetchall()
+    if not columns:
+        raise Missing('the database has no table usage')
+    unique = {row[2] for index in db.execute('PRAGMA index_list(usage)')
+              if index[2] for row in
+              db.execute('PRAGMA index_info("%s")' % index[1])}
+    key = [c[1] for c in columns if c[5]]
+    take = []
+    for _, name, kind, *_ in columns:
+        if name in key and kind.upper() == 'INTEGER' and len(key) == 1:
+            continue            # the row id: SQLite gives the next one
+        if name in unique or name in key:
+            take.append((name, 'randomblob(16)' if kind.upper() == 'BLOB' else
+                         'abs(random())' if kind.upper() == 'INTEGER' else
+                         'lower(hex(randomblob(16)))'))
+        else:
+            take.append((name, '"%s"' % name))
+    names = ','.join('"%s"' % n for n, _ in take)
+    values = ','.join(v for _, v in take)
+    have = db.execute('SELECT count(*) FROM usage').fetchone()[0]
+    if not have:
+        raise Missing('there is no usage row to copy')
+    while have < want:
+        db.execute('INSERT INTO usage(%s) SELECT %s FROM usage LIMIT %d' % (
+            names, values, min(want - have, 500000)))
+        have = db.execute('SELECT count(*) FROM usage').fetchone()[0]
+        say('usage rows: %d of %d' % (have, want))
+    db.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+    db.close()
+    for end in ('-wal', '-shm'):
+        if os.path.exists(path + end):
+            os.unlink(path + end)
+    return have
