@@ -94,18 +94,6 @@ spool_free(struct conn *c)
 	c->spool = NULL;
 }
 
-static void
-request_leave(struct request *rq)
-{
-	*rq->prev = rq->next;
-	if (rq->next)
-		rq->next->prev = rq->prev;
-	rq->prev = NULL;
-	rq->worker->n_running--;
-	rq->worker->machine->n_running--;
-	rq->conn = NULL;
-}
-
 void
 conn_close(struct conn *c)
 {
@@ -132,7 +120,7 @@ conn_close(struct conn *c)
 	w->n_conns--;
 	free(c);
 	if (rq) {
-		request_leave(rq);
+		rq->conn = NULL;
 		if (rq->gone)
 			rq->gone(rq);
 	}
@@ -225,7 +213,7 @@ conn_end_request(struct conn *c)
 	assert(rq && rq->conn == c);
 	if (!rq->keep && !c->discarding)
 		c->close_after = true;
-	request_leave(rq);
+	rq->conn = NULL;
 	c->rq = NULL;
 	conn_flush(c);
 }

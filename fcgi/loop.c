@@ -319,6 +319,8 @@ loop_run(struct loop *l)
 		fire_timers(l);
 		run_deferred(l);
 	}
+	run_posts(l);
+	run_deferred(l);
 }
 
 int64_t

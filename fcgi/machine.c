@@ -210,6 +210,7 @@ drain(struct machine *m)
 		give_order(m, order_end_now);
 		wait_for_calls(m, LAST_WORDS_MS + LIMIT_STORE_WAIT_MS);
 	}
+	readers_stop(m->readers);
 	usleep(20000);	/* what is queued for callers goes out */
 	for (int i = 0; i < m->conf.loops; i++)
 		loop_stop(m->workers[i].loop);
@@ -360,7 +361,8 @@ machine_run(const struct machine_conf *conf)
 			pthread_join(threads[i], NULL);
 		pthread_join(signals, NULL);
 	}
-	readers_stop(m.readers);
+	if (!ok)
+		readers_stop(m.readers);
 	for (int i = 0; i < conf->loops; i++)
 		if (m.workers[i].loop)
 			worker_stop(&m.workers[i]);

@@ -16,6 +16,7 @@
 #include "fcgi/base/clock.h"
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
+#include "fcgi/machine.h"
 
 static const struct str param_names[N_PARAMS] = {
 #define PARAM(name) [PARAM_##name] = STR_INIT(#name),
@@ -60,10 +61,23 @@ request_drop_body(struct request *rq)
 	rq->body_held = 0;
 }
 
+/* No longer one of its worker's running ones. */
+static void
+leave(struct request *rq)
+{
+	*rq->prev = rq->next;
+	if (rq->next)
+		rq->next->prev = rq->prev;
+	rq->worker->n_running--;
+	rq->worker->machine->n_running--;
+}
+
 void
 request_free(struct request *rq)
 {
-	assert(!rq->conn && !rq->prev);
+	assert(!rq->conn);
+	if (rq->prev)
+		leave(rq);
 	request_drop_body(rq);
 	arena_release(&rq->arena);
 	free(rq);

@@ -250,7 +250,7 @@ admit(struct call *c)
 		go = judge(c, &a->ask);
 		admission_leave(c);
 		if (go == NEXT && (c->gone || c->draining))
-			return fail(c, FAULT_BUSY, "The relay is restarting.");
+			return give_up(c);
 		return go;
 	}
 	if (c->draining || clock_ms() >= c->store_due_ms) {

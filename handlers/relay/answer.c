@@ -33,8 +33,7 @@ answer_head_stream(struct call *c)
 void
 answer_head_plain(struct call *c)
 {
-	struct str type = exchange_header(&c->attempt->exchange,
-	    "content-type");
+	struct str type = c->attempt->type;
 
 	reply_status(c->rq, 200);
 	reply_header(c->rq, "Content-Type", type.n ? type :

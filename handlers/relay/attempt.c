@@ -58,6 +58,7 @@ on_head(struct exchange *x)
 	trace_line(&c->trace, "status %d%s", x->status,
 	    x->reused ? ", reused connection" : "");
 	c->last_byte_ms = clock_ms();
+	a->type = arena_str(&a->arena, type);
 	if (x->status != 200)
 		return;
 	a->observer = (struct observer){

@@ -60,6 +60,7 @@ struct attempt {
 	struct buf last;		/* for the caller once it is settled */
 	struct buf error_body;		/* of an error status */
 	int64_t began_us, began_utc;
+	struct str type;		/* the answer's Content-Type */
 	bool running;			/* the pool knows the exchange */
 	bool ended;			/* exchange.done was called */
 	enum exchange_end end;
@@ -151,6 +152,9 @@ void call_read(struct call *c, void (*run)(struct call *c));
 /* Records a fault; STOP. */
 enum go fail(struct call *c, enum fault_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* STOP for a call whose caller has left, or that must end for a restart. */
+enum go give_up(struct call *c);
 
 /* The steps. */
 enum go authenticate(struct call *c);

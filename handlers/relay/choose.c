@@ -15,7 +15,7 @@ choose(struct call *c)
 	struct candidate *next = NULL;
 
 	if (c->gone || c->draining)
-		return fail(c, FAULT_BUSY, "The relay is restarting.");
+		return give_up(c);
 	if (c->n_attempts < LIMIT_ATTEMPTS)
 		next = plan_next(&c->plan, relay_dice(c->relay, 0),
 		    clock_utc_ms());

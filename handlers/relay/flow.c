@@ -121,6 +121,17 @@ fail(struct call *c, enum fault_kind kind, const char *format, ...)
 	return STOP;
 }
 
+enum go
+give_up(struct call *c)
+{
+	assert(c->gone || c->draining);
+	if (c->gone)
+		return STOP;
+	c->fault.retry_ms = 1000;
+	return fail(c, FAULT_BUSY, "The relay is restarting; try again in a "
+	    "moment.");
+}
+
 /* --- Wake-ups ----------------------------------------------------------------- */
 
 static void

@@ -153,7 +153,7 @@ judge_end(struct call *c)
 		return transport_failed(c);
 	if (a->exchange.status != 200) {
 		c->dialect->read_error(c->arena, a->exchange.status,
-		    exchange_header(&a->exchange, "content-type"),
+		    a->type,
 		    buf_str(&a->error_body), &e);
 		return refused_by_upstream(c, &e);
 	}
@@ -280,8 +280,9 @@ send_call(struct call *c)
 		return WAIT;
 	}
 	if (c->draining || (c->gone && !a->with->channel->drain)) {
+		c->wasted = a->exchange.sent;
 		attempt_end(a, "left");
-		return fail(c, FAULT_BUSY, "The relay is restarting.");
+		return give_up(c);
 	}
 	if (!a->ended && a->observer.seen & SEEN_ERROR) {
 		return refused_by_upstream(c, &a->observer.error);
@@ -293,5 +294,11 @@ send_call(struct call *c)
 		return look_at_clocks(c);
 	}
 	content_begins(c);
+	if (c->rq->head_sent && !a->observer.stream) {
+		/* A heartbeat has promised a stream. */
+		attempt_end(a, "not_a_stream");
+		return fail(c, FAULT_UP_BAD_ANSWER, "The upstream did not "
+		    "stream its answer.");
+	}
 	return NEXT;
 }

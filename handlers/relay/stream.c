@@ -105,7 +105,8 @@ look_at_clocks(struct call *c)
 		return cut(c, FAULT_UP_TIMEOUT, "idle",
 		    "The upstream stopped in the middle of its answer.");
 	if (c->end_due_ms && now >= c->end_due_ms) {
-		attempt_end(c->attempt, "ok");
+		exchange_cancel(&c->attempt->exchange);
+		c->attempt->running = false;
 		return at_end(c);
 	}
 	int64_t moments[] = { c->whole_due_ms, paused ? 0 : idle_due,
@@ -148,7 +149,7 @@ stream_back(struct call *c)
 		    "The upstream failed while it answered.");
 	if (a->observer.stream)
 		journal(c);
-	if (c->woken & WAKE_ROOM)
+	if (c->woken & (WAKE_ROOM | WAKE_GONE))
 		exchange_resume(&a->exchange);
 	if (seen & SEEN_END && !c->end_due_ms)
 		c->end_due_ms = clock_ms() + CLOSE_MS;

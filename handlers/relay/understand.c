@@ -10,15 +10,21 @@
 static void
 read_body(struct call *c)
 {
-	c->understood = c->dialect->read_request(c->arena,
-	    c->asked.endpoint, c->rq->body, &c->asked, &c->fault);
+	struct asked *k = &c->asked;
+
+	c->understood = c->dialect->read_request(c->arena, k->endpoint,
+	    c->rq->body, k, &c->fault);
+	if (!c->understood)
+		return;
+	/* What outlives the body, which goes when the answer begins. */
+	k->model = arena_str(c->arena, k->model);
+	k->end_user = arena_str(c->arena, k->end_user);
+	k->session = arena_str(c->arena, k->session);
 }
 
 enum go
 understand(struct call *c)
 {
-	enum endpoint endpoint = c->asked.endpoint;
-
 	if (c->job_out)
 		return WAIT;
 	if (!(c->woken & WAKE_READER) && c->rq->body.n > LIMIT_PEEK_BYTES) {
@@ -27,9 +33,8 @@ understand(struct call *c)
 	}
 	if (!(c->woken & WAKE_READER))
 		read_body(c);
-	c->asked.endpoint = endpoint;
 	if (c->gone || c->draining)
-		return fail(c, FAULT_BUSY, "The relay is restarting.");
+		return give_up(c);
 	if (!c->understood)
 		return STOP;
 	trace_line(&c->trace, "model %.*s%s, about %lld tokens in",

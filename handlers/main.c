@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - weir.fcgi: opens the store, hands the routes to the machine, runs
+ * it.
+ *
+ * Order matters: the socket is opened with the rights we were started with;
+ * then we become the owner of the data directory, and only then touch it.
+ */
+#include <assert.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "db/catalogue.h"
+#include "db/keeper.h"
+#include "db/store.h"
+#include "db/writer.h"
+#include "fcgi/base/conf.h"
+#include "fcgi/base/log.h"
+#include "fcgi/base/mem.h"
+#include "fcgi/listen.h"
+#include "fcgi/machine.h"
+#include "handlers/dialect/dialect.h"
+#include "handlers/page/page.h"
+#include "handlers/relay/call.h"
+#include "handlers/relay/health.h"
+#include "handlers/relay/metrics.h"
+#include "handlers/relay/relay.h"
+#include "handlers/routes.h"
+
+enum { MOST_LOOPS = 4, STOP_MS = 10000 };
+
+static struct house house;
+
+static const char usage[] =
+"usage: weir.fcgi [--listen unix:PATH|HOST:PORT] [--data DIR] [--conf FILE] [-n]\n"
+"  -n            check configuration, store and templates, and exit\n"
+"  --settings    every setting, its default and what it does\n"
+"  --routes      every URL\n"
+"  --dialects    every wire format\n"
+"  --faults      every way a call can fail\n"
+"  --metrics     every metric\n"
+"  --version, --help\n"
+"Without --listen the socket on descriptor 0 is served (lighttpd, spawn-fcgi,\n"
+"systemd). Signals: TERM ends (running calls get drain_s seconds), HUP opens\n"
+"the log anew. Make the data directory with: weirctl --data DIR init\n";
+
+/* --- Tables, printed ---------------------------------------------------------------- */
+
+static void
+print_settings(void)
+{
+	for (int i = 0; i < N_CONF; i++)
+		printf("%-16s %-10s %s\n", conf_table[i].name,
+		    conf_table[i].fallback[0] ? conf_table[i].fallback : "-",
+		    conf_table[i].help);
+}
+
+static void
+print_routes(void)
+{
+	for (int i = 0; i < n_routes; i++)
+		printf("%-5s %s\n", routes[i].method, routes[i].path);
+}
+
+static void
+print_faults(void)
+{
+	for (int i = 1; i < N_FAULTS; i++)
+		printf("%-18s %d %-9s %-22s %s\n", fault_table[i].name,
+		    fault_table[i].status, fault_table[i].elsewhere ?
+		    "elsewhere" : "-", fault_table[i].type,
+		    fault_table[i].code ? fault_table[i].code : "-");
+}
+
+/* --- The command line ------------------------------------------------------------------ */
+
+enum { OPT_LISTEN = 256, OPT_DATA, OPT_CONF, OPT_SETTINGS, OPT_ROUTES,
+	OPT_DIALECTS, OPT_FAULTS, OPT_METRICS, OPT_VERSION, OPT_HELP };
+
+static const struct option options[] = {
+	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "data", required_argument, NULL, OPT_DATA },
+	{ "conf", required_argument, NULL, OPT_CONF },
+	{ "settings", no_argument, NULL, OPT_SETTINGS },
+	{ "routes", no_argument, NULL, OPT_ROUTES },
+	{ "dialects", no_argument, NULL, OPT_DIALECTS },
+	{ "faults", no_argument, NULL, OPT_FAULTS },
+	{ "metrics", no_argument, NULL, OPT_METRICS },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 }
+};
+
+struct start {
+	struct conf conf;
+	const char *conf_file;
+	bool check_only;
+};
+
+static int
+stop_with(struct str why)
+{
+	fprintf(stderr, "weir.fcgi: %.*s\n", STR_ARGS(why));
+	return 1;
+}
+
+static int
+usage_error(void)
+{
+	fputs(usage, stderr);
+	return 2;
+}
+
+/* -1: go on; else the exit status. */
+static int
+read_options(struct start *s, int argc, char **argv)
+{
+	struct str why;
+	int o;
+
+	while ((o = getopt_long(argc, argv, "n", options, NULL)) != -1) {
+		switch (o) {
+		case 'n': s->check_only = true; break;
+		case OPT_LISTEN:
+		case OPT_DATA:
+			if (!conf_set(&s->conf, o == OPT_DATA ? CONF_DATA :
+			    CONF_LISTEN, str_of(optarg), "command line",
+			    &why))
+				return stop_with(why);
+			break;
+		case OPT_CONF: s->conf_file = optarg; break;
+		case OPT_SETTINGS: print_settings(); return 0;
+		case OPT_ROUTES: print_routes(); return 0;
+		case OPT_DIALECTS: puts(openai_dialect.name); return 0;
+		case OPT_FAULTS: print_faults(); return 0;
+		case OPT_METRICS: metrics_print(); return 0;
+		case OPT_VERSION: puts("weir " PACKAGE_VERSION); return 0;
+		case OPT_HELP: fputs(usage, stdout); return 0;
+		default: return usage_error();
+		}
+	}
+	return optind < argc ? usage_error() : -1;
+}
+
+/* The folder of the program itself: weir.conf may lie there. */
+static const char *
+program_dir(struct arena *a)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	if (n <= 0)
+		return ".";
+	path[n] = '\0';
+	return arena_str(a, str_of(dirname(path))).p;
+}
+
+/* --- Start and stop ----------------------------------------------------------------------- */
+
+/* No core file, no reading of our memory by others: keys pass through it. */
+static void
+keep_secrets_in(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	umask(077);
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
+static void
+refuse(struct request *rq, const struct fault *f)
+{
+	answer_fault(&openai_dialect, rq, f);
+	request_free(rq);
+}
+
+static void *
+worker_own(struct worker *w)
+{
+	struct relay *r = relay_new(w, &house);
+
+	if (r)
+		metrics_join(r);
+	return r;
+}
+
+static void
+worker_free(struct worker *w)
+{
+	metrics_leave(w->own);
+	relay_free(w->own);
+}
+
+static int
+loops_wanted(const struct conf *c)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (c->number[CONF_LOOPS])
+		return (int)c->number[CONF_LOOPS];
+	return cores < 1 ? 1 : cores > MOST_LOOPS ? MOST_LOOPS : (int)cores;
+}
+
+static int
+serve(const struct conf *c, int listen_fd)
+{
+	struct machine_conf m = {
+		.listen_fd = listen_fd,
+		.loops = loops_wanted(c),
+		.readers = (int)c->number[CONF_READERS],
+		.body_max = c->number[CONF_BODY_MAX],
+		.memory_max = c->number[CONF_MEMORY_MAX],
+		.calls_max = (int)c->number[CONF_CALLS_MAX],
+		.drain_ms = c->number[CONF_DRAIN_S] * 1000,
+		.cors_origins = c->text[CONF_CORS_ORIGINS],
+		.data_dir = str_of(store_dir(house.store)),
+		.routes = routes,
+		.n_routes = n_routes,
+		.refuse = refuse,
+		.worker_own = worker_own,
+		.worker_free = worker_free,
+		.hup = log_reopen,
+	};
+	struct keeper *keeper = keeper_start(house.store, house.writer,
+	    health_load, metrics_take);
+	int status;
+
+	if (!keeper)
+		return 1;
+	log_info("weir %s serves on %s", PACKAGE_VERSION,
+	    c->text[CONF_LISTEN].n ? c->text[CONF_LISTEN].p : "descriptor 0");
+	status = machine_run(&m);
+	keeper_stop(keeper);
+	return status;
+}
+
+static struct str
+master_key(const struct conf *c)
+{
+	return c->text[CONF_MASTER_KEY_FILE];
+}
+
+static int
+run(struct start *s)
+{
+	struct conf *c = &s->conf;
+	struct arena *a = &c->arena;
+	int fd = -1, status;
+	struct str why;
+
+	if (!c->text[CONF_DATA].n)
+		return stop_with(S("which data directory? give --data DIR, "
+		    "set WEIR_DATA, or write data = DIR into weir.conf"));
+	if (!s->check_only) {
+		fd = listen_open(c->text[CONF_LISTEN],
+		    c->text[CONF_SOCKET_GROUP], a, &why);
+		if (fd < 0)
+			return stop_with(why);
+	}
+	if (!store_become_owner(c->text[CONF_DATA].p, a, &why))
+		return stop_with(why);
+	if (!upstream_init())
+		return stop_with(S("libcurl cannot be used"));
+	if (!page_start(c, a, &why))
+		return stop_with(why);
+	house.conf = c;
+	house.store = store_open(c->text[CONF_DATA].p, master_key(c).n ?
+	    master_key(c).p : NULL, s->check_only ? "weirctl" : "weir.fcgi",
+	    a, &why);
+	if (!house.store)
+		return stop_with(why);
+	if (s->check_only) {
+		puts("weir.fcgi: configuration, store and templates are fine");
+		store_close(house.store);
+		page_stop();
+		return 0;
+	}
+	if (!log_start(c->text[CONF_LOG].p))
+		return stop_with(S("log: the file cannot be written"));
+	house.writer = writer_start(house.store);
+	status = serve(c, fd);
+	if (!writer_drain(house.writer, STOP_MS))
+		log_error("the store does not answer: what is not settled is "
+		    "left to the next process");
+	writer_stop(house.writer);
+	store_close(house.store);
+	page_stop();
+	log_info("stopped");
+	log_stop();
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct start s = { .conf_file = NULL };
+	struct str why;
+	int status;
+
+	keep_secrets_in();
+	conf_init(&s.conf);
+	status = read_options(&s, argc, argv);
+	if (status < 0) {
+		if (conf_load(&s.conf, s.conf_file,
+		    program_dir(&s.conf.arena), &why))
+			status = run(&s);
+		else
+			status = stop_with(why);
+	}
+	conf_release(&s.conf);
+	return status;
+}

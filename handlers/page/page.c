@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page.c - the first page, and static files; see page.h.
+ */
+#include "handlers/page/page.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fcgi/base/mem.h"
+#include "fcgi/machine.h"
+#include "fcgi/reply.h"
+#include "handlers/page/template.h"
+
+enum { PAGE_BYTES = 1 << 20, FILE_BYTES = 8 << 20 };
+
+static struct {
+	const struct conf *conf;
+	struct templates *templates;
+} pages;
+
+bool
+page_start(const struct conf *conf, struct arena *a, struct str *why)
+{
+	pages.conf = conf;
+	pages.templates = templates_open(conf->text[CONF_WWW].p, a, why);
+	if (pages.templates)
+		return true;
+	return false;
+}
+
+void
+page_stop(void)
+{
+	templates_free(pages.templates);
+	pages.templates = NULL;
+}
+
+/* No script at all, nothing from elsewhere. */
+static void
+page_headers(struct request *rq)
+{
+	reply_header(rq, "Content-Security-Policy", S("default-src 'none'; "
+	    "style-src 'self'; img-src 'self'; form-action 'self'; "
+	    "frame-ancestors 'none'; base-uri 'none'"));
+	reply_header(rq, "X-Content-Type-Options", S("nosniff"));
+	reply_header(rq, "Referrer-Policy", S("no-referrer"));
+}
+
+/* Where callers reach this mount, without a slash at its end. */
+static struct str
+base_url(struct request *rq)
+{
+	struct str set = pages.conf->text[CONF_PUBLIC_URL];
+	struct str host = rq->param[PARAM_HTTP_HOST];
+
+	while (set.n && set.p[set.n - 1] == '/')
+		set.n--;
+	if (set.n)
+		return set;
+	return arena_printf(&rq->arena, "%s://%.*s%.*s",
+	    request_is_https(rq) ? "https" : "http", STR_ARGS(host.n ? host :
+	    S("localhost")), STR_ARGS(rq->mount));
+}
+
+void
+page_home(struct request *rq)
+{
+	struct buf out = BUF(&rq->arena, PAGE_BYTES);
+	struct str base = base_url(rq);
+	bool json = str_has_nocase(rq->param[PARAM_HTTP_ACCEPT],
+	    S("application/json"));
+	json_t *data;
+
+	reply_header(rq, "Cache-Control", S("no-store"));
+	reply_header(rq, "Vary", S("Accept"));
+	page_headers(rq);
+	if (json) {
+		buf_put(&out, S("{\"name\":\"weir\",\"version\":\""
+		    PACKAGE_VERSION "\",\"base_url\":"));
+		buf_json(&out, arena_printf(&rq->arena, "%.*s/v1",
+		    STR_ARGS(base)));
+		buf_put(&out, S("}"));
+		reply_whole(rq, 200, "application/json", buf_str(&out));
+		request_free(rq);
+		return;
+	}
+	data = json_pack("{s:s%, s:s, s:s}", "base_url", base.p, base.n,
+	    "name", "weir", "version", PACKAGE_VERSION);
+	if (data)
+		template_render(pages.templates, "index", data, &out);
+	json_decref(data);
+	reply_whole(rq, data ? 200 : 400, "text/html; charset=utf-8",
+	    data ? buf_str(&out) : S("The Host header is not UTF-8.\n"));
+	request_free(rq);
+}
+
+/* --- Static files ------------------------------------------------------------------- */
+
+struct file_job {
+	struct job job;
+	struct request *rq;
+	const char *type;
+	struct buf bytes;
+	char tag[40];
+	bool found;
+};
+
+static const char *
+type_of(struct str name)
+{
+	static const struct { struct str end; const char *type; } types[] = {
+		{ STR_INIT(".css"), "text/css; charset=utf-8" },
+		{ STR_INIT(".svg"), "image/svg+xml" },
+		{ STR_INIT(".ico"), "image/x-icon" },
+		{ STR_INIT(".png"), "image/png" },
+		{ STR_INIT(".txt"), "text/plain; charset=utf-8" },
+	};
+
+	for (size_t i = 0; i < countof(types); i++)
+		if (str_ends(name, types[i].end))
+			return types[i].type;
+	return NULL;
+}
+
+/* A plain file name: no folder, no dot in front. */
+static bool
+is_plain(struct str name)
+{
+	if (name.n == 0 || name.n > 64 || name.p[0] == '.')
+		return false;
+	for (size_t i = 0; i < name.n; i++) {
+		char c = name.p[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		    (c >= '0' && c <= '9') || strchr("-_.", c)))
+			return false;
+	}
+	return true;
+}
+
+/* Reader thread. */
+static void
+read_static(struct job *j)
+{
+	struct file_job *f = holder(j, struct file_job, job);
+	char path[512], block[4096];
+	struct stat st;
+	ssize_t n = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/static/%.*s",
+	    pages.conf->text[CONF_WWW].p, STR_ARGS(f->rq->capture));
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return;
+	f->found = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	while (f->found && (n = read(fd, block, sizeof(block))) > 0)
+		buf_put(&f->bytes, str_from(block, (size_t)n));
+	f->found = f->found && n == 0 && !f->bytes.full;
+	close(fd);
+	snprintf(f->tag, sizeof(f->tag), "\"%llx-%llx\"",
+	    (unsigned long long)st.st_size,
+	    (unsigned long long)st.st_mtim.tv_sec * 1000000000ULL +
+	    (unsigned long long)st.st_mtim.tv_nsec);
+}
+
+static void
+static_read(struct job *j)
+{
+	struct file_job *f = holder(j, struct file_job, job);
+	struct request *rq = f->rq;
+
+	if (!f->found) {
+		reply_whole(rq, 404, "text/plain; charset=utf-8",
+		    S("There is no such file.\n"));
+	} else {
+		page_headers(rq);
+		reply_header(rq, "ETag", str_of(f->tag));
+		reply_header(rq, "Cache-Control", S("public, max-age=3600"));
+		if (str_has(rq->param[PARAM_HTTP_IF_NONE_MATCH],
+		    str_of(f->tag))) {
+			reply_status(rq, 304);
+			reply_end(rq);
+		} else {
+			reply_whole(rq, 200, f->type, buf_str(&f->bytes));
+		}
+	}
+	buf_release(&f->bytes);
+	free(f);
+	request_free(rq);
+}
+
+void
+page_static(struct request *rq)
+{
+	const char *type = type_of(rq->capture);
+	struct file_job *f;
+
+	if (!is_plain(rq->capture) || !type) {
+		reply_whole(rq, 404, "text/plain; charset=utf-8",
+		    S("There is no such file.\n"));
+		request_free(rq);
+		return;
+	}
+	f = xnew(struct file_job);
+	f->rq = rq;
+	f->type = type;
+	f->bytes = BUF_HEAP(FILE_BYTES);
+	f->job = (struct job){ .run = read_static, .done = static_read,
+	    .loop = rq->worker->loop, .page = true };
+	reader_put(rq->worker->machine->readers, &f->job);
+}

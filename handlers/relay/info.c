@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * info.c - what a caller may know about models, its key and its calls.
+ *
+ * Only what this key may use is listed, at this key's sale price.  Nothing
+ * here names a channel or a credential.
+ */
+#include "handlers/relay/info.h"
+
+#include "db/account.h"
+#include "db/ledger.h"
+#include "db/money.h"
+#include "db/usage.h"
+#include "fcgi/base/clock.h"
+#include "fcgi/base/limits.h"
+#include "fcgi/reply.h"
+#include "handlers/dialect/dialect.h"
+#include "handlers/relay/call.h"
+#include "handlers/relay/relay.h"
+
+enum { MAX_LIST = 8 << 20, TOKEN_PLACES = 21 };
+
+static void
+refuse(struct request *rq, const struct fault *f)
+{
+	answer_fault(&openai_dialect, rq, f);
+	request_free(rq);
+}
+
+static void
+answer_json(struct request *rq, struct buf *out)
+{
+	reply_header(rq, "Cache-Control", S("no-store"));
+	reply_whole(rq, 200, "application/json", buf_str(out));
+	request_free(rq);
+}
+
+static bool
+caller(struct request *rq, struct key *k)
+{
+	struct fault f = { 0 };
+
+	if (relay_key(rq->worker->own, rq, &f, k))
+		return true;
+	refuse(rq, &f);
+	return false;
+}
+
+static void
+store_failed(struct request *rq)
+{
+	struct fault f = { .retry_ms = 1000 };
+
+	fault_set(&f, &rq->arena, FAULT_STORE, "The relay cannot read its "
+	    "store; try again in a moment.");
+	refuse(rq, &f);
+}
+
+/* --- Models ------------------------------------------------------------------------ */
+
+struct listing {
+	struct request *rq;
+	const struct catalogue *cat;
+	const struct group *group;
+	const struct key *key;
+	struct buf *out;
+	struct str *names;
+	size_t n, room;
+};
+
+/* n / 10^places, exactly, without trailing zeros. */
+static void
+put_decimal(struct buf *out, unsigned __int128 n, int places)
+{
+	char digits[48];
+	int i = sizeof(digits), end = i, point = i - places;
+
+	while (n || i > point - 1) {
+		digits[--i] = (char)('0' + (int)(n % 10));
+		n /= 10;
+	}
+	while (end > point && digits[end - 1] == '0')
+		end--;
+	buf_put(out, str_from(digits + i, (size_t)(point - i)));
+	if (end > point) {
+		buf_char(out, '.');
+		buf_put(out, str_from(digits + point, (size_t)(end - point)));
+	}
+}
+
+/* USD a token, as OpenRouter's clients read it. */
+static void
+put_rate(const struct listing *l, const struct model *m, const char *name,
+    enum bucket b, bool first)
+{
+	unsigned __int128 n = (unsigned __int128)m->price.rate[b] *
+	    (unsigned __int128)l->group->markup_ppm;
+
+	buf_printf(l->out, "%s\"%s\":\"", first ? "" : ",", name);
+	put_decimal(l->out, n, TOKEN_PLACES);
+	buf_char(l->out, '"');
+}
+
+static void
+put_model(const struct listing *l, const struct model *m, struct str name)
+{
+	struct buf *out = l->out;
+
+	buf_put(out, S("{\"id\":"));
+	buf_json(out, name);
+	buf_put(out, S(",\"object\":\"model\",\"created\":0,"
+	    "\"owned_by\":\"weir\",\"context_length\":"));
+	if (m->context)
+		buf_int(out, m->context);
+	else
+		buf_put(out, S("null"));
+	buf_put(out, S(",\"top_provider\":{\"max_completion_tokens\":"));
+	if (m->max_output)
+		buf_int(out, m->max_output);
+	else
+		buf_put(out, S("null"));
+	buf_put(out, S("},\"pricing\":{"));
+	put_rate(l, m, "prompt", BUCKET_INPUT, true);
+	put_rate(l, m, "completion", BUCKET_OUTPUT, false);
+	put_rate(l, m, "input_cache_read", BUCKET_CACHE_READ, false);
+	put_rate(l, m, "input_cache_write", BUCKET_CACHE_WRITE, false);
+	buf_put(out, S("}}"));
+}
+
+/* The model behind a name, if this key could call it. */
+static const struct model *
+usable(const struct listing *l, struct str name)
+{
+	const struct model *m = catalogue_model(l->cat, name);
+
+	if (!m || !(m->priced || m->free) ||
+	    !plan_allowed(l->key->models, name))
+		return NULL;
+	for (size_t i = 0; i < l->cat->n_channels; i++) {
+		const struct channel *ch = &l->cat->channels[i];
+
+		if (ch->enabled && channel_has_group(ch, l->group->id) &&
+		    dialect_find(ch->dialect) && channel_serves(ch, name))
+			return m;
+	}
+	return NULL;
+}
+
+static void
+list_name(struct listing *l, struct str name)
+{
+	const struct model *m;
+
+	if (str_ends(name, S("*")))
+		return;
+	for (size_t i = 0; i < l->n; i++)
+		if (str_eq(l->names[i], name))
+			return;
+	m = usable(l, name);
+	if (!m || l->n == l->room)
+		return;
+	if (l->n)
+		buf_char(l->out, ',');
+	l->names[l->n++] = name;
+	put_model(l, m, name);
+}
+
+/* Catalogue and group for a key; the caller gives the catalogue back. */
+static bool
+begin_listing(struct listing *l, struct request *rq, struct key *k,
+    struct buf *out)
+{
+	*l = (struct listing){ .rq = rq, .key = k, .out = out };
+	l->cat = catalogue_take();
+	l->group = catalogue_group(l->cat, k->group);
+	if (l->group)
+		return true;
+	catalogue_give(l->cat);
+	store_failed(rq);
+	return false;
+}
+
+void
+info_models(struct request *rq)
+{
+	struct buf out = BUF(&rq->arena, MAX_LIST);
+	struct listing l;
+	struct key k;
+
+	if (!caller(rq, &k) || !begin_listing(&l, rq, &k, &out))
+		return;
+	l.room = l.cat->n_models;
+	for (size_t i = 0; i < l.cat->n_channels; i++)
+		l.room += l.cat->channels[i].n_models;
+	l.names = arena_zero(&rq->arena, sizeof(*l.names) * (l.room + 1));
+	buf_put(&out, S("{\"object\":\"list\",\"data\":["));
+	for (size_t i = 0; i < l.cat->n_models; i++)
+		list_name(&l, l.cat->models[i].name);
+	for (size_t i = 0; i < l.cat->n_channels; i++)
+		for (size_t j = 0; j < l.cat->channels[i].n_models; j++)
+			list_name(&l, l.cat->channels[i].models[j].name);
+	buf_put(&out, S("]}"));
+	catalogue_give(l.cat);
+	answer_json(rq, &out);
+}
+
+void
+info_model(struct request *rq)
+{
+	struct buf out = BUF(&rq->arena, MAX_LIST);
+	const struct model *m;
+	struct fault f = { 0 };
+	struct listing l;
+	struct key k;
+
+	if (!caller(rq, &k) || !begin_listing(&l, rq, &k, &out))
+		return;
+	m = usable(&l, rq->capture);
+	if (m)
+		put_model(&l, m, rq->capture);
+	catalogue_give(l.cat);
+	if (m) {
+		answer_json(rq, &out);
+		return;
+	}
+	fault_set(&f, &rq->arena, FAULT_MODEL_UNKNOWN, "The model '%.*s' "
+	    "does not exist here, or not for this key.",
+	    STR_ARGS(rq->capture));
+	f.param = S("model");
+	refuse(rq, &f);
+}
+
+/* --- The key -------------------------------------------------------------------------- */
+
+static void
+put_money(struct request *rq, struct buf *out, const char *name, int64_t nano)
+{
+	buf_printf(out, "\"%s\":", name);
+	if (nano < 0)
+		buf_put(out, S("null"));
+	else
+		buf_json(out, money_text(&rq->arena, nano));
+}
+
+static void
+put_number(struct buf *out, const char *name, int64_t n)
+{
+	buf_printf(out, "\"%s\":", name);
+	if (n)
+		buf_int(out, n);
+	else
+		buf_put(out, S("null"));
+}
+
+static void
+put_caps(struct request *rq, struct buf *out, const struct caps *caps,
+    const struct caps *spent)
+{
+	bool first = true;
+
+	buf_put(out, S("\"caps\":{"));
+	for (int w = 0; w < N_CAP_WINDOWS; w++) {
+		if (caps->amount[w] < 0)
+			continue;
+		buf_printf(out, "%s\"%s\":{", first ? "" : ",",
+		    cap_windows[w]);
+		put_money(rq, out, "limit", caps->amount[w]);
+		buf_char(out, ',');
+		put_money(rq, out, "spent", spent->amount[w]);
+		buf_char(out, '}');
+		first = false;
+	}
+	buf_char(out, '}');
+}
+
+static void
+put_key(struct request *rq, struct buf *out, const struct key_row *k,
+    const struct caps *caps, const struct caps *spent, int64_t available)
+{
+	int64_t limit = caps->amount[CAP_TOTAL];
+	char when[CLOCK_TEXT];
+
+	buf_put(out, S("{\"data\":{\"label\":"));
+	buf_json(out, k->name);
+	buf_char(out, ',');
+	put_money(rq, out, "usage", k->used);
+	buf_char(out, ',');
+	put_money(rq, out, "limit", limit);
+	buf_char(out, ',');
+	put_money(rq, out, "limit_remaining", limit < 0 ? -1 :
+	    limit > spent->amount[CAP_TOTAL] ?
+	    limit - spent->amount[CAP_TOTAL] : 0);
+	buf_put(out, S(",\"expires_at\":"));
+	if (k->expires) {
+		clock_text(k->expires, when);
+		buf_json(out, str_of(when));
+	} else {
+		buf_put(out, S("null"));
+	}
+	buf_put(out, S(",\"rate_limit\":{"));
+	put_number(out, "requests", k->rpm);
+	buf_put(out, S(",\"interval\":\"60s\"},\"weir\":{"));
+	put_caps(rq, out, caps, spent);
+	buf_char(out, ',');
+	put_number(out, "rpm", k->rpm);
+	buf_char(out, ',');
+	put_number(out, "tpm", k->tpm);
+	buf_char(out, ',');
+	put_number(out, "concurrency", k->concurrency);
+	buf_char(out, ',');
+	put_money(rq, out, "balance", available > 0 ? available : 0);
+	buf_put(out, S("}}}"));
+}
+
+void
+info_key(struct request *rq)
+{
+	struct relay *r = rq->worker->own;
+	struct buf out = BUF(&rq->arena, LIMIT_ERROR_BYTES);
+	int64_t balance = 0, held = 0, starts[N_CAP_WINDOWS];
+	struct caps caps, spent;
+	struct key_row row;
+	struct key k;
+
+	if (!caller(rq, &k))
+		return;
+	if (key_find(r->db, &rq->arena, k.project, k.name, &row) != 1 ||
+	    !cap_get(r->db, CAP_KEY, k.id, &caps) ||
+	    !cap_spent(r->db, CAP_KEY, k.id, &spent, starts) ||
+	    ledger_balance(r->db, k.account, &balance, &held) < 0) {
+		store_failed(rq);
+		return;
+	}
+	put_key(rq, &out, &row, &caps, &spent, balance - held);
+	answer_json(rq, &out);
+}
+
+/* --- One call ---------------------------------------------------------------------------- */
+
+static void
+put_call(struct request *rq, struct buf *out, const struct usage_view *u)
+{
+	buf_put(out, S("{\"id\":"));
+	buf_json(out, rq->capture);
+	buf_put(out, S(",\"object\":\"call\",\"model\":"));
+	buf_json(out, u->asked);
+	buf_put(out, S(",\"served\":"));
+	buf_json(out, u->served);
+	buf_printf(out, ",\"state\":\"%s\",\"status\":%d,\"stream\":%s,"
+	    "\"estimated\":%s,\"usage\":{", usage_states[u->state], u->status,
+	    u->stream ? "true" : "false", u->estimated ? "true" : "false");
+	for (enum bucket b = 0; b < N_BUCKETS; b++)
+		buf_printf(out, "%s\"%s\":%lld", b ? "," : "",
+		    bucket_names[b], (long long)u->use.n[b]);
+	buf_put(out, S("},\"cost\":"));
+	buf_json(out, money_text(&rq->arena, u->charge));
+	buf_put(out, S(",\"first_ms\":"));
+	if (u->first_ms >= 0)
+		buf_int(out, u->first_ms);
+	else
+		buf_put(out, S("null"));
+	buf_printf(out, ",\"total_ms\":%lld,\"weir_ms\":%lld.%03lld,"
+	    "\"attempts\":%lld}", (long long)u->total_ms,
+	    (long long)(u->weir_us / 1000), (long long)(u->weir_us % 1000),
+	    (long long)u->attempts);
+}
+
+void
+info_call(struct request *rq)
+{
+	struct relay *r = rq->worker->own;
+	struct buf out = BUF(&rq->arena, LIMIT_ERROR_BYTES);
+	struct fault f = { 0 };
+	struct usage_view u;
+	struct key k;
+	int found = 0;
+
+	if (!caller(rq, &k))
+		return;
+	if (id_valid(rq->capture))
+		found = usage_find(r->db, &rq->arena, rq->capture, &u);
+	if (found < 0) {
+		store_failed(rq);
+	} else if (found == 0 || u.account != k.account) {
+		fault_set(&f, &rq->arena, FAULT_NOT_FOUND, "There is no such "
+		    "call of this account (or it has not ended yet).");
+		refuse(rq, &f);
+	} else {
+		put_call(rq, &out, &u);
+		answer_json(rq, &out);
+	}
+}

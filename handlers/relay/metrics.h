@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * metrics.h - what the loops have counted, for /metrics.
+ *
+ * Each loop counts for itself (relay.h); every ten seconds the keeper takes
+ * what is new and adds it to the store, where the counters of all processes
+ * meet.
+ */
+#ifndef WEIR_METRICS_H
+#define WEIR_METRICS_H
+
+struct relay;
+
+/* A loop's counters are taken from now on, until it leaves. */
+void metrics_join(struct relay *r);
+void metrics_leave(struct relay *r);
+
+/* Every metric's name, kind and meaning, on stdout. */
+void metrics_print(void);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* routes.h - every URL there is; the table is routes.c. */
+#ifndef WEIR_ROUTES_H
+#define WEIR_ROUTES_H
+
+#include "fcgi/dispatch.h"
+
+extern const struct route routes[];
+extern const int n_routes;
+
+#endif
