@@ -46,6 +46,15 @@ void conn_new(struct worker *w, int fd);
 /* Closes it now; its request, if any, is told that its caller left. */
 void conn_close(struct conn *c);
 
+/*
+ * Closes after the callback that is running now, whose request may still be
+ * in the middle of a step.
+ */
+void conn_close_soon(struct conn *c);
+
+/* Nothing of c may be touched after this: the answer may have ended it. */
+void conn_serve(struct conn *c, struct request *rq);
+
 /* reply.c: sends what is queued; may close the connection. */
 void conn_flush(struct conn *c);
 

@@ -11,7 +11,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcgiapp.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -338,7 +337,7 @@ machine_run(const struct machine_conf *conf)
 	bool ok = true;
 
 	assert(conf->loops >= 1 && conf->loops <= 64);
-	FCGX_Init();
+	request_start();
 	block_signals();
 	if (!m.conf.calls_max || m.conf.calls_max > calls_that_fit())
 		m.conf.calls_max = calls_that_fit();

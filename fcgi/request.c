@@ -39,6 +39,12 @@ request_count_bytes(int64_t n)
 	assert(bytes_held >= 0);
 }
 
+void
+request_start(void)
+{
+	FCGX_Init();
+}
+
 struct request *
 request_new(struct worker *w)
 {

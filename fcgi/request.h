@@ -80,6 +80,9 @@ struct request {
 bool request_read(struct request *rq, int fd, bool head_only,
     int64_t body_max);
 
+/* Once, before threads and signal handlers: libfcgi sets handlers too. */
+void request_start(void);
+
 struct request *request_new(struct worker *w);
 
 /* Gives all memory back.  The answer must have ended, or the caller left. */
