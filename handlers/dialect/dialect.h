@@ -113,7 +113,10 @@ struct up_error {
  * Watches an answer go by.  Feed it what the upstream sent, cut anywhere; it
  * appends to `out` what the caller gets now, and to `last` the terminal
  * bytes that must wait for the settlement (all state is kept between calls).
- * After the terminal frame everything else is swallowed.
+ * After the terminal frame everything else is swallowed.  An answer that is
+ * not streamed goes through `last`: the same buffer each time, room for
+ * LIMIT_KEEP_BACK bytes, touched by nobody else; out gets what is before its
+ * last LIMIT_KEEP_BACK bytes.
  */
 enum seen {
 	SEEN_MEANING = 1,	/* text, reasoning, a tool call, or a stop */
@@ -135,8 +138,9 @@ struct observer {
 	struct str model;	/* as the answer names it */
 	struct str service_tier;
 	struct up_error error;
-	struct buf frame;	/* an unfinished frame, or a JSON body's head */
-	void *state;		/* the dialect's own */
+	bool inside;		/* out ends inside a frame too large to hold:
+				 * no heartbeat, no error event there */
+	void *state;		/* the dialect's own, in the arena */
 };
 
 struct dialect {
@@ -159,7 +163,8 @@ struct dialect {
 	/* Path below an upstream's base_url: "/chat/completions". */
 	const char *(*path)(enum endpoint endpoint);
 
-	/* o->dialect, arena, stream, hide_usage, endpoint are set. */
+	/* o->dialect, arena, stream, hide_usage, endpoint are set; stream and
+	 * hide_usage may still be changed before the first byte is fed. */
 	void (*observe)(struct observer *o);
 	/* Returns the bits that are new. */
 	unsigned (*feed)(struct observer *o, struct str piece,

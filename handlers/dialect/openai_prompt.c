@@ -114,8 +114,8 @@ read_part_member(struct reading *r, struct str name, struct str value)
 	} else if (str_eq(name, S("input_audio"))) {
 		return openai_is_empty(value) ||
 		    openai_refuse(r, FAULT_UNSUPPORTED_VALUE, "messages",
-		        "Sound ('input_audio') in 'messages' is not "
-		        "available here.");
+			"Sound ('input_audio') in 'messages' is not "
+			"available here.");
 	} else if (str_eq(name, S("thinking"))) {
 		tokens_add_value(&r->text, value);
 		tokens_cut(&r->text);
@@ -134,10 +134,9 @@ read_content(struct reading *r, struct str value)
 		count_text(r, part.value);
 		if (part.object)
 			continue; /* content that is an object: not known */
-		for (struct json_each m = json_each(part.value);
-		     json_next(&m);)
-			if (!read_part_member(r, json_name(r->arena, m.name),
-			        m.value))
+		for (struct json_each m = json_each(part.value); json_next(&m);)
+			if (!read_part_member(
+				r, json_name(r->arena, m.name), m.value))
 				return false;
 	}
 	return true;
@@ -157,8 +156,7 @@ static void
 count_tool_calls(struct reading *r, struct str value)
 {
 	for (struct json_each call = json_each(value); json_next(&call);)
-		for (struct json_each m = json_each(call.value);
-		     json_next(&m);)
+		for (struct json_each m = json_each(call.value); json_next(&m);)
 			count_function(r, m.value);
 }
 

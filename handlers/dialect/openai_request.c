@@ -166,8 +166,8 @@ read_count(struct reading *r, struct str value, const char *name, int64_t most,
 
 /* With both limits sent, which one counts is the upstream's choice. */
 static bool
-read_limit(struct reading *r, struct str value, const char *name,
-    struct str *at)
+read_limit(
+    struct reading *r, struct str value, const char *name, struct str *at)
 {
 	int64_t limit;
 
@@ -188,8 +188,8 @@ read_max_tokens(struct reading *r, struct str value)
 static bool
 read_max_completion_tokens(struct reading *r, struct str value)
 {
-	return read_limit(r, value, "max_completion_tokens",
-	    &r->out->max_completion_at);
+	return read_limit(
+	    r, value, "max_completion_tokens", &r->out->max_completion_at);
 }
 
 static bool
@@ -379,8 +379,8 @@ check_whole(struct reading *r)
 		return openai_refuse(r, FAULT_BAD_REQUEST, "model",
 		    "'model' is missing: name the model to use.");
 	if (r->prompts == 0)
-		return openai_refuse(r, FAULT_BAD_REQUEST, name,
-		    "'%s' is missing.", name);
+		return openai_refuse(
+		    r, FAULT_BAD_REQUEST, name, "'%s' is missing.", name);
 	return true;
 }
 
@@ -413,8 +413,8 @@ openai_read_request(struct arena *a, enum endpoint endpoint, struct str body,
 		    "The body is not valid JSON: %s, at byte %zu.", e.what,
 		    e.at);
 	if (json_kind(str_trim(body)) != JSON_IS_OBJECT)
-		return fault_set(f, a, FAULT_BAD_REQUEST,
-		    "The body must be a JSON object.");
+		return fault_set(
+		    f, a, FAULT_BAD_REQUEST, "The body must be a JSON object.");
 	if (!read_members(&r, str_trim(body)) || !check_whole(&r))
 		return false;
 	sum_up(&r);

@@ -81,10 +81,11 @@ add_limit(struct splices *s, struct str at, int64_t cap)
  * or only the other one, as null.
  */
 static bool
-add_limits(struct splices *s, const struct asked *asked,
-    const struct edits *edits)
+add_limits(
+    struct splices *s, const struct asked *asked, const struct edits *edits)
 {
-	struct str mine = asked->max_tokens_at, other = asked->max_completion_at;
+	struct str mine = asked->max_tokens_at,
+		   other = asked->max_completion_at;
 	bool there;
 
 	if (edits->cap_as_completion) {
@@ -122,15 +123,15 @@ put_splice(struct buf *out, const struct splice *s, const struct edits *edits)
 }
 
 bool
-openai_write_request(const struct asked *asked, const struct edits *edits,
-    struct buf *out)
+openai_write_request(
+    const struct asked *asked, const struct edits *edits, struct buf *out)
 {
 	struct splices s = { .n = 0 };
 	struct str body = asked->body;
 	const char *brace = memchr(body.p, '{', body.n);
 	const char *at = brace + 1, *end = body.p + body.n;
-	bool usage = edits->force_usage && asked->stream &&
-	    !asked->usage_wanted;
+	bool usage =
+	    edits->force_usage && asked->stream && !asked->usage_wanted;
 
 	assert(brace && asked->model_at.n);
 	if (edits->model.n && !str_eq(edits->model, asked->model))
@@ -142,12 +143,11 @@ openai_write_request(const struct asked *asked, const struct edits *edits,
 		buf_put(out, S("\"stream_options\":{\"include_usage\":true},"));
 	if (edits->cap_output >= 0 && add_limits(&s, asked, edits))
 		buf_printf(out, "\"%s\":%lld,",
-		    edits->cap_as_completion ? "max_completion_tokens" :
-		                               "max_tokens",
+		    edits->cap_as_completion ? "max_completion_tokens"
+					     : "max_tokens",
 		    (long long)edits->cap_output);
 	for (size_t i = 0; i < s.n; i++) {
-		buf_put(out,
-		    str_from(at, (size_t)(s.list[i].old.p - at)));
+		buf_put(out, str_from(at, (size_t)(s.list[i].old.p - at)));
 		put_splice(out, &s.list[i], edits);
 		at = s.list[i].old.p + s.list[i].old.n;
 	}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * openai.c - the OpenAI dialect: Chat Completions, Completions, Embeddings.
+ *
+ * Also spoken by every server that calls itself compatible.  openai.h says
+ * what is in which file.
+ */
+#include <assert.h>
+
+#include "fcgi/base/limits.h"
+#include "handlers/dialect/openai.h"
+#include "handlers/dialect/up_error.h"
+
+static const char *
+path(enum endpoint endpoint)
+{
+	static const char *const paths[N_ENDPOINTS] = {
+		[ENDPOINT_CHAT] = "/chat/completions",
+		[ENDPOINT_COMPLETIONS] = "/completions",
+		[ENDPOINT_EMBEDDINGS] = "/embeddings",
+	};
+
+	assert(endpoint < N_ENDPOINTS);
+	return paths[endpoint];
+}
+
+/* --- Answers --- */
+
+static void
+watch_drop(void *object)
+{
+	struct watch *w = object;
+
+	sse_release(&w->sse);
+	buf_release(&w->tail);
+}
+
+static void
+observe(struct observer *o)
+{
+	struct watch *w = arena_new(o->arena, struct watch);
+
+	sse_init(&w->sse);
+	w->tail = BUF_HEAP(LIMIT_EVENT_BYTES);
+	json_tap_init(&w->tap, o->arena, openai_body_taps, LIMIT_KEEP_BACK);
+	arena_attach(o->arena, watch_drop, w);
+	o->state = w;
+	o->seen = 0;
+	o->tokens = TOKENS_ABSENT;
+	o->out_milli = 0;
+	o->model = o->service_tier = (struct str){ 0 };
+	o->error = (struct up_error){ 0 };
+	o->inside = false;
+}
+
+static unsigned
+feed(struct observer *o, struct str piece, struct buf *out, struct buf *last)
+{
+	struct watch *w = o->state;
+	unsigned before = o->seen;
+
+	assert(w);
+	if (o->stream)
+		openai_stream_feed(o, w, piece, out, last);
+	else
+		openai_body_feed(o, w, piece, out, last);
+	return o->seen & ~before;
+}
+
+static bool
+finish(struct observer *o, struct buf *out, struct buf *last)
+{
+	struct watch *w = o->state;
+
+	assert(w);
+	if (o->stream)
+		return openai_stream_finish(o, w, out, last);
+	return openai_body_finish(o, w, last);
+}
+
+/* --- Faults --- */
+
+static void
+put_text(struct buf *out, struct str s)
+{
+	if (s.n)
+		buf_json(out, s);
+	else
+		buf_put(out, S("null"));
+}
+
+static void
+put_error(const struct fault *f, const char *type, struct buf *out)
+{
+	assert(f->kind != FAULT_NONE);
+	buf_put(out, S("{\"error\":{\"message\":"));
+	buf_json(out, f->text);
+	buf_put(out, S(",\"type\":"));
+	buf_json(out, str_of(type));
+	buf_put(out, S(",\"param\":"));
+	put_text(out, f->param);
+	buf_put(out, S(",\"code\":"));
+	put_text(out, fault_code(f));
+	buf_put(out, S("}}"));
+}
+
+static void
+write_fault(const struct fault *f, struct str request_id, struct buf *out)
+{
+	(void)request_id; /* in the header x-request-id */
+	put_error(f, fault_table[f->kind].type, out);
+}
+
+/* Once a stream runs the request was right: whatever happens is not its. */
+static void
+write_fault_event(const struct fault *f, struct str request_id, struct buf *out)
+{
+	const char *type = fault_table[f->kind].type;
+
+	(void)request_id;
+	if (str_eq(str_of(type), S("invalid_request_error")))
+		type = "server_error";
+	buf_put(out, S("data: "));
+	put_error(f, type, out);
+	buf_put(out, S("\n\n"));
+}
+
+const struct dialect openai_dialect = {
+	.name = "openai",
+	.stream_type = "text/event-stream; charset=utf-8",
+	.read_request = openai_read_request,
+	.write_request = openai_write_request,
+	.path = path,
+	.observe = observe,
+	.feed = feed,
+	.finish = finish,
+	.read_error = up_error_read,
+	.write_fault = write_fault,
+	.write_fault_event = write_fault_event,
+	.keep_alive = STR_INIT(": keep-alive\n\n"),
+	.status = fault_status,
+};

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * openai_facts.c - what is looked for in an answer: text, stops, usage.
+ *
+ * Answers are foreign and unchecked; the cursors that walk them end quietly
+ * where a text is damaged.  Each spelling that OpenAI-compatible providers use
+ * is read wherever it comes from: they borrow from each other.
+ */
+#include "fcgi/base/mem.h"
+#include "handlers/dialect/openai.h"
+#include "handlers/dialect/up_error.h"
+
+enum {
+	TEXT_DEPTH = 4, /* of a content that is a list of lists */
+	NAME_BYTES = 256, /* of a model's name that is kept */
+	MAX_COUNT = 1000000000 /* tokens; more is no count */
+};
+
+/* Which text of a choice a piece belongs to. */
+enum text_kind { CONTENT, REASONING, REFUSAL, CALL_NAME, CALL_TEXT, N_TEXTS };
+
+/*
+ * --- Text -------------------------------------------------------------------
+ */
+
+static bool
+is_text(struct str value)
+{
+	return value.n > 2 && value.p[0] == '"';
+}
+
+/* A piece of text; pieces of the same text are counted as one. */
+static void
+count_text(struct watch *w, struct glance *g, unsigned run, struct str value)
+{
+	if (!is_text(value))
+		return;
+	g->meaning = true;
+	if (w->run != run) {
+		tokens_cut(&w->count);
+		w->run = run;
+	}
+	tokens_add_raw(&w->count, str_from(value.p + 1, value.n - 2));
+}
+
+/* A content that is a list: the strings named text, thinking or summary. */
+static void
+count_list(struct watch *w, struct glance *g, unsigned run, struct str value,
+    int depth)
+{
+	if (depth == 0)
+		return;
+	for (struct json_each m = json_each(value); json_next(&m);) {
+		if (m.object && !str_eq(m.name, S("text")) &&
+		    !str_eq(m.name, S("thinking")) &&
+		    !str_eq(m.name, S("summary")))
+			continue;
+		if (is_text(m.value))
+			count_text(w, g, run, m.value);
+		else
+			count_list(w, g, run, m.value, depth - 1);
+	}
+}
+
+static void
+count_content(struct watch *w, struct glance *g, unsigned run, struct str value)
+{
+	if (json_kind(value) == JSON_IS_ARRAY)
+		count_list(w, g, run, value, TEXT_DEPTH);
+	else
+		count_text(w, g, run, value);
+}
+
+/* {"name":…,"arguments":…}, or "input" of a custom tool. */
+static void
+count_function(
+    struct watch *w, struct glance *g, unsigned run, struct str value)
+{
+	for (struct json_each m = json_each(value); json_next(&m);) {
+		if (str_eq(m.name, S("name")))
+			count_text(w, g, run + CALL_NAME, m.value);
+		else if (str_eq(m.name, S("arguments")) ||
+		    str_eq(m.name, S("input")))
+			count_text(w, g, run + CALL_TEXT, m.value);
+	}
+}
+
+static void
+count_calls(struct watch *w, struct glance *g, unsigned run, struct str value)
+{
+	for (struct json_each call = json_each(value); json_next(&call);) {
+		g->meaning = true;
+		for (struct json_each m = json_each(call.value); json_next(&m);)
+			if (str_eq(m.name, S("function")) ||
+			    str_eq(m.name, S("custom")))
+				count_function(w, g, run, m.value);
+	}
+}
+
+/* Providers that send both spellings of reasoning send the same text. */
+struct thoughts {
+	struct str content, plain, details;
+};
+
+static void
+count_thoughts(
+    struct watch *w, struct glance *g, unsigned run, const struct thoughts *t)
+{
+	run += REASONING;
+	if (is_text(t->content))
+		count_text(w, g, run, t->content);
+	if (is_text(t->plain) && !str_eq(t->plain, t->content))
+		count_text(w, g, run, t->plain);
+	if (!is_text(t->content) && !is_text(t->plain))
+		count_list(w, g, run, t->details, TEXT_DEPTH);
+}
+
+/* A delta, or a whole message. */
+static void
+look_at_message(
+    struct watch *w, struct glance *g, unsigned run, struct str message)
+{
+	struct thoughts t = { 0 };
+
+	for (struct json_each m = json_each(message); json_next(&m);) {
+		if (m.value.n < 3 || m.value.p[0] == 'n')
+			continue;
+		if (str_eq(m.name, S("content")))
+			count_content(w, g, run + CONTENT, m.value);
+		else if (str_eq(m.name, S("reasoning_content")))
+			t.content = m.value;
+		else if (str_eq(m.name, S("reasoning")))
+			t.plain = m.value;
+		else if (str_eq(m.name, S("reasoning_details")))
+			t.details = m.value;
+		else if (str_eq(m.name, S("refusal")))
+			count_text(w, g, run + REFUSAL, m.value);
+		else if (str_eq(m.name, S("tool_calls")))
+			count_calls(w, g, run, m.value);
+		else if (str_eq(m.name, S("function_call")))
+			count_function(w, g, run, m.value);
+		else if (str_eq(m.name, S("audio")))
+			g->meaning = true;
+	}
+	if (t.content.n || t.plain.n || t.details.n)
+		count_thoughts(w, g, run, &t);
+}
+
+static void
+look_at_stop(struct glance *g, struct str reason)
+{
+	static const struct str failures[] = {
+		STR_INIT("\"error\""),
+		STR_INIT("\"insufficient_system_resource\""),
+		STR_INIT("\"network_error\""),
+	};
+
+	if (!is_text(reason))
+		return;
+	g->stop = true;
+	for (size_t i = 0; i < countof(failures); i++)
+		if (str_eq(reason, failures[i]))
+			g->failure = reason;
+}
+
+void
+openai_look(struct watch *w, struct str choices, struct glance *g)
+{
+	*g = (struct glance){ 0 };
+	for (struct json_each c = json_each(choices); json_next(&c);) {
+		unsigned run = 0;
+		int64_t index;
+
+		g->any = true;
+		for (struct json_each m = json_each(c.value); json_next(&m);) {
+			if (str_eq(m.name, S("delta")) ||
+			    str_eq(m.name, S("message")))
+				look_at_message(w, g, run, m.value);
+			else if (str_eq(m.name, S("text")))
+				count_text(w, g, run + CONTENT, m.value);
+			else if (str_eq(m.name, S("finish_reason")))
+				look_at_stop(g, m.value);
+			else if (str_eq(m.name, S("index")) &&
+			    json_int(m.value, &index))
+				run = (unsigned)index * N_TEXTS;
+		}
+	}
+}
+
+/*
+ * --- Usage ------------------------------------------------------------------
+ */
+
+struct counts {
+	int64_t prompt, completion, total, reasoning;
+	int64_t cached, cached_hit, cached_flat, cached_num;
+	int64_t written, created, in_audio, out_audio;
+};
+
+struct place {
+	struct str name;
+	size_t offset; /* in struct counts */
+	bool needed; /* null is odd here */
+};
+
+#define PLACE(name, member, needed) \
+	{ \
+		STR_INIT(name), offsetof(struct counts, member), needed \
+	}
+
+static const struct place top_places[] = {
+	PLACE("prompt_tokens", prompt, true),
+	PLACE("completion_tokens", completion, true),
+	PLACE("total_tokens", total, false),
+	PLACE("prompt_cache_hit_tokens", cached_hit, false),
+	PLACE("cached_tokens", cached_flat, false),
+	PLACE("num_cached_tokens", cached_num, false),
+};
+
+static const struct place prompt_places[] = {
+	PLACE("cached_tokens", cached, false),
+	PLACE("cache_write_tokens", written, false),
+	PLACE("cache_creation_input_tokens", created, false),
+	PLACE("audio_tokens", in_audio, false),
+};
+
+static const struct place completion_places[] = {
+	PLACE("reasoning_tokens", reasoning, false),
+	PLACE("audio_tokens", out_audio, false),
+};
+
+/* Fills the counts that are there; a hostile one stays absent. */
+static void
+read_counts(struct counts *c, const struct place *places, size_t n,
+    struct str object, bool *odd)
+{
+	for (struct json_each m = json_each(object); json_next(&m);)
+		for (size_t i = 0; i < n; i++) {
+			int64_t v,
+			    *to = (int64_t *)(void *)((char *)c +
+				places[i].offset);
+
+			if (!str_eq(m.name, places[i].name))
+				continue;
+			if (json_int(m.value, &v) && v >= 0 && v <= MAX_COUNT)
+				*to = v;
+			else if (places[i].needed ||
+			    json_kind(m.value) != JSON_IS_NULL)
+				*odd = true;
+			break;
+		}
+}
+
+static int64_t
+first_of(int64_t a, int64_t b)
+{
+	return a >= 0 ? a : b;
+}
+
+/* A part is never larger than the whole it belongs to. */
+static void
+part_of(int64_t *part, int64_t whole, bool *odd)
+{
+	if (*part > whole && whole >= 0) {
+		*part = whole;
+		*odd = true;
+	}
+}
+
+/* From a provider's counts to ours; the sanity rules of this conversion. */
+static struct tokens
+convert(const struct counts *c, enum endpoint endpoint, bool odd)
+{
+	struct tokens t = TOKENS_ABSENT;
+	int64_t cache;
+
+	t.odd = odd;
+	t.in_total = c->prompt;
+	t.out_total = c->completion;
+	t.reasoning = c->reasoning;
+	t.cache_read = first_of(first_of(c->cached, c->cached_hit),
+	    first_of(c->cached_flat, c->cached_num));
+	t.cache_write = first_of(c->written, c->created);
+	t.in_audio = c->in_audio;
+	t.out_audio = c->out_audio;
+	if (endpoint == ENDPOINT_EMBEDDINGS) {
+		t.in_total = first_of(c->prompt, c->total);
+		t.out_total = t.in_total >= 0 ? 0 : -1;
+	}
+	/* Reasoning that the total has beside the completion lies outside. */
+	if (t.reasoning > 0 && t.in_total >= 0 && t.out_total >= 0 &&
+	    c->total == t.in_total + t.out_total + t.reasoning)
+		t.out_total += t.reasoning;
+	/* A cache larger than the prompt lies outside of it. */
+	cache = (t.cache_read > 0 ? t.cache_read : 0) +
+	    (t.cache_write > 0 ? t.cache_write : 0);
+	if (t.in_total >= 0 && cache > t.in_total) {
+		t.in_total += cache;
+		t.odd = true;
+	}
+	part_of(&t.reasoning, t.out_total, &t.odd);
+	part_of(&t.in_audio, t.in_total, &t.odd);
+	part_of(&t.out_audio, t.out_total, &t.odd);
+	return t;
+}
+
+static void
+merge(int64_t *into, int64_t v)
+{
+	if (v >= 0)
+		*into = v;
+}
+
+void
+openai_read_usage(struct observer *o, struct str usage)
+{
+	struct counts c;
+	struct tokens t;
+	bool odd = false;
+
+	if (json_kind(usage) != JSON_IS_OBJECT) {
+		if (usage.n && json_kind(usage) != JSON_IS_NULL)
+			o->tokens.odd = true;
+		return;
+	}
+	memset(&c, 0xff, sizeof(c)); /* all -1: absent */
+	read_counts(&c, top_places, countof(top_places), usage, &odd);
+	for (struct json_each m = json_each(usage); json_next(&m);) {
+		if (str_eq(m.name, S("prompt_tokens_details")) ||
+		    str_eq(m.name, S("prompt_token_details")))
+			read_counts(&c, prompt_places, countof(prompt_places),
+			    m.value, &odd);
+		else if (str_eq(m.name, S("completion_tokens_details")))
+			read_counts(&c, completion_places,
+			    countof(completion_places), m.value, &odd);
+	}
+	t = convert(&c, o->endpoint, odd);
+	merge(&o->tokens.in_total, t.in_total);
+	merge(&o->tokens.cache_read, t.cache_read);
+	merge(&o->tokens.cache_write, t.cache_write);
+	merge(&o->tokens.out_total, t.out_total);
+	merge(&o->tokens.reasoning, t.reasoning);
+	merge(&o->tokens.in_audio, t.in_audio);
+	merge(&o->tokens.out_audio, t.out_audio);
+	o->tokens.odd |= t.odd;
+}
+
+/*
+ * --- Names and errors -------------------------------------------------------
+ */
+
+static void
+keep_name(struct observer *o, struct str *into, struct str value)
+{
+	struct str name;
+
+	if (into->n || !is_text(value) || value.n > NAME_BYTES)
+		return;
+	name = json_text(o->arena, value);
+	name.n = json_utf8(name);
+	*into = arena_str(o->arena, name);
+}
+
+void
+openai_read_model(struct observer *o, struct str value)
+{
+	keep_name(o, &o->model, value);
+}
+
+void
+openai_read_tier(struct observer *o, struct str value)
+{
+	keep_name(o, &o->service_tier, value);
+}
+
+void
+openai_fail(
+    struct observer *o, struct watch *w, struct str body, struct str failure)
+{
+	if (up_error_told(json_get(body, S("error"))) || failure.n == 0)
+		up_error_read(
+		    o->arena, 200, S("application/json"), body, &o->error);
+	else
+		o->error = (struct up_error){ .kind = UP_SERVER,
+			.message = S("The model stopped with an error.") };
+	if (str_eq(failure, S("\"insufficient_system_resource\"")))
+		o->error.kind = UP_OVERLOADED;
+	o->seen |= SEEN_ERROR;
+	w->closed = true;
+	buf_clear(&w->tail);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * redact.h - a foreign text made fit for a caller and a log.
+ */
+#ifndef WEIR_REDACT_H
+#define WEIR_REDACT_H
+
+#include "fcgi/base/arena.h"
+#include "fcgi/base/str.h"
+
+/*
+ * A copy of text, at most max bytes of it, valid UTF-8 without control
+ * characters; provider keys, bearer tokens, addresses, host names and account
+ * ids are "[redacted]".
+ */
+struct str redact(struct arena *a, struct str text, size_t max);
+
+#endif
