@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* hint.c - durations as rate-limit headers spell them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "handlers/relay/hint.h"
+
+static void
+durations(void **state)
+{
+	static const struct { struct str text; int64_t ms; } rows[] = {
+		{ STR_INIT("20"), 20000 }, { STR_INIT("1.5"), 1500 },
+		{ STR_INIT("0"), 0 }, { STR_INIT("17ms"), 17 },
+		{ STR_INIT("6m0s"), 360000 }, { STR_INIT("1h2m3s"), 3723000 },
+		{ STR_INIT("1.25s"), 1250 }, { STR_INIT(" 7s "), 7000 },
+		{ STR_INIT("1d"), 86400000 },
+		{ STR_INIT(""), -1 }, { STR_INIT("soon"), -1 },
+		{ STR_INIT("-5"), -1 }, { STR_INIT("5x"), -1 },
+		{ STR_INIT("1m junk"), -1 },
+		{ STR_INIT("99999999999999999999"), -1 },
+		{ STR_INIT("99999999999d"), -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(hint_duration(rows[i].text), rows[i].ms);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(durations),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
