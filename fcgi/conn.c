@@ -267,9 +267,9 @@ readable(struct conn *c)
 		seen = record_walk(&walk, rest, &used);
 		rest = str_skip(rest, used);
 	} while (seen == RECORD_PARAMS_END);
-	if (seen == RECORD_WHOLE && rest.n == 0)
+	if (seen == RECORD_WHOLE && rest.n == 0 && !walk.padded_end)
 		serve_in_place(c);
-	else if (seen == RECORD_MORE)
+	else if (seen == RECORD_MORE || seen == RECORD_WHOLE)
 		spool_begin(c);
 	else
 		conn_close(c);

@@ -54,6 +54,7 @@ take_head(struct record_walk *w)
 
 	w->content = (size_t)w->head[4] << 8 | w->head[5];
 	w->padding = w->head[6];
+	w->padded_end |= w->content == 0 && w->padding > 0;
 	if (w->head[0] != VERSION || id == 0)
 		return RECORD_BAD;
 	if (type == RECORD_BEGIN) {
@@ -121,6 +122,22 @@ record_walk(struct record_walk *w, struct str bytes, size_t *used)
 	}
 	*used = bytes.n - rest.n;
 	return seen;
+}
+
+bool
+record_unpad(struct str bytes, struct buf *out)
+{
+	while (bytes.n >= RECORD_HEAD_BYTES) {
+		const uint8_t *head = (const uint8_t *)bytes.p;
+		size_t content = (size_t)head[4] << 8 | head[5];
+		size_t whole = RECORD_HEAD_BYTES + content + head[6];
+
+		buf_put(out, str_from(bytes.p, RECORD_HEAD_BYTES + content));
+		if (!out->full)
+			out->p[out->n - content - 2] = 0;
+		bytes = str_skip(bytes, whole);
+	}
+	return !out->full;
 }
 
 void

@@ -31,6 +31,8 @@ struct record_walk {
 	unsigned begin_n;
 	uint16_t id;			/* of the request */
 	size_t params_bytes, stdin_bytes;
+	bool padded_end;		/* an empty record has padding: libfcgi
+					 * loses its place there */
 	struct buf *params;		/* collects their content, or NULL */
 };
 
@@ -50,6 +52,12 @@ enum record_seen {
  */
 enum record_seen record_walk(struct record_walk *w, struct str bytes,
     size_t *used);
+
+/*
+ * The records of a whole request once more, without any padding; false: out
+ * is full.
+ */
+bool record_unpad(struct str bytes, struct buf *out);
 
 /* A record's head, written. */
 void record_head(uint8_t out[static RECORD_HEAD_BYTES], int type, uint16_t id,

@@ -95,11 +95,31 @@ refuse_early(struct conn *c, enum fault_kind kind, const char *words)
 	conn_serve(c, rq);
 }
 
+/* The spool again, without the padding that libfcgi cannot read. */
+static void
+unpad(struct spool *s)
+{
+	struct buf plain = BUF_HEAP((size_t)s->n);
+	void *all = mmap(NULL, (size_t)s->n, PROT_READ, MAP_PRIVATE, s->fd, 0);
+
+	if (all == MAP_FAILED)
+		return;
+	if (record_unpad(str_from(all, (size_t)s->n), &plain)) {
+		close(s->fd);
+		s->fd = memfd_of(buf_str(&plain));
+		lseek(s->fd, 0, SEEK_SET);
+	}
+	munmap(all, (size_t)s->n);
+	buf_release(&plain);
+}
+
 static void
 run_read(struct job *j)
 {
 	struct spool *s = holder(j, struct spool, job);
 
+	if (s->walk.padded_end)
+		unpad(s);
 	s->read = request_read(s->conn->rq, s->fd, false,
 	    s->conn->worker->machine->conf.body_max);
 }
