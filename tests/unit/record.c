@@ -173,6 +173,27 @@ hostile_parameters(void **state)
 		assert_null(record_param(texts[i], S("A")).p);
 }
 
+static void
+without_padding(void **state)
+{
+	struct buf padded = request_bytes(255), plain = request_bytes(0);
+	struct buf out = BUF_HEAP(65536), tight = BUF_HEAP(20);
+	struct record_walk w = { 0 };
+	size_t used;
+
+	(void)state;
+	assert_int_equal(record_walk(&w, buf_str(&padded), &used),
+	    RECORD_PARAMS_END);
+	assert_true(w.padded_end);
+	assert_true(record_unpad(buf_str(&padded), &out));
+	assert_true(str_eq(buf_str(&out), buf_str(&plain)));
+	assert_false(record_unpad(buf_str(&padded), &tight));
+	buf_release(&padded);
+	buf_release(&plain);
+	buf_release(&out);
+	buf_release(&tight);
+}
+
 int
 main(void)
 {
@@ -182,6 +203,7 @@ main(void)
 		cmocka_unit_test(refused),
 		cmocka_unit_test(large_parameters),
 		cmocka_unit_test(hostile_parameters),
+		cmocka_unit_test(without_padding),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
