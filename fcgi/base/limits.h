@@ -16,6 +16,7 @@
 #define LIMIT_MODEL_BYTES	256
 #define LIMIT_JSON_DEPTH	64	/* levels; deeper has no use and costs stack elsewhere */
 #define LIMIT_JSON_MEMBERS	100000	/* members of one object that is walked */
+#define LIMIT_CATALOGUE_BYTES	(64 << 20)	/* a file for weirctl apply: some 300,000 keys */
 
 /* What moves on a loop. */
 #define LIMIT_PEEK_BYTES	16384	/* a request parsed in place; larger ones are a reader's work */
