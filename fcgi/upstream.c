@@ -71,8 +71,8 @@ struct run {
 	int status;
 	int made[SOCKETS_TRIED];	/* sockets opened for it + 1 */
 	int n_made;
-	struct link *link;	/* the connection it is on, if link_uses ... */
-	unsigned link_use;	/* ... is still this */
+	struct link *link;	/* whose answer it waits for, if still ... */
+	unsigned link_use;	/* ... in this use */
 	bool in_head;		/* the status line has come */
 	bool chunked;		/* a Transfer-Encoding was seen */
 	bool head_done;		/* x->head was called */
@@ -109,7 +109,7 @@ struct link {
 	bool idle;		/* libcurl does not wait for it */
 
 	unsigned use;		/* raised when the descriptor is closed */
-	int transfers;		/* that are on the connection */
+	int unanswered;		/* requests without the head of an answer */
 	bool many;		/* HTTP/2: bytes may come at any time */
 	int local_port, remote_port;	/* 0: has no name yet */
 	char remote_ip[INET6_ADDRSTRLEN];
@@ -287,7 +287,7 @@ link_name(struct transfer *t, const char *remote_ip, int remote_port,
 static void
 link_join(struct link *k, struct transfer *t)
 {
-	k->transfers++;
+	k->unanswered++;
 	t->run.link = k;
 	t->run.link_use = k->use;
 }
@@ -298,7 +298,7 @@ link_leave(struct transfer *t)
 	struct link *k = t->run.link;
 
 	if (k && k->use == t->run.link_use)
-		k->transfers--;
+		k->unanswered--;
 	t->run.link = NULL;
 }
 
@@ -400,6 +400,7 @@ end_head(struct transfer *t)
 	if (t->run.status < 200)
 		return;
 	t->run.head_done = true;
+	link_leave(t);
 	if (t->run.chunked && t->run.length >= 0) {
 		/* Two lengths: the other side may see another end of this
 		 * answer than we do. */
@@ -507,7 +508,8 @@ bytes_sent(struct transfer *t)
 /*
  * Does something wait on a kept HTTP/1 connection before we asked for it?
  * 7.88 would take it for the answer to the next request, which is another
- * caller's.  A close that came just now is found here too.
+ * caller's.  A close that came just now is found here too.  One that is taken
+ * before its first request is answered must speak HTTP/2.
  */
 static bool
 connection_dirty(struct transfer *t, struct link *k)
@@ -515,7 +517,7 @@ connection_dirty(struct transfer *t, struct link *k)
 	struct curl_tlssessioninfo *tls = NULL;
 	char byte;
 
-	if (k->many || k->transfers > 0)
+	if (k->many || k->unanswered > 0)
 		return false;
 	if (recv(k->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
 	    (errno != EAGAIN && errno != EWOULDBLOCK))
@@ -622,8 +624,17 @@ socket_made(void *data, curl_socket_t fd, curlsocktype type)
 	struct transfer *t = data;
 	struct link *k = link_of(t->pool, fd);
 
+	unsigned events = k->idle ? 0 : k->watch.events;
+
 	(void)type;
+	/* libcurl means to send again: spare the connection. */
+	if (t->run.asked && bytes_sent(t) > 0)
+		return CURL_SOCKOPT_ERROR;
+	/* One that failed to connect may have been closed unheard, and
+	 * libcurl believe that its successor by number is watched. */
 	loop_watch(k->pool->loop, &k->watch, 0);
+	if (events)
+		loop_watch(k->pool->loop, &k->watch, events);
 	k->own = true;
 	t->run.made[t->run.n_made++ % SOCKETS_TRIED] = fd + 1;
 	return CURL_SOCKOPT_OK;
@@ -637,7 +648,7 @@ close_socket(void *data, curl_socket_t fd)
 	loop_watch(k->pool->loop, &k->watch, 0);
 	link_forget_name(k);
 	k->own = k->many = false;
-	k->transfers = 0;
+	k->unanswered = 0;
 	k->use++;
 	return close(fd);
 }
