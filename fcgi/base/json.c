@@ -19,9 +19,12 @@ enum { NUMBER_BYTES = 64 };
 size_t
 json_utf8(struct str s)
 {
-	const char *p = s.p, *end = s.p + s.n;
+	const char *p = s.p, *end;
 	size_t n;
 
+	if (s.n == 0)
+		return 0;
+	end = s.p + s.n;
 	while (p < end) {
 		if ((unsigned char)*p < 0x80) {
 			p++;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """run.py - plays tests/cases/*.case against a real weir.fcgi.
 
-usage: run.py [--build DIR] [-v] [-g] [-j N] [--bodies DIR] [NAME | PATTERN]...
+usage: run.py [--build DIR] [-v] [-g] [-j N] [NAME | PATTERN]...
+       run.py --bodies DIR | --requests DIR
 
 A case is one conversation in one file: what callers ask, what must arrive
 upstream, what the upstream answers, what the callers see, what the books say
@@ -15,7 +16,8 @@ failed is kept in BUILD/tests/log/NAME.
   -v  prints every byte that went over each wire, and weir's log
   -g  starts weir under gdb (one case), everything else already waiting
   -j  cases at a time (2)
-  --bodies DIR  writes each body of the cases into DIR, as a corpus for fuzzing
+  --bodies DIR    writes each body of the cases into DIR, as a corpus for fuzzing
+  --requests DIR  writes each request there, as the bytes of its FastCGI records
 
 THE FORMAT
 
@@ -923,8 +925,9 @@ class Client:
         self.sock.connect(path)
         self.data = b''
 
-    def ask(self, caller, params, body, note):
-        """The request's bytes; false if the caller left on the way."""
+    @staticmethod
+    def request(caller, params, body):
+        """The records of a request."""
         pad = caller.padding
         block = b''.join(pair(k.encode('utf-8', 'surrogateescape'),
                               v.encode('utf-8', 'surrogateescape'))
@@ -940,6 +943,11 @@ class Client:
         out += record(5, b'', padding=pad)
         if caller.abort:
             out += record(2, b'', padding=pad)
+        return out
+
+    def ask(self, caller, params, body, note):
+        """Sends the request; false if the caller left on the way."""
+        out = self.request(caller, params, body)
         leave = caller.leaves and caller.leaves[0] == 'sent'
         if leave and caller.leaves[1] is not None:
             out = out[:caller.leaves[1]]
@@ -1311,7 +1319,8 @@ class Play:
 
     # the callers
 
-    def params(self, caller, body):
+    @staticmethod
+    def params(caller, body, keys, names):
         path, _, query = caller.path.partition('?')
         params = {
             'GATEWAY_INTERFACE': 'CGI/1.1', 'SERVER_PROTOCOL': 'HTTP/1.1',
@@ -1329,11 +1338,11 @@ class Play:
             headers.append(('content-type', 'application/json'))
         if caller.key:
             key = caller.key[8:] if caller.key.startswith('literal:') \
-                else self.keys.get(caller.key)
-            if key is None:
+                else keys.get(caller.key)
+            if key is None and keys:
                 raise Fail('no catalogue of this case has a key for %s'
                            % caller.key)
-            headers.append(('authorization', 'Bearer ' + key))
+            headers.append(('authorization', 'Bearer %s' % key))
         own = {name.lower() for name, _ in caller.headers}
         headers = [h for h in headers
                    if h[0] not in own and h[0] not in caller.no_headers]
@@ -1344,7 +1353,7 @@ class Play:
             elif name == 'CONTENT_LENGTH':
                 params[name] = value
             else:
-                params['HTTP_' + name] = self.names(value)
+                params['HTTP_' + name] = names(value)
         params.update(caller.params)
         for name in caller.no_params:
             params.pop(name, None)
@@ -1359,7 +1368,8 @@ class Play:
         try:
             client = self.kept or Client(self.socket, self.case.seconds)
             self.kept = None
-            if client.ask(caller, self.params(caller, body), body, self.note):
+            if client.ask(caller, self.params(caller, body, self.keys, self.names),
+                          body, self.note):
                 client.read(caller, answer)
             else:
                 answer.end = 'left'
@@ -1602,21 +1612,23 @@ def play(path, options):
     return True, '\n'.join(out)
 
 
-def write_bodies(paths, folder):
+def write_corpus(paths, folder, requests):
+    """Each body of the cases, or each request as its FastCGI bytes, a file."""
     os.makedirs(folder, exist_ok=True)
     for path in paths:
         case = Case(path)
-        name = os.path.basename(path)[:-5]
-        n = 0
-        bodies = [c.body.bytes() for c in case.callers]
-        for script in case.upstreams.values():
-            bodies += [b''.join(s[1] for s in e.steps if s[0] == 'bytes')
-                       for e in script]
-        for body in bodies:
-            if body:
-                n += 1
-                with open(os.path.join(folder, '%s-%d' % (name, n)), 'wb') as f:
-                    f.write(body)
+        texts = []
+        for caller in case.callers:
+            body = caller.body.bytes()
+            texts.append(Client.request(caller, Play.params(
+                caller, body, {}, str), body) if requests else body)
+        if not requests:
+            texts += [b''.join(s[1] for s in e.steps if s[0] == 'bytes')
+                      for script in case.upstreams.values() for e in script]
+        for n, text in enumerate(t for t in texts if t):
+            name = '%s-%d' % (os.path.basename(path)[:-5], n + 1)
+            with open(os.path.join(folder, name), 'wb') as f:
+                f.write(text)
 
 
 def choose(wanted, folder):
@@ -1643,6 +1655,7 @@ def main():
     parser.add_argument('--build', default='.')
     parser.add_argument('--cases', default=os.path.join(TOP, 'tests/cases'))
     parser.add_argument('--bodies')
+    parser.add_argument('--requests')
     parser.add_argument('-v', dest='verbose', action='store_true')
     parser.add_argument('-g', dest='gdb', action='store_true')
     parser.add_argument('-j', dest='jobs', type=int, default=2)
@@ -1650,8 +1663,9 @@ def main():
     options = parser.parse_args()
     paths = choose(options.names, options.cases)
     try:
-        if options.bodies:
-            write_bodies(paths, options.bodies)
+        if options.bodies or options.requests:
+            write_corpus(paths, options.bodies or options.requests,
+                         options.requests)
             return 0
     except Bad as e:
         sys.exit('run.py: %s' % e)
