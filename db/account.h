@@ -64,6 +64,15 @@ bool cap_get(struct db *db, enum cap_owner kind, int64_t owner,
 bool cap_set(struct db *db, enum cap_owner kind, int64_t owner,
     const struct caps *caps);
 
+/* When the windows running now began (UTC ms, in the site's time zone); the
+ * one of `total` at 0. */
+void cap_starts(struct db *db, int64_t starts[N_CAP_WINDOWS]);
+
+/* How hold.windows names a window: "kd1763769600000 ". */
+enum { CAP_ITEM = 32 };
+struct str cap_item(enum cap_owner kind, enum cap_window window,
+    int64_t start, char out[CAP_ITEM]);
+
 /* What is spent and held in the window running now (0 where there is no
  * cap), and when each began (UTC ms). */
 bool cap_spent(struct db *db, enum cap_owner kind, int64_t owner,

@@ -78,9 +78,14 @@ struct catalogue {
 	size_t n_groups;
 	size_t n_credentials;
 	struct str time_zone;
-	/* private: arena, count */
+	int64_t reload_ms;		/* UTC ms: a price changes then */
+	/* private */
 	struct arena arena;
 	int count;
+	struct catalogue_name *names;	/* exact ones and aliases, sorted */
+	size_t n_names;
+	const struct model **patterns;	/* longest first */
+	size_t n_patterns;
 };
 
 /* Loads a snapshot with one reference; NULL if the database failed. */

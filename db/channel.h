@@ -34,6 +34,8 @@ void channel_blank(struct channel_row *c, struct str name);
 int channel_find(struct db *db, struct arena *a, struct str name,
     struct channel_row *c);
 bool channel_put(struct db *db, struct channel_row *c);
+/* What it charges as a share of the list price, ppm; -1 failed. */
+int64_t channel_cost_ppm(struct db *db, int64_t channel);
 int channel_list(struct db *db, struct arena *a, struct str after,
     struct channel_row **list);
 

@@ -33,6 +33,7 @@ struct db_part {
 
 /* All parts there are, NULL-terminated; each file adds itself in parts.c. */
 extern const struct db_part *const db_parts[];
+enum { DB_PARTS_MAX = 32 };
 
 enum db_mode { DB_READ, DB_WRITE };
 
@@ -78,5 +79,88 @@ struct str row_bytes(struct row *row, int column);	/* until db_next */
 bool db_failed(const struct db *db);
 /* Why the last call failed: SQLite's words, for logs. */
 const char *db_words(const struct db *db);
+
+enum db_trouble {
+	DB_FINE,
+	DB_BUSY,		/* somebody else has it locked */
+	DB_FULL,		/* no room on the disk */
+	DB_SICK,		/* input, output or structure: open it anew */
+	DB_REFUSED,		/* a CHECK, UNIQUE or FOREIGN KEY */
+	DB_OTHER
+};
+enum db_trouble db_trouble(const struct db *db);
+/* The same as one sentence with its remedy; path: of the database. */
+struct str db_remedy(const struct db *db, struct arena *a, const char *path);
+
+/* UTC ms: the time of this transaction (of now, outside of one). */
+int64_t db_now(const struct db *db);
+
+/*
+ * An invariant of the books does not hold: marks the transaction as failed;
+ * store_write rolls it back and stops billing in all processes.  False.
+ */
+bool db_stop(struct db *db, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
+ * Statements whose plan walks a whole table though their SQL does not say
+ * so, one a line into *report: how many, or -1.
+ */
+int db_scans(struct db *db, struct arena *a, struct str *report);
+
+/* --- for store.c ------------------------------------------------------------- */
+
+struct zone;
+
+/* What all connections of a store share. */
+struct db_site {
+	const struct zone *zone;	/* site.time_zone */
+	int64_t serial;			/* last hold's, in this process */
+	bool outdated;			/* min_reader has passed us */
+	int64_t (*clock)(void);		/* UTC ms; NULL: clock_utc_ms */
+};
+void db_share(struct db *db, struct db_site *site);
+struct db_site *db_site(struct db *db);
+
+/* What this transaction moved in the books there is one of (ledger.h). */
+struct db_tally {
+	int64_t book[6];
+	int64_t wallets;
+};
+struct db_tally *db_tally(struct db *db);
+
+/* Turns an empty file into an empty database in WAL mode with these two
+ * numbers in its header (application_id, user_version). */
+bool db_create(const char *path, int64_t application, int64_t version,
+    struct arena *a, struct str *why);
+
+/* db_open in two steps, so that the schema can be looked at between. */
+struct db *db_connect(const char *path, enum db_mode mode, struct arena *a,
+    struct str *why);
+bool db_prepare(struct db *db, bool lazy, struct arena *a, struct str *why);
+
+/* Runs several statements from text (migrations, pragmas). */
+bool db_script(struct db *db, const char *sql);
+/* One number from text: 1, 0 no row or NULL, -1 failed. */
+int db_number(struct db *db, const char *sql, int64_t *value);
+
+/*
+ * BEGIN IMMEDIATE, COMMIT, ROLLBACK, each under the write lock.  db_begin
+ * sets `synchronous` first when it has to change.  db_commit false: nothing
+ * happened.
+ */
+bool db_begin(struct db *db, bool durable);
+bool db_commit(struct db *db);
+void db_rollback(struct db *db);
+/* Is a transaction running?  After an error SQLite may have ended it. */
+bool db_busy(const struct db *db);
+/* Why db_stop was called in this transaction, or NULL. */
+const char *db_stopped(const struct db *db);
+
+/* Size of the WAL after the last commit of this connection, bytes. */
+int64_t db_wal_bytes(const struct db *db);
+/* Under the write lock; false: readers (or an error) kept it from ending. */
+enum db_checkpoint { DB_PASSIVE, DB_RESTART, DB_TRUNCATE };
+bool db_checkpoint(struct db *db, enum db_checkpoint how);
 
 #endif

@@ -42,6 +42,15 @@ bool ledger_transfer(struct db *db, int64_t debit, int64_t credit,
     int64_t amount, struct str kind, struct str reason,
     struct str request_id);
 
+/*
+ * A call's money, told to the transaction: ledger_flush (store_write's,
+ * before COMMIT) adds the sums to the books there is one of, and stops
+ * billing if what was moved does not sum to 0.
+ */
+void ledger_tell(struct db *db, enum book_id book, int64_t amount);
+void ledger_tell_wallet(struct db *db, int64_t amount);
+bool ledger_flush(struct db *db);
+
 struct transfer_row {
 	int64_t id, at;			/* UTC ms */
 	struct str debit, credit;	/* "wallet alice", "revenue" */
@@ -67,24 +76,31 @@ int ledger_check(struct db *db, struct arena *a, struct str *first,
     struct ledger_counts *counts);
 
 /*
- * Attempts, to be joined with an upstream's own log: in order of request
- * id, those that follow (request_id, number): how many (at most LIST_MAX),
- * or -1.  A pending hold that was sent counts as an attempt in the making
- * (number 0).
+ * Attempts, to be joined with an upstream's own log: those of the calls
+ * whose request ids follow `after_request` (empty: from the first), in that
+ * order, whole calls: how many, 0 at the end, or -1.
  */
 struct ledger_attempt {
 	struct str request_id;
-	int64_t number;
-	struct str upstream_model, outcome;
+	int64_t number;			/* from 1; 0: of a pending hold */
+	struct str upstream_model;
+	struct str outcome;		/* "ok", or a class; "crash" */
 	int status;
 	int64_t started;		/* UTC ms */
-	struct str state;		/* of the usage row; "pending" */
-	int64_t input, output;		/* all prompt, all answer tokens */
-	int64_t charge, cost, prompt_charge;
+	/* of the call */
+	struct str state;		/* usage_states, or "pending" */
+	int64_t input, output;		/* all prompt and all answer tokens */
+	int64_t charge, cost, list;
+	int64_t price, markup_ppm;	/* price_get: the prompt's price */
 	bool estimated;
 };
 int ledger_attempts(struct db *db, struct arena *a, struct str after_request,
-    int64_t after_number, struct ledger_attempt **list);
+    struct ledger_attempt **list);
+
+/* The same for calls that were sent and are not settled yet: at most
+ * LIST_MAX of group.h. */
+int ledger_pending(struct db *db, struct arena *a, struct str after_request,
+    struct ledger_attempt **list);
 
 /* Why billing is stopped (an invariant failed), or empty.  ledger_thaw
  * lets it go on again after a clean ledger_check. */

@@ -28,6 +28,8 @@ struct model_row {
 void model_blank(struct model_row *m, struct str name);
 int model_find(struct db *db, struct arena *a, struct str name,
     struct model_row *m);
+int model_get(struct db *db, struct arena *a, int64_t id,
+    struct model_row *m);
 bool model_put(struct db *db, struct model_row *m);
 int model_list(struct db *db, struct arena *a, struct str after,
     struct model_row **list);

@@ -21,40 +21,88 @@ struct store;
 
 /*
  * Makes the directory (0700), database, master key and lock file.  Refuses if
- * a database is there.  False: *why.
+ * a database is there; a master key that is there already is used.  False:
+ * *why.  master_key_file NULL: DIR/master.key.
  */
 bool store_init(const char *dir, const char *master_key_file,
     struct arena *a, struct str *why);
 
 /*
- * Opens an existing one.  program: "weir.fcgi", "weirctl".  False (NULL):
- * *why holds one sentence with the remedy; nothing was overwritten.
+ * For a program started as root: becomes the owner of dir (or, for init,
+ * the user so named) for good.  Nothing happens when we are not root, or
+ * root owns it.  False: *why.
+ */
+bool store_become_owner(const char *dir, struct arena *a, struct str *why);
+bool store_become_user(const char *user, struct arena *a, struct str *why);
+
+/*
+ * Opens an existing one.  program: "weir.fcgi", "weir.cgi" (they register as
+ * a process that may own holds), "weirctl" (does not; waits at most 10 s for
+ * the write lock).  NULL: *why holds one sentence with the remedy; nothing
+ * was overwritten.
  */
 struct store *store_open(const char *dir, const char *master_key_file,
     const char *program, struct arena *a, struct str *why);
 
-/* Releases the process's byte; marks it ended. */
+/*
+ * Releases the process's byte and removes its row, if it owns no hold any
+ * more (else another process resolves what is left).  The last one folds
+ * the WAL into the database.
+ */
 void store_close(struct store *s);
 
 const struct vault *store_vault(const struct store *s);
+/* Our row in `process`; 0: not registered (weirctl). */
 int64_t store_process(const struct store *s);
+/* The data directory, resolved. */
+const char *store_dir(const struct store *s);
+/* The open weir.lock, for lock.h (BYTE_LOG). */
+int store_lock(const struct store *s);
 
-/* A new reading connection (one a thread); db_close it. */
+/* A new reading connection (one a thread); db_close it before the store. */
 struct db *store_reader(struct store *s, struct arena *a, struct str *why);
 
 /*
  * Runs work in one write transaction on this store's write connection, from
  * the calling thread (weirctl; weir.fcgi's writer thread).  work returns
  * true to commit.  `durable`: synchronous FULL.  May block for the lock and
- * the disk.  True: committed.
+ * the disk.  True: committed.  An invariant that does not hold (db_stop)
+ * rolls back and stops billing in all processes.
  */
 bool store_write(struct store *s, bool durable,
     bool (*work)(struct db *db, void *arg), void *arg);
 
+/* What kept the last store_write from committing. */
+enum db_trouble store_trouble(const struct store *s);
+
 /*
  * The oldest schema a running process may be too old for: false when
- * schema.min_reader has passed us: stop admitting and drain.
+ * schema.min_reader has passed us: stop admitting and drain.  Any thread.
  */
 bool store_current(struct store *s);
+
+/*
+ * Is the process with this id dead?  True: its byte is ours now, until
+ * store_bury gives it back.  Inside store_write.
+ */
+bool store_dead(struct store *s, int64_t process);
+void store_bury(struct store *s, int64_t process);
+
+/* --- for tests and traces --------------------------------------------------------- */
+
+/* The write lock's holder tells what it does; both moments of each. */
+enum store_act { STORE_COMMIT, STORE_CHECKPOINT };
+void store_watch(struct store *s,
+    void (*see)(void *arg, enum store_act act, bool begins), void *arg);
+
+/* WAL sizes in bytes from which a checkpoint is tried, and insisted on. */
+void store_thresholds(struct store *s, int64_t passive, int64_t restart);
+
+/* Another clock for the store's transactions (UTC ms). */
+void store_clock(struct store *s, int64_t (*clock)(void));
+
+/* Would a data directory on a file system with this statfs type be refused?
+ * Its name, or NULL. */
+const char *store_remote(long type);
 
 #endif

@@ -84,6 +84,15 @@ vault_master_make(uint8_t master[static VAULT_MASTER])
 }
 
 bool
+vault_random(int64_t *number)
+{
+	if (!ready())
+		return false;
+	randombytes_buf(number, sizeof(*number));
+	return true;
+}
+
+bool
 vault_master_read(struct str text, uint8_t master[static VAULT_MASTER])
 {
 	struct str t = str_trim(text);

@@ -52,6 +52,9 @@ void vault_master_write(const uint8_t master[static VAULT_MASTER],
     char text[static VAULT_MASTER_TEXT]);
 bool vault_master_make(uint8_t master[static VAULT_MASTER]);
 
+/* A random number; false: there is no entropy. */
+bool vault_random(int64_t *number);
+
 /* What a sealed credential is bound to. */
 struct seal_to {
 	int64_t credential, channel, key_version;

@@ -20,19 +20,22 @@ CREATE TABLE seal (
 	sealed  BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- 'generation' is raised by every change of the catalogue.
+-- 'generation' is raised by every change of the catalogue.  'database' names
+-- this file (PRAGMA user_version says the same), so that a WAL of another is
+-- found out.  'frozen', if there: why billing is stopped.
 CREATE TABLE setting (
 	name   TEXT PRIMARY KEY,
 	value  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Ids are never reused: id is also the byte of weir.lock the process holds.
+-- Processes that may own holds, while they live: whoever ends, or is found
+-- dead and has its holds resolved, loses its row.  Ids are never reused: id
+-- is also the byte of weir.lock the process holds.
 CREATE TABLE process (
 	id       INTEGER PRIMARY KEY AUTOINCREMENT,
 	pid      INTEGER NOT NULL,
 	program  TEXT NOT NULL,
-	started  INTEGER NOT NULL,
-	ended    INTEGER
+	started  INTEGER NOT NULL
 ) STRICT;
 INSERT INTO sqlite_sequence(name, seq) VALUES ('process', 15);
 
@@ -138,11 +141,15 @@ CREATE TABLE park (
 	PRIMARY KEY (credential, model)
 ) STRICT, WITHOUT ROWID;
 
+-- capped: it has rows in `cap`.  excesses: calls that cost more than could be
+-- paid since excess_since; three in an hour raise the account's estimates
+-- until raised_until.
 CREATE TABLE account (
 	id       INTEGER PRIMARY KEY,
 	name     TEXT NOT NULL UNIQUE,
 	grp      INTEGER NOT NULL REFERENCES grp(id),
-	open_holds INTEGER NOT NULL DEFAULT 0 CHECK (open_holds >= 0),
+	wallet   INTEGER REFERENCES book(id),
+	capped   INTEGER NOT NULL DEFAULT 0,
 	excesses   INTEGER NOT NULL DEFAULT 0,
 	excess_since INTEGER NOT NULL DEFAULT 0,
 	raised_until INTEGER NOT NULL DEFAULT 0,
@@ -155,6 +162,7 @@ CREATE TABLE project (
 	id       INTEGER PRIMARY KEY,
 	account  INTEGER NOT NULL REFERENCES account(id),
 	name     TEXT NOT NULL,
+	capped   INTEGER NOT NULL DEFAULT 0,
 	enabled  INTEGER NOT NULL DEFAULT 1,
 	note     TEXT NOT NULL DEFAULT '',
 	UNIQUE (account, name)
@@ -183,7 +191,9 @@ CREATE TABLE token (
 ) STRICT;
 
 -- A client's key, by keyed hash.  models, ips: JSON lists, NULL: any.
--- rpm_at, tpm_at: GCRA theoretical arrival times, UTC microseconds.
+-- rpm_at, tpm_at: GCRA theoretical arrival times, UTC microseconds; tpm_debt:
+-- how far a call larger than tpm may have put tpm_at beyond a full burst.
+-- used: sum of its usage rows' charges.
 CREATE TABLE key (
 	id           INTEGER PRIMARY KEY,
 	project      INTEGER NOT NULL REFERENCES project(id),
@@ -199,7 +209,10 @@ CREATE TABLE key (
 	concurrency  INTEGER CHECK (concurrency > 0),
 	rpm_at       INTEGER NOT NULL DEFAULT 0,
 	tpm_at       INTEGER NOT NULL DEFAULT 0,
+	tpm_debt     INTEGER NOT NULL DEFAULT 0 CHECK (tpm_debt >= 0),
 	open_holds   INTEGER NOT NULL DEFAULT 0 CHECK (open_holds >= 0),
+	used         INTEGER NOT NULL DEFAULT 0 CHECK (used >= 0),
+	capped       INTEGER NOT NULL DEFAULT 0,
 	expires      INTEGER,
 	created      INTEGER NOT NULL,
 	revoked      INTEGER,
@@ -207,6 +220,7 @@ CREATE TABLE key (
 	note         TEXT NOT NULL DEFAULT '',
 	UNIQUE (project, name)
 ) STRICT;
+CREATE INDEX key_account ON key(account);
 
 -- A limit on spending in a window.  owner_kind: site (owner 0), account,
 -- project, key.  amount: nano-dollars.
@@ -218,13 +232,14 @@ CREATE TABLE cap (
 	PRIMARY KEY (owner_kind, owner, window)
 ) STRICT, WITHOUT ROWID;
 
--- What was spent or is held in a window that began at start.  Never reset.
+-- What was spent or is held in a capped window that began at start (UTC ms,
+-- in the site's time zone).  Never reset.
 CREATE TABLE spent (
 	owner_kind  TEXT NOT NULL,
 	owner       INTEGER NOT NULL,
 	window      TEXT NOT NULL,
 	start       INTEGER NOT NULL,
-	amount      INTEGER NOT NULL DEFAULT 0,
+	amount      INTEGER NOT NULL DEFAULT 0 CHECK (amount >= 0),
 	PRIMARY KEY (owner_kind, owner, window, start)
 ) STRICT, WITHOUT ROWID;
 
@@ -255,11 +270,13 @@ CREATE TABLE transfer (
 	CHECK (debit <> credit)
 ) STRICT;
 
--- Money set aside for a call.  Only pending holds have rows: the usage row is
--- what remains.  A hold that is gone was posted or voided, exactly once.
+-- Money set aside for a call, in one book.  Only pending holds have rows: the
+-- usage row is what remains.  A hold that is gone was posted or voided,
+-- exactly once.  id: process * 2^36 + its number in that process, so that it
+-- is never given again.  windows: which `spent` rows it is counted in.
 CREATE TABLE hold (
 	id         INTEGER PRIMARY KEY,
-	request_id TEXT NOT NULL UNIQUE,
+	request_id TEXT NOT NULL,
 	process    INTEGER NOT NULL REFERENCES process(id),
 	opened     INTEGER NOT NULL,
 	account    INTEGER NOT NULL,
@@ -268,31 +285,26 @@ CREATE TABLE hold (
 	model      INTEGER NOT NULL,
 	price      INTEGER,
 	markup_ppm INTEGER NOT NULL,
+	book       INTEGER NOT NULL REFERENCES book(id),
 	held       INTEGER NOT NULL CHECK (held >= 0),
-	bound      INTEGER NOT NULL CHECK (bound >= 0),
-	prompt_tokens INTEGER NOT NULL,
-	tpm_taken  INTEGER NOT NULL DEFAULT 0,
-	windows    TEXT NOT NULL DEFAULT '',
+	bound      INTEGER NOT NULL CHECK (bound >= held),
+	prompt_tokens INTEGER NOT NULL CHECK (prompt_tokens >= 0),
+	tpm_taken  INTEGER NOT NULL CHECK (tpm_taken >= 0),
+	windows    TEXT NOT NULL,
 	endpoint   TEXT NOT NULL,
 	stream     INTEGER NOT NULL,
 	channel    INTEGER,
 	credential INTEGER,
 	upstream_model TEXT,
 	sent       INTEGER NOT NULL DEFAULT 0,
-	started    INTEGER,
-	out_tokens INTEGER NOT NULL DEFAULT 0
+	started    INTEGER NOT NULL DEFAULT 0,
+	out_tokens INTEGER NOT NULL DEFAULT 0 CHECK (out_tokens >= 0)
 ) STRICT;
-CREATE INDEX hold_process ON hold(process);
-
-CREATE TABLE hold_part (
-	hold    INTEGER NOT NULL REFERENCES hold(id) ON DELETE CASCADE,
-	book    INTEGER NOT NULL REFERENCES book(id),
-	amount  INTEGER NOT NULL CHECK (amount > 0),
-	PRIMARY KEY (hold, book)
-) STRICT, WITHOUT ROWID;
 
 -- The journal line of a call that was admitted.  `charge` left `book` for
--- revenue; `cost` left the cost book for clearing.
+-- revenue; `cost` left the cost book for clearing.  attempts: one item for
+-- each upstream request, a JSON list of
+-- [channel, credential, upstream model, started, ms, status, outcome].
 CREATE TABLE usage (
 	id          INTEGER PRIMARY KEY,
 	request_id  TEXT NOT NULL UNIQUE,
@@ -322,8 +334,8 @@ CREATE TABLE usage (
 	charge      INTEGER NOT NULL CHECK (charge >= 0),
 	cost        INTEGER NOT NULL CHECK (cost >= 0),
 	list        INTEGER NOT NULL CHECK (list >= 0),
-	held        INTEGER NOT NULL,
-	bound       INTEGER NOT NULL,
+	held        INTEGER NOT NULL CHECK (held >= 0),
+	bound       INTEGER NOT NULL CHECK (bound >= charge),
 	price       INTEGER,
 	cost_price  INTEGER,
 	markup_ppm  INTEGER NOT NULL,
@@ -331,26 +343,12 @@ CREATE TABLE usage (
 	first_ms    INTEGER,
 	total_ms    INTEGER NOT NULL,
 	weir_us     INTEGER NOT NULL,
-	attempts    INTEGER NOT NULL,
+	attempts    TEXT NOT NULL,
 	end_user    TEXT,
 	remarks     TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX usage_account ON usage(account, id);
 CREATE INDEX usage_key ON usage(key, id);
-
--- One row for each upstream request of a call.
-CREATE TABLE attempt (
-	request_id  TEXT NOT NULL,
-	number      INTEGER NOT NULL,
-	channel     INTEGER NOT NULL,
-	credential  INTEGER NOT NULL,
-	upstream_model TEXT NOT NULL,
-	started     INTEGER NOT NULL,
-	ms          INTEGER NOT NULL,
-	status      INTEGER NOT NULL,
-	outcome     TEXT NOT NULL,
-	PRIMARY KEY (request_id, number)
-) STRICT, WITHOUT ROWID;
 
 -- One line a book and day, so that rows before it may be removed.
 CREATE TABLE closing (

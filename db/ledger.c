@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ledger.c - books and transfers, and the proof that they agree; see
+ * ledger.h.
+ *
+ * The proof is a list of queries, each of which returns the rows that are
+ * wrong, in words; all run on one snapshot.
+ */
+#include "db/ledger.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "db/group.h"
+#include "db/money.h"
+#include "db/setting.h"
+#include "fcgi/base/json.h"
+#include "fcgi/base/mem.h"
+
+enum {
+	WALLET, ADD_WALLET, SET_WALLET, BALANCE, MOVE, TRANSFER, TRANSFERS,
+	ATTEMPTS, PENDING, COUNTS, FROZEN,
+	/* each row of these is a difference */
+	CHECK_STRUCTURE, CHECK_FOREIGN, CHECK_SUM, CHECK_FREE, CHECK_BALANCE,
+	CHECK_HELD, CHECK_BOOKS, CHECK_BOUND, CHECK_BOTH, CHECK_KEY,
+	CHECK_USED, CHECK_OWNER, CHECK_SPENT, N_SQL
+};
+
+/* Where a book's balance comes from, by its last closing line if any. */
+#define CLOSED(column) \
+	"coalesce((SELECT " column " FROM closing c WHERE c.book = b.id " \
+	"ORDER BY c.day DESC LIMIT 1), 0)"
+
+static const char *const sql[N_SQL] = {
+	[WALLET] = "SELECT wallet FROM account WHERE id = ?1",
+	[ADD_WALLET] = "INSERT INTO book(kind, account) VALUES ('wallet', ?1)",
+	[SET_WALLET] = "UPDATE account SET wallet = ?2 WHERE id = ?1",
+	[BALANCE] = "SELECT b.balance, b.held FROM account a "
+		    "JOIN book b ON b.id = a.wallet WHERE a.id = ?1",
+	[MOVE] = "UPDATE book SET balance = balance + ?2 WHERE id = ?1",
+	[TRANSFER] =
+	    "INSERT INTO transfer(at, debit, credit, amount, kind, reason, "
+	    "request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[TRANSFERS] =
+	    "SELECT t.id, t.at, "
+	    "d.kind || coalesce(' ' || da.name, ''), "
+	    "c.kind || coalesce(' ' || ca.name, ''), "
+	    "t.amount, t.kind, t.reason, t.request_id "
+	    "FROM transfer t /*scan*/ JOIN book d ON d.id = t.debit "
+	    "JOIN book c ON c.id = t.credit "
+	    "LEFT JOIN account da ON da.id = d.account "
+	    "LEFT JOIN account ca ON ca.id = c.account "
+	    "WHERE t.id < ?2 AND (?1 = 0 OR d.account = ?1 OR "
+	    "c.account = ?1) ORDER BY t.id DESC LIMIT 1000",
+	[ATTEMPTS] =
+	    "SELECT request_id, attempts, state, input + cache_read + "
+	    "cache_write + cache_write_1h, output + reasoning, charge, cost, "
+	    "estimated, list, price, markup_ppm FROM usage WHERE request_id > ?1 "
+	    "ORDER BY request_id LIMIT 1000",
+	[PENDING] =
+	    "SELECT request_id, coalesce(upstream_model, ''), opened, "
+	    "prompt_tokens, out_tokens FROM hold /*scan*/ "
+	    "WHERE sent = 1 AND request_id > ?1 ORDER BY request_id "
+	    "LIMIT 1000",
+	[COUNTS] =
+	    "SELECT (SELECT count(*) FROM book /*scan*/), "
+	    "(SELECT count(*) FROM usage), (SELECT count(*) FROM transfer), "
+	    "(SELECT count(*) FROM hold), "
+	    "(SELECT coalesce(sum(json_array_length(attempts)), 0) "
+	    "FROM usage)",
+	[FROZEN] = "SELECT value FROM setting WHERE name = 'frozen'",
+
+	[CHECK_STRUCTURE] =
+	    "SELECT 'the file is damaged: ' || quick_check "
+	    "FROM pragma_quick_check /*scan*/ WHERE quick_check <> 'ok'",
+	[CHECK_FOREIGN] =
+	    "SELECT 'table ' || \"table\" || ' row ' || coalesce(rowid, '?') "
+	    "|| ' points at a row of ' || parent || ' that is not there' "
+	    "FROM pragma_foreign_key_check /*scan*/",
+	[CHECK_SUM] =
+	    "SELECT 'the balances of all books in ' || unit || ' sum to ' || "
+	    "sum(balance) || ', not 0' FROM book /*scan*/ GROUP BY unit "
+	    "HAVING sum(balance) <> 0",
+	[CHECK_FREE] =
+	    "SELECT 'book ' || id || ' (' || kind || ' of account ' || "
+	    "account || ') has balance ' || balance || ' and holds ' || held "
+	    "FROM book /*scan*/ WHERE held < 0 OR "
+	    "(kind IN ('wallet', 'promotion') AND balance - held < 0)",
+	[CHECK_BALANCE] =
+	    "SELECT 'book ' || id || ' (' || kind || ' of account ' || "
+	    "account || ') has balance ' || balance || ', its rows say ' || "
+	    "truth FROM (SELECT b.id, b.kind, b.account, b.balance, "
+	    CLOSED("c.balance") " + coalesce((SELECT sum(amount) FROM "
+	    "transfer t WHERE t.credit = b.id AND t.id > "
+	    CLOSED("c.transfer_to") "), 0) - coalesce((SELECT sum(amount) "
+	    "FROM transfer t WHERE t.debit = b.id AND t.id > "
+	    CLOSED("c.transfer_to") "), 0) + CASE b.kind "
+	    "WHEN 'wallet' THEN -coalesce((SELECT sum(charge) FROM usage u "
+	    "WHERE u.account = b.account AND u.book = b.id AND u.id > "
+	    CLOSED("c.usage_to") "), 0) "
+	    "WHEN 'revenue' THEN coalesce((SELECT sum(charge) FROM usage u "
+	    "WHERE u.id > " CLOSED("c.usage_to") "), 0) "
+	    "WHEN 'cost' THEN -coalesce((SELECT sum(cost) FROM usage u "
+	    "WHERE u.id > " CLOSED("c.usage_to") "), 0) "
+	    "WHEN 'clearing' THEN coalesce((SELECT sum(cost) FROM usage u "
+	    "WHERE u.id > " CLOSED("c.usage_to") "), 0) ELSE 0 END AS truth "
+	    "FROM book b /*scan*/) WHERE balance <> truth",
+	[CHECK_HELD] =
+	    "SELECT 'book ' || b.id || ' (' || b.kind || ' of account ' || "
+	    "b.account || ') holds ' || b.held || ', its pending holds say ' "
+	    "|| coalesce(h.held, 0) FROM book b /*scan*/ LEFT JOIN "
+	    "(SELECT book, sum(held) AS held FROM hold GROUP BY book) h "
+	    "ON h.book = b.id WHERE b.held <> coalesce(h.held, 0)",
+	[CHECK_BOOKS] =
+	    "SELECT 'call ' || u.request_id || ' was charged to book ' || "
+	    "u.book || ', which is not the wallet of account ' || u.account "
+	    "FROM usage u /*scan*/ LEFT JOIN book b ON b.id = u.book "
+	    "WHERE b.account IS NOT u.account OR b.kind <> 'wallet' LIMIT 1",
+	[CHECK_BOUND] =
+	    "SELECT 'call ' || request_id || ' was charged ' || charge || "
+	    "' and its bound is ' || bound FROM usage /*scan*/ "
+	    "WHERE charge < 0 OR charge > bound LIMIT 1",
+	[CHECK_BOTH] =
+	    "SELECT 'call ' || h.request_id || ' has a usage row and a "
+	    "pending hold' FROM hold h /*scan*/ JOIN usage u "
+	    "ON u.request_id = h.request_id LIMIT 1",
+	[CHECK_KEY] =
+	    "SELECT 'key ' || k.id || ' (' || k.name || ') counts ' || "
+	    "k.open_holds || ' open calls, its pending holds say ' || "
+	    "coalesce(h.n, 0) FROM key k /*scan*/ LEFT JOIN "
+	    "(SELECT key, count(*) AS n FROM hold GROUP BY key) h "
+	    "ON h.key = k.id WHERE k.open_holds <> coalesce(h.n, 0)",
+	/* Rows before a closing line may be gone, so only without one. */
+	[CHECK_USED] =
+	    "SELECT 'key ' || k.id || ' (' || k.name || ') counts ' || "
+	    "k.used || ' as used, its usage rows say ' || "
+	    "coalesce(u.charge, 0) FROM key k /*scan*/ LEFT JOIN "
+	    "(SELECT key, sum(charge) AS charge FROM usage GROUP BY key) u "
+	    "ON u.key = k.id WHERE k.used <> coalesce(u.charge, 0) "
+	    "AND NOT EXISTS (SELECT 1 FROM closing)",
+	[CHECK_OWNER] =
+	    "SELECT 'hold ' || h.id || ' belongs to process ' || h.process || "
+	    "', which is not there' FROM hold h /*scan*/ LEFT JOIN process p "
+	    "ON p.id = h.process WHERE p.id IS NULL LIMIT 1",
+	[CHECK_SPENT] =
+	    "SELECT 'spent by ' || owner_kind || ' ' || owner || ' in a ' || "
+	    "window || ' is ' || amount FROM spent /*scan*/ WHERE amount < 0 "
+	    "LIMIT 1",
+};
+const struct db_part ledger_part = { "ledger", sql, N_SQL };
+
+/* --- books ------------------------------------------------------------------------- */
+
+int64_t
+ledger_wallet(struct db *db, int64_t account)
+{
+	struct row *row;
+	int64_t id;
+
+	if (db_one(db, &ledger_part, WALLET, &row, "i", account) != 1)
+		return -1;
+	if (!row_null(row, 0))
+		return row_int(row, 0);
+	if (db_run(db, &ledger_part, ADD_WALLET, "i", account) != 1)
+		return -1;
+	id = db_last_id(db);
+	return db_run(db, &ledger_part, SET_WALLET, "ii", account, id) == 1
+	    ? id
+	    : -1;
+}
+
+int
+ledger_balance(struct db *db, int64_t account, int64_t *balance,
+    int64_t *held)
+{
+	struct row *row;
+	int n = db_one(db, &ledger_part, BALANCE, &row, "i", account);
+
+	*balance = n == 1 ? row_int(row, 0) : 0;
+	*held = n == 1 ? row_int(row, 1) : 0;
+	return n;
+}
+
+void
+ledger_tell(struct db *db, enum book_id book, int64_t amount)
+{
+	int64_t *sum = &db_tally(db)->book[book];
+
+	*sum = money_add(*sum, amount);
+}
+
+void
+ledger_tell_wallet(struct db *db, int64_t amount)
+{
+	int64_t *sum = &db_tally(db)->wallets;
+
+	*sum = money_add(*sum, amount);
+}
+
+bool
+ledger_flush(struct db *db)
+{
+	struct db_tally *t = db_tally(db);
+	int64_t sum = t->wallets;
+
+	for (int64_t b = BOOK_REVENUE; b <= BOOK_CLEARING; b++) {
+		sum = money_add(sum, t->book[b]);
+		if (t->book[b] != 0 &&
+		    db_run(db, &ledger_part, MOVE, "ii", b, t->book[b]) != 1)
+			return false;
+		t->book[b] = 0;
+	}
+	t->wallets = 0;
+	return sum == 0 ||
+	    db_stop(db, "a transaction moves %" PRId64 " nano-dollars from "
+		"nowhere", sum);
+}
+
+/* --- transfers ----------------------------------------------------------------------- */
+
+static bool
+move(struct db *db, int64_t book, int64_t amount)
+{
+	if (book <= BOOK_CLEARING) {
+		ledger_tell(db, (enum book_id)book, amount);
+		return true;
+	}
+	ledger_tell_wallet(db, amount);
+	return db_run(db, &ledger_part, MOVE, "ii", book, amount) == 1;
+}
+
+bool
+ledger_transfer(struct db *db, int64_t debit, int64_t credit, int64_t amount,
+    struct str kind, struct str reason, struct str request_id)
+{
+	assert(amount > 0 && debit > 0 && credit > 0);
+	return move(db, debit, -amount) && move(db, credit, amount) &&
+	    db_run(db, &ledger_part, TRANSFER, "iiiissS", db_now(db), debit,
+		credit, amount, kind, reason, request_id) == 1;
+}
+
+enum ledger_verdict
+ledger_grant(struct db *db, int64_t account, int64_t amount,
+    struct str reason)
+{
+	int64_t wallet = ledger_wallet(db, account);
+
+	return wallet > 0 && ledger_transfer(db, BOOK_CLEARING, wallet, amount,
+				 S("grant"), reason, (struct str){ NULL, 0 })
+	    ? LEDGER_DONE
+	    : LEDGER_FAILED;
+}
+
+enum ledger_verdict
+ledger_deduct(struct db *db, int64_t account, int64_t amount,
+    struct str reason, int64_t *available)
+{
+	int64_t wallet = ledger_wallet(db, account), balance, held;
+
+	if (wallet < 0 || ledger_balance(db, account, &balance, &held) < 0)
+		return LEDGER_FAILED;
+	*available = balance - held;
+	if (*available < amount)
+		return LEDGER_SHORT;
+	return ledger_transfer(db, wallet, BOOK_CLEARING, amount, S("deduct"),
+		   reason, (struct str){ NULL, 0 })
+	    ? LEDGER_DONE
+	    : LEDGER_FAILED;
+}
+
+int
+ledger_transfers(struct db *db, struct arena *a, int64_t account,
+    int64_t before, struct transfer_row **list)
+{
+	struct row *row = db_each(db, &ledger_part, TRANSFERS, "ii", account,
+	    before ? before : INT64_MAX);
+	int n = 0, got;
+
+	*list = arena_alloc(a, LIST_MAX * sizeof(**list));
+	while (n < LIST_MAX && (got = db_next(row)) == 1)
+		(*list)[n++] = (struct transfer_row){
+			.id = row_int(row, 0),
+			.at = row_int(row, 1),
+			.debit = arena_str(a, row_str(row, 2)),
+			.credit = arena_str(a, row_str(row, 3)),
+			.amount = row_int(row, 4),
+			.kind = arena_str(a, row_str(row, 5)),
+			.reason = arena_str(a, row_str(row, 6)),
+			.request_id = arena_str(a, row_str(row, 7)),
+		};
+	db_reset(row);
+	return db_failed(db) ? -1 : n;
+}
+
+/* --- the proof --------------------------------------------------------------------------- */
+
+static int
+first_row(struct db *db, struct arena *a, int which, struct str *first)
+{
+	struct row *row;
+	int n = db_one(db, &ledger_part, (size_t)which, &row, "");
+
+	if (n == 1)
+		*first = arena_str(a, row_str(row, 0));
+	return n;
+}
+
+static int
+check_all(struct db *db, struct arena *a, struct str *first,
+    struct ledger_counts *counts)
+{
+	struct row *row;
+
+	for (int which = CHECK_STRUCTURE; which < N_SQL; which++) {
+		int n = first_row(db, a, which, first);
+
+		if (n != 0)
+			return n < 0 ? -1 : 0;
+	}
+	if (db_one(db, &ledger_part, COUNTS, &row, "") != 1)
+		return -1;
+	*counts = (struct ledger_counts){ row_int(row, 0), row_int(row, 1),
+		row_int(row, 2), row_int(row, 3), row_int(row, 4) };
+	return 1;
+}
+
+int
+ledger_check(struct db *db, struct arena *a, struct str *first,
+    struct ledger_counts *counts)
+{
+	int n;
+
+	*counts = (struct ledger_counts){ 0 };
+	if (db_busy(db))
+		return check_all(db, a, first, counts);
+	if (!db_script(db, "BEGIN"))
+		return -1;
+	n = check_all(db, a, first, counts);
+	db_script(db, "COMMIT");
+	return n;
+}
+
+bool
+ledger_frozen(struct db *db, struct arena *a, struct str *why)
+{
+	*why = S("");
+	return first_row(db, a, FROZEN, why) == 1;
+}
+
+bool
+ledger_thaw(struct db *db)
+{
+	return setting_set(db, S("frozen"), (struct str){ NULL, 0 });
+}
+
+/* --- attempts, for the upstream's log ------------------------------------------------------- */
+
+/* The items of one usage row's list that follow `after`. */
+static int
+unfold(struct arena *a, struct row *row, struct ledger_attempt *out, int room)
+{
+	struct str id = arena_str(a, row_str(row, 0));
+	struct str text = arena_str(a, row_str(row, 1));
+	struct str state = arena_str(a, row_str(row, 2));
+	struct json_each item = json_each(text);
+	int64_t number = 0;
+	int n = 0;
+
+	while (json_next(&item) && n < room) {
+		struct str v[7] = { { 0 } };
+		struct json_each member = json_each(item.value);
+		int64_t status = 0, started = 0;
+
+		for (int i = 0; i < 7 && json_next(&member); i++)
+			v[i] = member.value;
+		json_int(v[3], &started);
+		json_int(v[5], &status);
+		out[n++] = (struct ledger_attempt){
+			.request_id = id,
+			.number = ++number,
+			.upstream_model = json_text(a, v[2]),
+			.outcome = json_text(a, v[6]),
+			.status = (int)status,
+			.started = started,
+			.state = state,
+			.input = row_int(row, 3),
+			.output = row_int(row, 4),
+			.charge = row_int(row, 5),
+			.cost = row_int(row, 6),
+			.estimated = row_int(row, 7),
+			.list = row_int(row, 8),
+			.price = row_int(row, 9),
+			.markup_ppm = row_int(row, 10),
+		};
+	}
+	return n;
+}
+
+int
+ledger_attempts(struct db *db, struct arena *a, struct str after_request,
+    struct ledger_attempt **list)
+{
+	struct row *row = db_each(db, &ledger_part, ATTEMPTS, "s",
+	    after_request);
+	enum { ROOM = LIST_MAX * 4 };
+	int n = 0;
+
+	*list = arena_alloc(a, ROOM * sizeof(**list));
+	/* A call has a few attempts; whole calls only, so that the last
+	 * request id is where the next page begins. */
+	while (n + 16 <= ROOM && db_next(row) == 1)
+		n += unfold(a, row, *list + n, 16);
+	db_reset(row);
+	return db_failed(db) ? -1 : n;
+}
+
+int
+ledger_pending(struct db *db, struct arena *a, struct str after_request,
+    struct ledger_attempt **list)
+{
+	struct row *row = db_each(db, &ledger_part, PENDING, "s",
+	    after_request);
+	int n = 0;
+
+	*list = arena_zero(a, LIST_MAX * sizeof(**list));
+	while (n < LIST_MAX && db_next(row) == 1)
+		(*list)[n++] = (struct ledger_attempt){
+			.request_id = arena_str(a, row_str(row, 0)),
+			.upstream_model = arena_str(a, row_str(row, 1)),
+			.state = S("pending"),
+			.started = row_int(row, 2),
+			.input = row_int(row, 3),
+			.output = row_int(row, 4),
+		};
+	db_reset(row);
+	return db_failed(db) ? -1 : n;
+}

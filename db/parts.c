@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * parts.c - the statement lists of this floor; the busiest first.
+ */
+#include "db/db.h"
+
+extern const struct db_part hold_part, store_part, key_part, usage_part,
+    ledger_part, setting_part, catalogue_part, account_part, group_part,
+    model_part, channel_part, user_part, park_part, metric_part, audit_part;
+
+const struct db_part *const db_parts[] = {
+	&hold_part,
+	&store_part,
+	&key_part,
+	&usage_part,
+	&ledger_part,
+	&setting_part,
+	&catalogue_part,
+	&account_part,
+	&group_part,
+	&model_part,
+	&channel_part,
+	&user_part,
+	&park_part,
+	&metric_part,
+	&audit_part,
+	NULL,
+};

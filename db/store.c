@@ -1,0 +1,949 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store.c - the data directory and its one write connection; see store.h.
+ *
+ * Everything that reads or changes the database is first checked: whose it
+ * is, who may read it, what file system it lies on.  The file itself is
+ * looked at only through SQLite: closing a descriptor of our own on it would
+ * drop SQLite's POSIX locks.
+ */
+#include "db/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "db/ledger.h"
+#include "db/lock.h"
+#include "db/setting.h"
+#include "db/zone.h"
+#include "fcgi/base/clock.h"
+#include "fcgi/base/log.h"
+#include "fcgi/base/mem.h"
+
+extern const char *const schema_sql[];
+extern const int schema_count;
+
+enum { APPLICATION = 0x77656972 };	/* "weir" in the file's header */
+
+struct store {
+	char *dir, *path, *program;
+	int lock;
+	int64_t process;
+	int64_t wait_ms;		/* for the write lock; < 0: for ever */
+	struct vault *vault;
+	struct zone *zone;
+	struct db_site site;
+
+	pthread_mutex_t mutex;		/* of what follows */
+	struct db *db;
+	bool sick;			/* open it anew before the next use */
+	enum db_trouble trouble;
+	int64_t passive, restart;	/* thresholds, bytes */
+	int64_t tried;			/* size at the last checkpoint */
+	void (*see)(void *arg, enum store_act act, bool begins);
+	void *see_arg;
+	atomic_bool current;
+};
+
+enum { MIN_READER, SEAL, ADD_SEAL, ADD_PROCESS, END_PROCESS, OWNS_HOLDS,
+	PROCESSES, N_SQL };
+static const char *const sql[N_SQL] = {
+	[MIN_READER] = "SELECT min_reader FROM schema WHERE id = 1",
+	[SEAL] = "SELECT sealed FROM seal WHERE name = ?1",
+	[ADD_SEAL] = "INSERT INTO seal(name, sealed) VALUES (?1, ?2)",
+	[ADD_PROCESS] =
+	    "INSERT INTO process(pid, program, started) VALUES (?1, ?2, ?3)",
+	[END_PROCESS] = "DELETE FROM process /*scan*/ WHERE id = ?1",
+	[OWNS_HOLDS] =
+	    "SELECT 1 FROM hold /*scan*/ WHERE process = ?1 LIMIT 1",
+	[PROCESSES] = "SELECT id FROM process /*scan*/",
+};
+const struct db_part store_part = { "store", sql, N_SQL };
+
+/* --- words ------------------------------------------------------------------------ */
+
+__attribute__((format(printf, 3, 4)))
+static bool
+refuse(struct arena *a, struct str *why, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	*why = arena_vprintf(a, format, ap);
+	va_end(ap);
+	return false;
+}
+
+static const char *
+user_name(struct arena *a, uid_t uid)
+{
+	struct passwd *pw = getpwuid(uid);
+
+	return pw ? arena_str(a, str_of(pw->pw_name)).p
+		  : arena_printf(a, "#%u", (unsigned)uid).p;
+}
+
+/* --- whose it is ------------------------------------------------------------------- */
+
+static bool
+become(struct passwd *pw, uid_t uid, gid_t gid, struct arena *a,
+    struct str *why)
+{
+	if ((pw ? initgroups(pw->pw_name, gid) : setgroups(0, NULL)) != 0 ||
+	    setgid(gid) != 0 || setuid(uid) != 0 || setuid(0) == 0)
+		return refuse(a, why, "cannot become user %s: %s",
+		    user_name(a, uid), strerror(errno));
+	return true;
+}
+
+bool
+store_become_owner(const char *dir, struct arena *a, struct str *why)
+{
+	struct stat st;
+
+	if (geteuid() != 0)
+		return true;
+	if (stat(dir, &st) != 0)
+		return refuse(a, why, "there is no data directory %s: make it "
+		    "with `weirctl --data %s init`", dir, dir);
+	if (st.st_uid == 0)
+		return true;
+	return become(getpwuid(st.st_uid), st.st_uid, st.st_gid, a, why);
+}
+
+bool
+store_become_user(const char *user, struct arena *a, struct str *why)
+{
+	struct passwd *pw = getpwnam(user);
+
+	if (!pw)
+		return refuse(a, why, "there is no user %s: make it with "
+		    "`useradd --system %s`", user, user);
+	if (geteuid() == pw->pw_uid)
+		return true;
+	if (geteuid() != 0)
+		return refuse(a, why, "only root can become %s: use `sudo`",
+		    user);
+	return become(pw, pw->pw_uid, pw->pw_gid, a, why);
+}
+
+const char *
+store_remote(long type)
+{
+	static const struct {
+		unsigned long type;
+		const char *name;
+	} remote[] = {
+		{ 0x6969, "NFS" },
+		{ 0x517b, "SMB" },
+		{ 0xff534d42, "CIFS" },
+		{ 0xfe534d42, "SMB2" },
+		{ 0x5346414f, "AFS" },
+		{ 0x6b414653, "AFS" },
+		{ 0x73757245, "Coda" },
+		{ 0x564c, "NCP" },
+		{ 0x00c36400, "Ceph" },
+		{ 0x0bd00bd0, "Lustre" },
+		{ 0x47504653, "GPFS" },
+		{ 0x01021997, "9P" },
+		{ 0x19830326, "FhGFS" },
+		{ 0xaad7aaea, "PanFS" },
+	};
+
+	for (size_t i = 0; i < countof(remote); i++)
+		if (((unsigned long)type & 0xffffffff) == remote[i].type)
+			return remote[i].name;
+	return NULL;
+}
+
+/* Is the directory ours, private, and on a file system with real locks? */
+static bool
+directory_good(const char *dir, const char *program, struct arena *a,
+    struct str *why)
+{
+	const char *parent = arena_printf(a, "%s/..", dir).p;
+	struct statfs fs;
+	struct stat st;
+
+	if (stat(dir, &st) != 0)
+		return refuse(a, why, errno == ENOENT
+			? "there is no data directory %s: make it with "
+			  "`weirctl --data %s init`"
+			: "the data directory %s cannot be reached: check the "
+			  "modes of it and of what it lies in (%s)",
+		    dir, errno == ENOENT ? dir : strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return refuse(a, why, "%s is not a directory: name the data "
+		    "directory with --data", dir);
+	if (st.st_uid != geteuid())
+		return refuse(a, why, "%s belongs to user %s: run `sudo -u %s "
+		    "%s --data %s ...`", dir, user_name(a, st.st_uid),
+		    user_name(a, st.st_uid), program, dir);
+	if (st.st_mode & 077)
+		return refuse(a, why, "others can enter %s: run "
+		    "`chmod 700 %s`", dir, dir);
+	if (stat(parent, &st) == 0 && !(st.st_mode & S_ISVTX) &&
+	    ((st.st_mode & 002) ||
+		((st.st_mode & 020) && st.st_gid != getegid())))
+		return refuse(a, why, "others can write to the directory that "
+		    "%s lies in: take that from them with `chmod go-w` there",
+		    dir);
+	if (statfs(dir, &fs) == 0 && store_remote((long)fs.f_type))
+		return refuse(a, why, "%s is on a network file system (%s), "
+		    "whose locks a database cannot trust: choose a directory "
+		    "on a disk of this machine", dir,
+		    store_remote((long)fs.f_type));
+	return true;
+}
+
+/* A path a web server might serve. */
+static bool
+served(struct str path)
+{
+	struct str part, rest = path;
+
+	if (str_starts(path, S("/var/www/")) || str_eq(path, S("/var/www")))
+		return true;
+	while (rest.n) {
+		part = str_cut(&rest, '/');
+		if (str_eq(part, S("public_html")) || str_eq(part, S("htdocs")))
+			return true;
+	}
+	return false;
+}
+
+/* One file in it; an absent one is good where it may be absent. */
+static bool
+file_good(const char *path, bool must, struct arena *a, struct str *why)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0) {
+		if (errno == ENOENT && !must)
+			return true;
+		return refuse(a, why, "%s is missing: bring a backup back with "
+		    "`weirctl restore`, or make a new data directory with "
+		    "`weirctl init`", path);
+	}
+	if (!S_ISREG(st.st_mode))
+		return refuse(a, why, "%s is not a plain file (a link?): put "
+		    "the file itself there", path);
+	if (st.st_uid != geteuid())
+		return refuse(a, why, "%s belongs to user %s: run `chown %s %s`"
+		    " as root", path, user_name(a, st.st_uid),
+		    user_name(a, geteuid()), path);
+	if (st.st_mode & 077)
+		return refuse(a, why, "others can use %s: run `chmod 600 %s`",
+		    path, path);
+	return true;
+}
+
+static bool
+files_good(const char *dir, struct arena *a, struct str *why)
+{
+	const char *path = arena_printf(a, "%s/weir.db", dir).p;
+	struct stat st;
+
+	if (!file_good(path, true, a, why) ||
+	    !file_good(arena_printf(a, "%s-wal", path).p, false, a, why) ||
+	    !file_good(arena_printf(a, "%s-shm", path).p, false, a, why) ||
+	    !file_good(arena_printf(a, "%s/weir.lock", dir).p, false, a, why))
+		return false;
+	if (lstat(path, &st) == 0 && st.st_size < 512)
+		return refuse(a, why, "%s is empty: bring a backup back with "
+		    "`weirctl restore`, or remove the file and run "
+		    "`weirctl init`", path);
+	return true;
+}
+
+/* --- the master key ------------------------------------------------------------------- */
+
+static bool
+master_read(const char *path, uint8_t master[static VAULT_MASTER],
+    struct arena *a, struct str *why)
+{
+	char text[128];
+	struct stat st;
+	ssize_t n = -1;
+	bool ok;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return refuse(a, why, errno == ENOENT
+			? "the master key %s is missing: put the copy you kept "
+			  "there, or name it with WEIR_MASTER_KEY_FILE%s"
+			: "the master key %s cannot be read: check owner and "
+			  "mode (%s)",
+		    path, errno == ENOENT ? "" : strerror(errno));
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		n = read(fd, text, sizeof(text));
+	close(fd);
+	if (n >= 0 && (st.st_mode & 037) != 0)
+		return refuse(a, why, "others can read the master key %s: run "
+		    "`chmod 600 %s`", path, path);
+	ok = n >= 0 && vault_master_read(str_from(text, (size_t)n), master);
+	vault_wipe(text, sizeof(text));
+	return ok || refuse(a, why, "%s is no master key (32 bytes in base64):"
+	    " put the copy you kept there", path);
+}
+
+static bool
+sync_dir(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd >= 0 && fsync(fd) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* A new key file; never over another one. */
+static bool
+master_create(const char *path, uint8_t master[static VAULT_MASTER],
+    struct arena *a, struct str *why)
+{
+	char text[VAULT_MASTER_TEXT];
+	ssize_t n = -1;
+	int fd;
+
+	if (!vault_master_make(master))
+		return refuse(a, why, "the system gives no random numbers: "
+		    "check /dev/urandom");
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	    0600);
+	if (fd >= 0) {
+		vault_master_write(master, text);
+		n = write(fd, text, strlen(text));
+		if (fsync(fd) != 0)
+			n = -1;
+		vault_wipe(text, sizeof(text));
+		close(fd);
+	}
+	if (n == VAULT_MASTER_TEXT - 1)
+		return true;
+	refuse(a, why, "the master key %s cannot be written: %s", path,
+	    strerror(errno));
+	if (fd >= 0)
+		unlink(path);
+	return false;
+}
+
+/* --- making one -------------------------------------------------------------------------- */
+
+static bool
+migrate(struct db *db, int64_t version)
+{
+	char text[96];
+
+	for (int v = (int)version; v < schema_count; v++) {
+		snprintf(text, sizeof(text),
+		    "UPDATE schema SET version = %d WHERE id = 1", v + 1);
+		if (!db_script(db, schema_sql[v]) || !db_script(db, text))
+			return false;
+	}
+	return true;
+}
+
+static bool
+add_seals(struct db *db, const struct vault_seals *s)
+{
+	return db_run(db, &store_part, ADD_SEAL, "sb", S("data"), s->data,
+		   sizeof(s->data)) == 1 &&
+	    db_run(db, &store_part, ADD_SEAL, "sb", S("hash"), s->hash,
+		sizeof(s->hash)) == 1 &&
+	    db_run(db, &store_part, ADD_SEAL, "sb", S("check"), s->check,
+		sizeof(s->check)) == 1;
+}
+
+/* An empty file of our own, in WAL mode, for SQLite to fill. */
+static bool
+empty_database(const char *path, int64_t identity, struct arena *a,
+    struct str *why)
+{
+	int fd;
+
+	unlink(path);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	    0600);
+	if (fd < 0)
+		return refuse(a, why, "%s cannot be made: %s", path,
+		    strerror(errno));
+	close(fd);
+	return db_create(path, APPLICATION, identity, a, why);
+}
+
+static bool
+fill(struct db *db, const struct vault_seals *seals, int64_t identity,
+    struct arena *a)
+{
+	struct str text = arena_printf(a, "%" PRId64, identity);
+	struct str why;
+
+	return db_begin(db, true) && migrate(db, 0) &&
+	    db_prepare(db, true, a, &why) && add_seals(db, seals) &&
+	    setting_set(db, S("database"), text) && db_commit(db);
+}
+
+/*
+ * The database is made under another name and gets its own only when it is
+ * whole, so that a break in between leaves nothing that looks like one.
+ */
+static bool
+make_database(const char *dir, const uint8_t master[static VAULT_MASTER],
+    struct arena *a, struct str *why)
+{
+	const char *path = arena_printf(a, "%s/weir.db", dir).p;
+	const char *draft = arena_printf(a, "%s/weir.db.new", dir).p;
+	struct vault_seals seals;
+	struct db *db = NULL;
+	int64_t identity = 0;
+	bool ok = false;
+
+	if (!vault_make(master, &seals) || !vault_random(&identity))
+		return refuse(a, why, "the system gives no random numbers: "
+		    "check /dev/urandom");
+	identity &= 0x7fffffff;
+	if (!empty_database(draft, identity, a, why))
+		goto out;
+	db = db_connect(draft, DB_WRITE, a, why);
+	if (!db)
+		goto out;
+	ok = fill(db, &seals, identity, a) && db_checkpoint(db, DB_TRUNCATE);
+	if (!ok)
+		*why = db_remedy(db, a, draft);
+	db_close(db);
+	if (ok && (link(draft, path) != 0 || !sync_dir(dir)))
+		ok = refuse(a, why, errno == EEXIST
+			? "%s is there already: nothing was changed%s"
+			: "%s cannot be made: %s",
+		    path, errno == EEXIST ? "" : strerror(errno));
+out:
+	unlink(draft);
+	unlink(arena_printf(a, "%s-wal", draft).p);
+	unlink(arena_printf(a, "%s-shm", draft).p);
+	return ok;
+}
+
+static int
+lock_open(const char *dir, struct arena *a, struct str *why)
+{
+	const char *path = arena_printf(a, "%s/weir.lock", dir).p;
+	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		refuse(a, why, "%s cannot be opened: %s", path,
+		    strerror(errno));
+	return fd;
+}
+
+/* realpath into the arena; the path itself where it does not exist yet. */
+static const char *
+resolved(const char *dir, struct arena *a)
+{
+	char *real = realpath(dir, NULL);
+	const char *path = real ? arena_str(a, str_of(real)).p : dir;
+
+	free(real);
+	return path;
+}
+
+bool
+store_init(const char *dir, const char *master_key_file, struct arena *a,
+    struct str *why)
+{
+	uint8_t master[VAULT_MASTER];
+	const char *key, *path;
+	bool ok, made;
+	struct stat st;
+	int fd;
+
+	if (served(str_of(dir)))
+		return refuse(a, why, "%s is a place web servers publish: "
+		    "choose a directory outside of it", dir);
+	made = mkdir(dir, 0700) == 0;
+	if (!made && errno != EEXIST)
+		return refuse(a, why, "%s cannot be made: %s", dir,
+		    strerror(errno));
+	if (made && chmod(dir, 0700) != 0)
+		return refuse(a, why, "%s cannot be made private: %s", dir,
+		    strerror(errno));
+	dir = resolved(dir, a);
+	path = arena_printf(a, "%s/weir.db", dir).p;
+	key = master_key_file
+	    ? master_key_file
+	    : arena_printf(a, "%s/master.key", dir).p;
+	ok = (!served(str_of(dir)) ||
+		 refuse(a, why, "%s is a place web servers publish: choose a "
+		     "directory outside of it", dir)) &&
+	    directory_good(dir, "weirctl", a, why) &&
+	    (lstat(path, &st) != 0 ||
+		refuse(a, why, "%s is there already: nothing was changed",
+		    path)) &&
+	    (lstat(key, &st) == 0 ? master_read(key, master, a, why)
+				  : master_create(key, master, a, why)) &&
+	    make_database(dir, master, a, why);
+	vault_wipe(master, sizeof(master));
+	if (!ok) {
+		if (made)
+			rmdir(dir);
+		return false;
+	}
+	fd = lock_open(dir, a, why);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* --- opening one -------------------------------------------------------------------------- */
+
+static bool
+get_seal(struct db *db, struct str name, uint8_t out[static VAULT_SEALED])
+{
+	struct row *row;
+	struct str sealed;
+
+	if (db_one(db, &store_part, SEAL, &row, "s", name) != 1)
+		return false;
+	sealed = row_bytes(row, 0);
+	if (sealed.n != VAULT_SEALED)
+		return false;
+	memcpy(out, sealed.p, VAULT_SEALED);
+	return true;
+}
+
+static bool
+open_vault(struct store *s, const char *master_key_file, struct arena *a,
+    struct str *why)
+{
+	const char *key = master_key_file
+	    ? master_key_file
+	    : arena_printf(a, "%s/master.key", s->dir).p;
+	uint8_t master[VAULT_MASTER];
+	struct vault_seals seals;
+
+	if (!get_seal(s->db, S("data"), seals.data) ||
+	    !get_seal(s->db, S("hash"), seals.hash) ||
+	    !get_seal(s->db, S("check"), seals.check))
+		return refuse(a, why, "%s is damaged: its sealed keys are "
+		    "missing; bring a backup back with `weirctl restore`",
+		    s->path);
+	if (!master_read(key, master, a, why))
+		return false;
+	s->vault = vault_open(master, &seals);
+	vault_wipe(master, sizeof(master));
+	return s->vault || refuse(a, why, "%s is not the master key of this "
+	    "database: put the right one there (nothing was changed)", key);
+}
+
+/* Ours, of a version we know, and with its own WAL? */
+static bool
+known(struct store *s, int64_t *version, struct arena *a, struct str *why)
+{
+	int64_t application = 0, identity = 0, stored = -1;
+
+	if (db_number(s->db, "PRAGMA application_id", &application) < 0 ||
+	    db_number(s->db, "PRAGMA user_version", &identity) < 0)
+		return refuse(a, why, "%s",
+		    db_remedy(s->db, a, s->path).p);
+	if (application != APPLICATION)
+		return refuse(a, why, "%s is not a database of weir: name "
+		    "weir's data directory with --data", s->path);
+	if (db_number(s->db, "SELECT version FROM schema", version) != 1 ||
+	    db_number(s->db, "SELECT CAST(value AS INTEGER) FROM setting "
+		"WHERE name = 'database'", &stored) < 0)
+		return refuse(a, why, "%s", db_remedy(s->db, a, s->path).p);
+	if (stored != identity)
+		return refuse(a, why, "%s-wal belongs to another database: "
+		    "move it away and bring a backup back with "
+		    "`weirctl restore`", s->path);
+	if (*version > schema_count)
+		return refuse(a, why, "%s was made by a newer weir (schema "
+		    "%" PRId64 ", this program knows %d): install that one "
+		    "(nothing was changed)", s->path, *version, schema_count);
+	return true;
+}
+
+static bool
+open_database(struct store *s, bool lazy, struct arena *a, struct str *why)
+{
+	int64_t version = 0;
+
+	s->db = db_connect(s->path, DB_WRITE, a, why);
+	if (!s->db || !known(s, &version, a, why))
+		return false;
+	db_share(s->db, &s->site);
+	if (version < schema_count &&
+	    !(db_begin(s->db, true) && migrate(s->db, version) &&
+		db_commit(s->db))) {
+		if (db_busy(s->db))
+			db_rollback(s->db);
+		return refuse(a, why, "the update of %s to schema %d failed "
+		    "(%s): nothing was changed", s->path, schema_count,
+		    db_words(s->db));
+	}
+	return db_prepare(s->db, lazy, a, why);
+}
+
+static bool
+open_zone(struct store *s, struct arena *a, struct str *why)
+{
+	struct str name;
+
+	if (setting_get(s->db, a, S("site.time_zone"), &name) != 1)
+		name = S("UTC");
+	s->zone = zone_open(name);
+	s->site.zone = s->zone;
+	return s->zone || refuse(a, why, "this system does not know the time "
+	    "zone %.*s: install tzdata, or set another with `weirctl apply`",
+	    STR_ARGS(name));
+}
+
+/* Under the write lock: our row and our byte. */
+static bool
+enrol(struct store *s, struct arena *a, struct str *why)
+{
+	if (strcmp(s->program, "weirctl") == 0)
+		return true;
+	if (!db_begin(s->db, false) ||
+	    db_run(s->db, &store_part, ADD_PROCESS, "isi", (int64_t)getpid(),
+		str_of(s->program), db_now(s->db)) != 1 ||
+	    (s->process = db_last_id(s->db), !db_commit(s->db))) {
+		if (db_busy(s->db))
+			db_rollback(s->db);
+		return refuse(a, why, "%s", db_remedy(s->db, a, s->path).p);
+	}
+	return lock_take(s->lock, s->process, 0) ||
+	    refuse(a, why, "%s/weir.lock does not take locks: choose a "
+		"directory on a disk of this machine", s->dir);
+}
+
+struct store *
+store_open(const char *dir, const char *master_key_file, const char *program,
+    struct arena *a, struct str *why)
+{
+	struct store *s = xnew(struct store);
+	bool ctl = strcmp(program, "weirctl") == 0;
+	bool ok;
+
+	s->dir = xstrdup(resolved(dir, a));
+	s->path = xstrdup(arena_printf(a, "%s/weir.db", s->dir).p);
+	s->program = xstrdup(program);
+	s->lock = -1;
+	s->wait_ms = ctl ? 10000 : -1;
+	s->passive = 4 << 20;
+	s->restart = 32 << 20;
+	atomic_init(&s->current, true);
+	pthread_mutex_init(&s->mutex, NULL);
+	ok = directory_good(s->dir, program, a, why) &&
+	    files_good(s->dir, a, why) &&
+	    (s->lock = lock_open(s->dir, a, why)) >= 0;
+	if (ok && !lock_take_write(s->lock, 10000)) {
+		ok = refuse(a, why, "another process has kept the write lock of"
+		    " %s for 10 s: see which with `fuser %s/weir.lock` and end "
+		    "it", s->dir, s->dir);
+		close(s->lock);
+		s->lock = -1;
+	}
+	ok = ok && open_database(s, strcmp(program, "weir.fcgi") != 0, a,
+		       why) &&
+	    open_vault(s, master_key_file, a, why) && open_zone(s, a, why) &&
+	    enrol(s, a, why);
+	if (s->lock >= 0)
+		lock_give(s->lock, BYTE_WRITE);
+	if (ok)
+		return s;
+	db_close(s->db);
+	s->db = NULL;
+	store_close(s);
+	return NULL;
+}
+
+/* --- closing -------------------------------------------------------------------------------- */
+
+/* Is any other registered process alive?  Under the write lock. */
+static bool
+alone(struct store *s)
+{
+	struct row *row = db_each(s->db, &store_part, PROCESSES, "");
+	bool others = false;
+
+	while (!others && db_next(row) == 1) {
+		int64_t id = row_int(row, 0);
+
+		if (id == s->process)
+			continue;
+		others = !lock_take(s->lock, id, 0);
+		if (!others)
+			lock_give(s->lock, id);
+	}
+	db_reset(row);
+	return !others;
+}
+
+static void
+leave(struct store *s)
+{
+	bool cgi = strcmp(s->program, "weir.cgi") == 0;
+	struct row *row;
+
+	if (s->process && db_begin(s->db, false)) {
+		if (db_one(s->db, &store_part, OWNS_HOLDS, &row, "i",
+			s->process) == 0)
+			db_run(s->db, &store_part, END_PROCESS, "i",
+			    s->process);
+		db_commit(s->db);
+	}
+	if (alone(s) || (cgi && db_wal_bytes(s->db) > 256 << 10))
+		db_checkpoint(s->db, DB_TRUNCATE);
+}
+
+void
+store_close(struct store *s)
+{
+	if (!s)
+		return;
+	if (s->db && !s->sick && lock_take_write(s->lock, 10000)) {
+		leave(s);
+		lock_give(s->lock, BYTE_WRITE);
+	}
+	db_close(s->db);
+	if (s->lock >= 0)
+		close(s->lock);
+	if (s->vault)
+		vault_close(s->vault);
+	zone_close(s->zone);
+	pthread_mutex_destroy(&s->mutex);
+	free(s->dir);
+	free(s->path);
+	free(s->program);
+	free(s);
+}
+
+/* --- members ------------------------------------------------------------------------------------ */
+
+const struct vault *
+store_vault(const struct store *s)
+{
+	return s->vault;
+}
+
+int64_t
+store_process(const struct store *s)
+{
+	return s->process;
+}
+
+const char *
+store_dir(const struct store *s)
+{
+	return s->dir;
+}
+
+int
+store_lock(const struct store *s)
+{
+	return s->lock;
+}
+
+enum db_trouble
+store_trouble(const struct store *s)
+{
+	return s->trouble;
+}
+
+bool
+store_current(struct store *s)
+{
+	return atomic_load(&s->current);
+}
+
+void
+store_watch(struct store *s,
+    void (*see)(void *arg, enum store_act act, bool begins), void *arg)
+{
+	s->see = see;
+	s->see_arg = arg;
+}
+
+void
+store_thresholds(struct store *s, int64_t passive, int64_t restart)
+{
+	s->passive = passive;
+	s->restart = restart;
+}
+
+void
+store_clock(struct store *s, int64_t (*clock)(void))
+{
+	s->site.clock = clock;
+}
+
+struct db *
+store_reader(struct store *s, struct arena *a, struct str *why)
+{
+	struct db *db = db_open(s->path, DB_READ,
+	    strcmp(s->program, "weir.fcgi") != 0, a, why);
+
+	if (db)
+		db_share(db, &s->site);
+	return db;
+}
+
+bool
+store_dead(struct store *s, int64_t process)
+{
+	return process != s->process && lock_take(s->lock, process, 0);
+}
+
+void
+store_bury(struct store *s, int64_t process)
+{
+	lock_give(s->lock, process);
+}
+
+/* --- writing --------------------------------------------------------------------------------------- */
+
+static void
+saw(struct store *s, enum store_act act, bool begins)
+{
+	if (s->see)
+		s->see(s->see_arg, act, begins);
+}
+
+/* After an error of the disk the connection is not trusted any further. */
+static bool
+reopen(struct store *s)
+{
+	struct str why = S("");
+	struct arena a;
+	struct db *db;
+
+	arena_init(&a);
+	db = db_open(s->path, DB_WRITE, false, &a, &why);
+	if (db) {
+		db_close(s->db);
+		s->db = db;
+		db_share(db, &s->site);
+		s->sick = false;
+	} else {
+		log_line(LOG_ERROR, "store: %.*s", STR_ARGS(why));
+	}
+	arena_release(&a);
+	return db != NULL;
+}
+
+/* Has a newer program made this database too new for us? */
+static bool
+look_at_schema(struct store *s)
+{
+	struct row *row;
+
+	if (db_one(s->db, &store_part, MIN_READER, &row, "") != 1)
+		return false;
+	s->site.outdated = row_int(row, 0) > schema_count;
+	if (s->site.outdated && atomic_exchange(&s->current, false))
+		log_line(LOG_WARN, "store: the database was changed by a newer "
+		    "weir: admitting no calls any more; restart this program");
+	return true;
+}
+
+/* In a transaction of its own: one that failed cannot say why it did. */
+static void
+freeze(struct store *s, const char *why)
+{
+	struct arena a;
+	struct str text;
+
+	arena_init(&a);
+	text = arena_str(&a, str_of(why));
+	if (!db_begin(s->db, true) || !setting_set(s->db, S("frozen"), text) ||
+	    !db_commit(s->db)) {
+		if (db_busy(s->db))
+			db_rollback(s->db);
+		log_line(LOG_ERROR, "store: billing could not be stopped");
+	} else {
+		log_line(LOG_ERROR, "store: billing is stopped: %s",
+		    text.p);
+	}
+	arena_release(&a);
+}
+
+static bool
+transact(struct store *s, bool durable,
+    bool (*work)(struct db *db, void *arg), void *arg)
+{
+	bool ok;
+
+	if (!db_begin(s->db, durable))
+		return false;
+	ok = look_at_schema(s) && work(s->db, arg) && !db_failed(s->db) &&
+	    ledger_flush(s->db);
+	saw(s, STORE_COMMIT, true);
+	if (ok)
+		ok = db_commit(s->db);
+	else
+		db_rollback(s->db);
+	saw(s, STORE_COMMIT, false);
+	return ok;
+}
+
+/*
+ * Under the write lock.  A try that readers kept from ending is repeated
+ * only when the WAL has grown by as much again.
+ */
+static void
+checkpoint(struct store *s)
+{
+	int64_t size = db_wal_bytes(s->db);
+
+	if (size < s->tried)
+		s->tried = 0;
+	if (size < s->passive || size < s->tried + s->passive)
+		return;
+	s->tried = size;
+	saw(s, STORE_CHECKPOINT, true);
+	db_checkpoint(s->db, size < s->restart ? DB_PASSIVE : DB_RESTART);
+	saw(s, STORE_CHECKPOINT, false);
+}
+
+bool
+store_write(struct store *s, bool durable,
+    bool (*work)(struct db *db, void *arg), void *arg)
+{
+	bool ok = false;
+
+	pthread_mutex_lock(&s->mutex);
+	s->trouble = DB_BUSY;
+	if (!lock_take_write(s->lock, s->wait_ms)) {
+		log_line(LOG_ERROR, "store: another process has kept the write "
+		    "lock of %s for 10 s", s->dir);
+		goto out;
+	}
+	s->trouble = DB_SICK;
+	if (!s->sick || reopen(s)) {
+		ok = transact(s, durable, work, arg);
+		s->trouble = ok ? DB_FINE : db_trouble(s->db);
+		s->sick = s->trouble == DB_SICK;
+		if (!ok && db_stopped(s->db))
+			freeze(s, db_stopped(s->db));
+		if (ok)
+			checkpoint(s);
+	}
+	lock_give(s->lock, BYTE_WRITE);
+out:
+	pthread_mutex_unlock(&s->mutex);
+	return ok;
+}

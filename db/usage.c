@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * usage.c - reading the journal of calls; see usage.h.
+ *
+ * Rows are in the order in which calls were settled.  A time is turned into
+ * the id that was reached then by halving, so that pages need no index by
+ * time.
+ */
+#include "db/usage.h"
+
+#include "db/group.h"
+#include "fcgi/base/json.h"
+
+const char *const usage_states[N_USAGE_STATES] = {
+	[USAGE_DONE] = "done",
+	[USAGE_FAILED] = "failed",
+	[USAGE_CUT] = "cut",
+	[USAGE_LEFT] = "left",
+	[USAGE_DRAINED] = "drained",
+	[USAGE_CRASH] = "crash",
+	[USAGE_VOID] = "void",
+};
+
+#define VIEW \
+	"SELECT u.id, u.request_id, u.at, u.account, u.project, u.key, " \
+	"u.model, a.name, p.name, k.name, u.asked, u.served, u.endpoint, " \
+	"u.stream, u.channel, u.credential, c.name, d.name, u.state, " \
+	"u.status, u.fault, u.estimated, u.input, u.cache_read, " \
+	"u.cache_write, u.cache_write_1h, u.output, u.reasoning, u.request, " \
+	"u.charge, u.cost, u.list, u.held, u.bound, u.price, u.cost_price, " \
+	"u.markup_ppm, u.cost_ppm, u.first_ms, u.total_ms, u.weir_us, " \
+	"json_array_length(u.attempts), u.end_user, u.remarks FROM usage u " \
+	"LEFT JOIN account a ON a.id = u.account " \
+	"LEFT JOIN project p ON p.id = u.project " \
+	"LEFT JOIN key k ON k.id = u.key " \
+	"LEFT JOIN channel c ON c.id = u.channel " \
+	"LEFT JOIN credential d ON d.id = u.credential "
+
+/* ?1 <= id < ?2, ?3: a model or 0; newest first. */
+#define PAGE \
+	"u.id >= ?1 AND u.id < ?2 AND (?3 = 0 OR u.model = ?3) "
+#define NEWEST "ORDER BY u.id DESC LIMIT 1000"
+
+enum { FIND, ALL, OF_ACCOUNT, OF_KEY, LAST, AT, ATTEMPTS, N_SQL };
+static const char *const sql[N_SQL] = {
+	[FIND] = VIEW "WHERE u.request_id = ?1",
+	[ALL] = VIEW "WHERE " PAGE NEWEST,
+	[OF_ACCOUNT] = VIEW "WHERE u.account = ?4 AND " PAGE NEWEST,
+	[OF_KEY] = VIEW "WHERE u.key = ?4 AND " PAGE NEWEST,
+	[LAST] = "SELECT max(id) FROM usage",
+	/* The first row from an id on. */
+	[AT] = "SELECT id, at FROM usage WHERE id >= ?1 ORDER BY id LIMIT 1",
+	[ATTEMPTS] = "SELECT attempts FROM usage WHERE request_id = ?1",
+};
+const struct db_part usage_part = { "usage", sql, N_SQL };
+
+static struct str
+text(struct arena *a, struct row *row, int column)
+{
+	return row_null(row, column) ? S("")
+				     : arena_str(a, row_str(row, column));
+}
+
+static enum usage_state
+state_of(struct str name)
+{
+	int s = 0;
+
+	while (s < N_USAGE_STATES - 1 && !str_eq(name, str_of(usage_states[s])))
+		s++;
+	return (enum usage_state)s;
+}
+
+static void
+read_view(struct arena *a, struct row *row, struct usage_view *u)
+{
+	*u = (struct usage_view){
+		.id = row_int(row, 0),
+		.request_id = text(a, row, 1),
+		.at = row_int(row, 2),
+		.account = row_int(row, 3),
+		.project = row_int(row, 4),
+		.key = row_int(row, 5),
+		.model = row_int(row, 6),
+		.account_name = text(a, row, 7),
+		.project_name = text(a, row, 8),
+		.key_name = text(a, row, 9),
+		.asked = text(a, row, 10),
+		.served = text(a, row, 11),
+		.endpoint = text(a, row, 12),
+		.stream = row_int(row, 13),
+		.channel = row_int(row, 14),
+		.credential = row_int(row, 15),
+		.channel_name = text(a, row, 16),
+		.credential_name = text(a, row, 17),
+		.state = state_of(row_str(row, 18)),
+		.status = (int)row_int(row, 19),
+		.fault = text(a, row, 20),
+		.estimated = row_int(row, 21),
+		.charge = row_int(row, 29),
+		.cost = row_int(row, 30),
+		.list = row_int(row, 31),
+		.held = row_int(row, 32),
+		.bound = row_int(row, 33),
+		.price = row_int(row, 34),
+		.cost_price = row_int(row, 35),
+		.markup_ppm = row_int(row, 36),
+		.cost_ppm = row_int(row, 37),
+		.first_ms = row_null(row, 38) ? -1 : row_int(row, 38),
+		.total_ms = row_int(row, 39),
+		.weir_us = row_int(row, 40),
+		.attempts = row_int(row, 41),
+		.end_user = text(a, row, 42),
+		.remarks = text(a, row, 43),
+	};
+	for (int b = 0; b < N_BUCKETS; b++)
+		u->use.n[b] = row_int(row, 22 + b);
+}
+
+int
+usage_find(struct db *db, struct arena *a, struct str request_id,
+    struct usage_view *u)
+{
+	struct row *row;
+	int n = db_one(db, &usage_part, FIND, &row, "s", request_id);
+
+	if (n == 1)
+		read_view(a, row, u);
+	return n;
+}
+
+/*
+ * The lowest id that was settled at or after a time.  `at` grows with the id
+ * but for steps of the clock, where the answer is one of those possible.
+ */
+static int64_t
+id_at(struct db *db, int64_t ms)
+{
+	struct row *row;
+	int64_t low = 0, high;
+
+	if (db_one(db, &usage_part, LAST, &row, "") != 1)
+		return -1;
+	high = row_int(row, 0) + 1;
+	while (low < high) {
+		int64_t middle = low + (high - low) / 2;
+		int n = db_one(db, &usage_part, AT, &row, "i", middle);
+
+		if (n < 0)
+			return -1;
+		if (n == 1 && row_int(row, 1) < ms)
+			low = row_int(row, 0) + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+int
+usage_list(struct db *db, struct arena *a, const struct usage_filter *f,
+    struct usage_view **list)
+{
+	int64_t from = f->since ? id_at(db, f->since) : 0;
+	int64_t to = f->until ? id_at(db, f->until) : INT64_MAX;
+	struct row *row;
+	int n = 0;
+
+	if (from < 0 || to < 0)
+		return -1;
+	if (f->before && f->before < to)
+		to = f->before;
+	*list = arena_alloc(a, LIST_MAX * sizeof(**list));
+	if (f->key)
+		row = db_each(db, &usage_part, OF_KEY, "iiii", from, to,
+		    f->model, f->key);
+	else if (f->account)
+		row = db_each(db, &usage_part, OF_ACCOUNT, "iiii", from, to,
+		    f->model, f->account);
+	else
+		row = db_each(db, &usage_part, ALL, "iii", from, to, f->model);
+	while (n < LIST_MAX && db_next(row) == 1) {
+		/* A key of another account is nobody's here. */
+		if (f->key && f->account && row_int(row, 3) != f->account)
+			continue;
+		read_view(a, row, &(*list)[n++]);
+	}
+	db_reset(row);
+	return db_failed(db) ? -1 : n;
+}
+
+int
+usage_attempts(struct db *db, struct arena *a, struct str request_id,
+    struct attempt_row **list)
+{
+	enum { ROOM = 64 };
+	struct json_each item;
+	struct row *row;
+	int n = db_one(db, &usage_part, ATTEMPTS, &row, "s", request_id);
+
+	*list = arena_zero(a, ROOM * sizeof(**list));
+	if (n != 1)
+		return n;
+	item = json_each(arena_str(a, row_str(row, 0)));
+	for (n = 0; n < ROOM && json_next(&item); n++) {
+		struct json_each member = json_each(item.value);
+		struct attempt_row *t = &(*list)[n];
+		struct str v[7] = { { 0 } };
+		int64_t status = 0;
+
+		for (int i = 0; i < 7 && json_next(&member); i++)
+			v[i] = member.value;
+		json_int(v[0], &t->channel);
+		json_int(v[1], &t->credential);
+		t->upstream_model = json_text(a, v[2]);
+		json_int(v[3], &t->started);
+		json_int(v[4], &t->ms);
+		json_int(v[5], &status);
+		t->status = (int)status;
+		t->outcome = json_text(a, v[6]);
+	}
+	return n;
+}

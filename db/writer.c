@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * writer.c - the thread that writes; see writer.h.
+ *
+ * The queue is a stack that producers push onto and the writer takes whole;
+ * only who finds it empty wakes the writer.
+ *
+ * A batch that fails has not happened at all; each of its operations is then
+ * run alone.  When the trouble is the store's and not an operation's (locked,
+ * full, sick) the rest is not even tried: operations without `must` are given
+ * up, the others wait, longer each time.
+ *
+ * A ballast file is removed when the disk is full, so that what is running
+ * can settle; until it could be made again nothing new is admitted.
+ */
+#include "db/writer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fcgi/base/clock.h"
+#include "fcgi/base/log.h"
+#include "fcgi/base/mem.h"
+
+enum { BALLAST_BYTES = 1 << 20, BALLAST_EVERY_MS = 1000, WAIT_FIRST_MS = 10,
+	WAIT_MOST_MS = 1000, STOP_MS = 5000 };
+
+struct list {
+	struct op *first, **end;
+};
+
+struct writer {
+	struct store *store;
+	pthread_t thread;
+	pthread_mutex_t mutex;		/* of awake */
+	pthread_cond_t cond;
+	bool awake;
+	_Atomic(struct op *) pushed;	/* newest first */
+	atomic_long pending;		/* put and not yet done */
+	_Atomic int64_t oldest_us;	/* of `must` operations, 0: none */
+	atomic_bool stopping;
+	/* writer thread only */
+	struct list late;		/* `must` operations that failed */
+	int64_t wait_ms, again_ms;	/* back-off; when to try them */
+	char ballast[4096];
+	bool full;			/* the ballast is out */
+	int64_t ballast_ms;		/* when to try to make it */
+	int64_t stop_ms;
+};
+
+static void
+list_clear(struct list *l)
+{
+	l->first = NULL;
+	l->end = &l->first;
+}
+
+static void
+list_put(struct list *l, struct op *op)
+{
+	op->next = NULL;
+	*l->end = op;
+	l->end = &op->next;
+}
+
+static struct op *
+list_take(struct list *l)
+{
+	struct op *op = l->first;
+
+	if (op) {
+		l->first = op->next;
+		if (!l->first)
+			l->end = &l->first;
+		op->next = NULL;
+	}
+	return op;
+}
+
+/* --- producers --------------------------------------------------------------------- */
+
+static void
+wake(struct writer *w)
+{
+	pthread_mutex_lock(&w->mutex);
+	w->awake = true;
+	pthread_cond_signal(&w->cond);
+	pthread_mutex_unlock(&w->mutex);
+}
+
+void
+writer_put(struct writer *w, struct op *op)
+{
+	int64_t none = 0;
+	struct op *was;
+
+	op->queued_us = clock_us();
+	op->ok = false;
+	atomic_fetch_add(&w->pending, 1);
+	if (op->must)
+		atomic_compare_exchange_strong(&w->oldest_us, &none,
+		    op->queued_us);
+	was = atomic_load_explicit(&w->pushed, memory_order_relaxed);
+	do
+		op->next = was;
+	while (!atomic_compare_exchange_weak_explicit(&w->pushed, &was, op,
+	    memory_order_acq_rel, memory_order_relaxed));
+	/* From here on op may be gone. */
+	if (!was)
+		wake(w);
+}
+
+int64_t
+writer_late_ms(const struct writer *w)
+{
+	int64_t oldest = atomic_load(&((struct writer *)w)->oldest_us);
+	int64_t age = oldest ? (clock_us() - oldest) / 1000 : 0;
+
+	return age > 0 ? age : 0;
+}
+
+bool
+writer_drain(struct writer *w, int64_t ms)
+{
+	int64_t end = clock_ms() + ms;
+
+	while (atomic_load(&w->pending) > 0 && clock_ms() < end)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	return atomic_load(&w->pending) == 0;
+}
+
+/* --- ballast -------------------------------------------------------------------------- */
+
+/* Makes the file; false: there is no room for it. */
+static bool
+ballast_make(struct writer *w)
+{
+	int fd = open(w->ballast,
+	    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = posix_fallocate(fd, 0, BALLAST_BYTES) == 0;
+	close(fd);
+	if (!ok)
+		unlink(w->ballast);
+	return ok;
+}
+
+static void
+ballast_release(struct writer *w)
+{
+	w->ballast_ms = clock_ms() + BALLAST_EVERY_MS;
+	if (w->full)
+		return;
+	w->full = true;
+	unlink(w->ballast);
+	log_line(LOG_ERROR, "store: the disk is full: running calls settle, "
+	    "no new ones are admitted until there is room in %s",
+	    store_dir(w->store));
+}
+
+static void
+ballast_again(struct writer *w)
+{
+	if (!w->full || clock_ms() < w->ballast_ms)
+		return;
+	w->ballast_ms = clock_ms() + BALLAST_EVERY_MS;
+	if (!ballast_make(w))
+		return;
+	w->full = false;
+	log_line(LOG_WARN, "store: there is room on the disk again");
+}
+
+/* --- running ----------------------------------------------------------------------------- */
+
+static void
+finish(struct writer *w, struct op *op, bool ok)
+{
+	op->ok = ok;
+	op->done(op);
+	atomic_fetch_sub(&w->pending, 1);
+}
+
+static bool
+run_all(struct db *db, void *arg)
+{
+	for (struct op *op = arg; op; op = op->next)
+		if (!op->run(db, op) || db_failed(db))
+			return false;
+	return true;
+}
+
+static bool
+run_one(struct db *db, void *arg)
+{
+	struct op *op = arg;
+
+	return op->run(db, op) && !db_failed(db);
+}
+
+/* The store's trouble, not that of the operation that met it. */
+static bool
+general(enum db_trouble t)
+{
+	return t == DB_BUSY || t == DB_FULL || t == DB_SICK;
+}
+
+static void
+put_off(struct writer *w, struct op *op)
+{
+	if (op->must)
+		list_put(&w->late, op);
+	else
+		finish(w, op, false);
+}
+
+/* Each alone, until the store itself is in trouble. */
+static void
+run_each(struct writer *w, struct list *batch)
+{
+	bool broken = false;
+	struct op *op;
+
+	while ((op = list_take(batch))) {
+		if (broken) {
+			put_off(w, op);
+			continue;
+		}
+		if (store_write(w->store, op->durable, run_one, op)) {
+			finish(w, op, true);
+			continue;
+		}
+		if (store_trouble(w->store) == DB_FULL) {
+			ballast_release(w);
+			/* Once more with the room that is now there. */
+			if (op->must && store_write(w->store, op->durable,
+				run_one, op)) {
+				finish(w, op, true);
+				continue;
+			}
+		}
+		broken = general(store_trouble(w->store));
+		put_off(w, op);
+	}
+}
+
+static void
+run_batch(struct writer *w, struct list *batch)
+{
+	bool durable = false;
+	struct op *op;
+
+	for (op = batch->first; op; op = op->next)
+		durable |= op->durable;
+	if (!batch->first)
+		return;
+	if (store_write(w->store, durable, run_all, batch->first)) {
+		while ((op = list_take(batch)))
+			finish(w, op, true);
+		return;
+	}
+	if (store_trouble(w->store) == DB_FULL)
+		ballast_release(w);
+	run_each(w, batch);
+}
+
+/* The stack, oldest first, behind what was late. */
+static void
+take(struct writer *w, struct list *batch)
+{
+	struct op *op = atomic_exchange_explicit(&w->pushed, NULL,
+	    memory_order_acq_rel);
+	struct op *turned = NULL;
+
+	while (op) {
+		struct op *next = op->next;
+
+		op->next = turned;
+		turned = op;
+		op = next;
+	}
+	while (turned) {
+		struct op *next = turned->next;
+
+		if (w->full && !turned->must)
+			finish(w, turned, false);
+		else
+			list_put(batch, turned);
+		turned = next;
+	}
+}
+
+static void
+note_oldest(struct writer *w, const struct op *op)
+{
+	int64_t oldest = 0;
+
+	for (; op; op = op->next)
+		if (op->must && (!oldest || op->queued_us < oldest))
+			oldest = op->queued_us;
+	atomic_store(&w->oldest_us, oldest);
+}
+
+/* Sleeps until something is put, or something late is due. */
+static void
+rest(struct writer *w)
+{
+	struct timespec until;
+	int64_t now = clock_ms(), due = 0, ms;
+	int rc = 0;
+
+	if (w->late.first)
+		due = w->again_ms;
+	if (w->full && (!due || w->ballast_ms < due))
+		due = w->ballast_ms;
+	if (due) {
+		ms = due > now ? due - now : 0;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += ms / 1000;
+		until.tv_nsec += ms % 1000 * 1000000;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+	}
+	pthread_mutex_lock(&w->mutex);
+	while (!w->awake && rc != ETIMEDOUT)
+		rc = due ? pthread_cond_timedwait(&w->cond, &w->mutex, &until)
+			 : pthread_cond_wait(&w->cond, &w->mutex);
+	w->awake = false;
+	pthread_mutex_unlock(&w->mutex);
+}
+
+static void
+turn(struct writer *w)
+{
+	struct list batch;
+
+	ballast_again(w);
+	list_clear(&batch);
+	if (w->late.first && clock_ms() >= w->again_ms) {
+		batch.first = w->late.first;
+		batch.end = w->late.end;
+		list_clear(&w->late);
+	}
+	take(w, &batch);
+	if (batch.first && !w->late.first)
+		note_oldest(w, batch.first);
+	run_batch(w, &batch);
+	if (!w->late.first) {
+		w->wait_ms = WAIT_FIRST_MS;
+	} else if (clock_ms() >= w->again_ms) {
+		w->again_ms = clock_ms() + w->wait_ms;
+		w->wait_ms = w->wait_ms * 2 < WAIT_MOST_MS ? w->wait_ms * 2
+							   : WAIT_MOST_MS;
+	}
+	note_oldest(w, w->late.first);
+}
+
+/* At the end nobody waits for ever for a store that stays broken: the holds
+ * are resolved by another process, or by the next one. */
+static bool
+give_up(struct writer *w)
+{
+	struct op *op;
+
+	if (!w->stop_ms)
+		w->stop_ms = clock_ms() + STOP_MS;
+	if (atomic_load(&w->pushed) || (w->late.first &&
+		clock_ms() < w->stop_ms))
+		return false;
+	while ((op = list_take(&w->late))) {
+		log_line(LOG_ERROR, "store: a settlement could not be written "
+		    "before the end: it is resolved from its journal");
+		finish(w, op, false);
+	}
+	return true;
+}
+
+static void *
+run(void *arg)
+{
+	struct writer *w = arg;
+
+	do {
+		rest(w);
+		turn(w);
+	} while (!atomic_load(&w->stopping) || !give_up(w));
+	return NULL;
+}
+
+struct writer *
+writer_start(struct store *s)
+{
+	struct writer *w = xnew(struct writer);
+	pthread_condattr_t attr;
+	int rc;
+
+	w->store = s;
+	w->wait_ms = WAIT_FIRST_MS;
+	list_clear(&w->late);
+	pthread_mutex_init(&w->mutex, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->cond, &attr);
+	pthread_condattr_destroy(&attr);
+	snprintf(w->ballast, sizeof(w->ballast), "%s/ballast", store_dir(s));
+	if (!ballast_make(w)) {
+		w->full = true;
+		log_line(LOG_ERROR, "store: no room for %s: no calls are "
+		    "admitted until there is", w->ballast);
+	}
+	rc = pthread_create(&w->thread, NULL, run, w);
+	if (rc != 0) {
+		log_line(LOG_ERROR, "writer: no thread: %s", strerror(rc));
+		abort();
+	}
+	return w;
+}
+
+void
+writer_stop(struct writer *w)
+{
+	atomic_store(&w->stopping, true);
+	wake(w);
+	pthread_join(w->thread, NULL);
+	assert(atomic_load(&w->pending) == 0);
+	pthread_cond_destroy(&w->cond);
+	pthread_mutex_destroy(&w->mutex);
+	free(w);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * zone.h - where hours, days, weeks and months begin.
+ *
+ * A time zone by its name ("UTC", "Europe/Berlin"), read from the system's
+ * files once and immutable then: unlike localtime() any thread may ask, and
+ * nothing depends on TZ.
+ */
+#ifndef WEIR_ZONE_H
+#define WEIR_ZONE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fcgi/base/str.h"
+
+struct zone;
+
+/* NULL: the system does not know it. */
+struct zone *zone_open(struct str name);
+void zone_close(struct zone *z);
+
+/* Seconds to add to UTC at a time (UTC seconds). */
+int64_t zone_offset(const struct zone *z, int64_t utc_s);
+
+enum zone_unit { ZONE_HOUR, ZONE_DAY, ZONE_WEEK, ZONE_MONTH };
+
+/*
+ * The begin of the hour, day, week (Monday) or month that utc_ms is in, and
+ * of the next one, both UTC ms.  Where midnight does not exist a day begins
+ * at the first moment after it.
+ */
+int64_t zone_start(const struct zone *z, enum zone_unit unit, int64_t utc_ms);
+int64_t zone_next(const struct zone *z, enum zone_unit unit, int64_t utc_ms);
+
+#endif
