@@ -138,7 +138,7 @@ buf_json(struct buf *b, struct str s)
 		put_escaped(b, c);
 		from = i + 1;
 	}
-	buf_put(b, str_from(s.p + from, s.n - from));
+	buf_put(b, str_skip(s, from));
 	return buf_char(b, '"');
 }
 

@@ -14,6 +14,7 @@
 enum { ID_BYTES = 8 /* of an account's id behind its prefix */ };
 
 static const char between_words[] = " \t\r\n\"'`()<>[]{},;:=|";
+static const char behind_address[] = " \t\r\n\"'`<>";
 
 static const struct str key_heads[] = {
 	STR_INIT("sk-"), STR_INIT("sk_"), STR_INIT("rk-"), STR_INIT("AIza"),
@@ -131,10 +132,11 @@ put_clean(struct buf *b, struct str text)
 static size_t
 word_length(struct str text)
 {
+	const char *ends =
+	    str_starts(text, S("//")) ? behind_address : between_words;
 	size_t n = 0;
 
-	while (n < text.n &&
-	    (text.p[n] == '\0' || !strchr(between_words, text.p[n])))
+	while (n < text.n && (text.p[n] == '\0' || !strchr(ends, text.p[n])))
 		n++;
 	return n;
 }
@@ -142,7 +144,8 @@ word_length(struct str text)
 struct str
 redact(struct arena *a, struct str text, size_t max)
 {
-	struct buf b = BUF(a, max * 4);
+	struct buf b = BUF(a, max * 4 + 16);
+	size_t most = max + 4; /* a character may begin before the limit */
 	bool bearer = false;
 	struct str word, out;
 
@@ -157,8 +160,8 @@ redact(struct arena *a, struct str text, size_t max)
 		if (bearer || is_secret(word))
 			buf_put(&b, S("[redacted]"));
 		else
-			put_clean(
-			    &b, str_from(word.p, word.n < max ? word.n : max));
+			put_clean(&b, str_from(word.p,
+			    word.n < most ? word.n : most));
 		bearer = str_eq_nocase(word, S("bearer"));
 	}
 	out = buf_str(&b);

@@ -15,7 +15,7 @@
 #include "handlers/dialect/up_error.h"
 
 enum {
-	HEAD_BYTES = 48, /* of a message */
+	HEAD_BYTES = 24, /* of a message */
 	TEXT_BYTES = 2048
 };
 
@@ -170,8 +170,7 @@ static const struct row rows[] = {
 	{ S403, NULL, "security token included in the request is invalid", UP_KEY_DEAD },
 	{ S429, NULL, "exceeded your current quota", UP_KEY_BROKE },
 	{ S400, NULL, "your credit balance is too low", UP_KEY_BROKE },
-	{ S400, NULL, "you have reached your specified api usage limits", UP_KEY_BROKE },
-	{ S400, NULL, "workspace api usage limits", UP_KEY_BROKE },
+	{ S400, NULL, "you have reached your specified * usage limits", UP_KEY_BROKE },
 	{ S400 | S403, NULL, "overdue-payment", UP_KEY_BROKE },
 	{ ANY_4XX, NULL, "insufficient balance", UP_KEY_BROKE },
 	{ ANY_4XX, NULL, "balance is insufficient", UP_KEY_BROKE },
