@@ -59,7 +59,6 @@ conn_new(struct worker *w, int fd)
 	if (c->next)
 		c->next->prev = &c->next;
 	w->conns = c;
-	w->n_conns++;
 	loop_watch(w->loop, &c->watch, idle_events());
 }
 

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -71,6 +72,9 @@ hand_over(struct machine *m, int fd)
 {
 	struct worker *w = least_loaded(m);
 	struct arrival *a;
+
+	/* Counted here: a burst is spread before the first of it arrives. */
+	w->n_conns++;
 
 	if (w == &m->workers[0]) {
 		conn_new(w, fd);
@@ -292,7 +296,12 @@ memory_that_fits(void)
 static void *
 loop_thread(void *arg)
 {
-	loop_run(((struct worker *)arg)->loop);
+	struct worker *w = arg;
+	char name[16];
+
+	snprintf(name, sizeof(name), "weir loop %d", w->number);
+	pthread_setname_np(pthread_self(), name);
+	loop_run(w->loop);
 	return NULL;
 }
 
@@ -351,6 +360,7 @@ machine_run(const struct machine_conf *conf)
 		m.listen = (struct watch){ .fd = conf->listen_fd,
 		    .ready = accept_ready };
 		loop_watch(m.workers[0].loop, &m.listen, LOOP_READ);
+		pthread_setname_np(pthread_self(), "weir loop 0");
 		pthread_create(&signals, NULL, signal_thread, &m);
 		for (int i = 1; i < conf->loops; i++)
 			pthread_create(&threads[i], NULL, loop_thread,

@@ -50,6 +50,6 @@
 #define LIMIT_SHARD_TRANSFERS	256	/* running transfers of one curl multi handle */
 #define LIMIT_H2_STREAMS	16	/* streams of one HTTP/2 connection */
 #define LIMIT_LOG_LINE		4096
-#define LIMIT_LOG_RING		8192	/* lines waiting for the log thread; full = dropped and counted */
+#define LIMIT_LOG_RING	8192	/* 256-byte lines waiting for the log thread; full = dropped and counted */
 
 #endif

@@ -3,7 +3,8 @@
  * log.c - lines that never make anybody wait; see log.h.
  *
  * The ring is a byte queue under a mutex that is held for a memcpy.  The
- * thread takes all there is and writes it in one go.
+ * thread takes all there is and writes it in one go, a little later than the
+ * first line came: waking it for each line would cost more than the line.
  */
 #include "fcgi/base/log.h"
 
@@ -21,7 +22,7 @@
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
 
-enum { RING = LIMIT_LOG_RING * 256 };
+enum { RING = LIMIT_LOG_RING * 256, GATHER_US = 10000 };
 
 static struct {
 	pthread_mutex_t lock;
@@ -88,10 +89,16 @@ static void *
 log_thread(void *unused)
 {
 	(void)unused;
+	pthread_setname_np(pthread_self(), "weir log");
 	pthread_mutex_lock(&logger.lock);
 	while (!logger.stopping || logger.n) {
 		if (!logger.n && !logger.reopen)
 			pthread_cond_wait(&logger.news, &logger.lock);
+		if (!logger.stopping) {
+			pthread_mutex_unlock(&logger.lock);
+			usleep(GATHER_US);
+			pthread_mutex_lock(&logger.lock);
+		}
 		char *p = logger.waiting;
 		size_t n = logger.n;
 		bool reopen = logger.reopen;

@@ -180,6 +180,7 @@ attempt_start(struct attempt *a)
 		.body = buf_str(&a->body),
 		.connect_ms = a->with->channel->connect_ms,
 		.ca_file = a->with->channel->ca_file,
+		.small_buffer = c->asked.stream,
 		.env_proxy = str_eq(c->relay->house->conf->text[CONF_PROXY],
 		    S("env")),
 		.head = on_head,

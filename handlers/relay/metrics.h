@@ -9,11 +9,21 @@
 #ifndef WEIR_METRICS_H
 #define WEIR_METRICS_H
 
+#include <stddef.h>
+
+#include "db/metric.h"
+
 struct relay;
 
 /* A loop's counters are taken from now on, until it leaves. */
 void metrics_join(struct relay *r);
 void metrics_leave(struct relay *r);
+
+/*
+ * What was counted since the last call, into list (at most room rows): how
+ * many.  For the keeper; one thread at a time.
+ */
+size_t metrics_take(struct metric *list, size_t room);
 
 /* Every metric's name, kind and meaning, on stdout. */
 void metrics_print(void);

@@ -124,6 +124,10 @@ transport_failed(struct call *c)
 	struct attempt *a = c->attempt;
 	bool sent = a->exchange.sent;
 
+	log_warn("call %.*s: channel %.*s, credential %.*s: %s: %.*s", ID_CHARS,
+	    c->rq->id, STR_ARGS(a->with->channel->name),
+	    STR_ARGS(a->with->credential->name), exchange_end_name(a->end),
+	    STR_ARGS(exchange_why(&a->exchange)));
 	attempt_end(a, exchange_end_name(a->end));
 	if (a->end == EXCHANGE_CONNECT_LATE)
 		fail(c, FAULT_UP_TIMEOUT, "The upstream could not be reached "
