@@ -244,12 +244,13 @@ signal_thread(void *arg)
 
 /* --- Starting -------------------------------------------------------------------- */
 
-static void
-block_signals(void)
+void
+machine_prepare(void)
 {
 	sigset_t set;
 
 	/* libfcgi puts handlers of its own where none is; ours come after. */
+	request_start();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
 	signal(SIGTERM, SIG_DFL);
@@ -346,8 +347,6 @@ machine_run(const struct machine_conf *conf)
 	bool ok = true;
 
 	assert(conf->loops >= 1 && conf->loops <= 64);
-	request_start();
-	block_signals();
 	if (!m.conf.calls_max || m.conf.calls_max > calls_that_fit())
 		m.conf.calls_max = calls_that_fit();
 	if (!m.conf.memory_max)

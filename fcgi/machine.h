@@ -66,6 +66,12 @@ struct machine {
 	_Atomic int n_running;
 };
 
+/*
+ * Once, before any thread is made: signals are blocked in all of them, so
+ * that the machine alone takes them.
+ */
+void machine_prepare(void);
+
 /* Serves until a signal has ended it.  0, or 1 if it could not start. */
 int machine_run(const struct machine_conf *conf);
 

@@ -306,6 +306,7 @@ main(int argc, char **argv)
 	int status;
 
 	keep_secrets_in();
+	machine_prepare();
 	conf_init(&s.conf);
 	status = read_options(&s, argc, argv);
 	if (status < 0) {

@@ -467,18 +467,13 @@ main(void)
 	struct arena a = { 0 };
 	struct str why;
 	pthread_t thread;
-	sigset_t set;
 	void *status;
 	int fd, failed;
 
 	if (!mkdtemp(dir))
 		return 1;
 	snprintf(path, sizeof(path), "unix:%s/s", dir);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	machine_prepare();
 	fd = listen_open(str_of(path), S(""), &a, &why);
 	if (fd < 0)
 		return 1;
