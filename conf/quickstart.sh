@@ -702,17 +702,31 @@ ask() {
 	return 1
 }
 
-# What that cost, as weir wrote it down: member NAME of the call's record.
-member() {
-	tr -d '\n' <"$work/call" |
-	    sed -n "s/.*\"$1\" *: *\"\{0,1\}\([0-9.]*\).*/\1/p"
-}
+# What that cost, as weir wrote it down.
 cost_line() {
 	id=$(tr -d '\r' <"$work/head" |
 	    sed -n 's/^[Xx]-[Rr]equest-[Ii][Dd]: *//p' | tail -n 1)
 	printf 'header = "Authorization: Bearer %s"\n' "$key" |
-	    curl -sS -K - --max-time 10 -o "$work/call" "$base/calls/$id"
-	@COST@
+	    curl -sSf -K - --max-time 10 "$base/calls/$id" |
+	    awk '
+	    function number(name) {
+		    if (!match($0, "\"" name "\" *: *\"?[0-9.]+"))
+			    return ""
+		    s = substr($0, RSTART, RLENGTH)
+		    sub(/.*[:" ]/, "", s)
+		    return s
+	    }
+	    { all = all $0 }
+	    END {
+		    $0 = all
+		    if (number("cost") == "")
+			    exit 1
+		    written = number("cache_write") + number("cache_write_1h")
+		    read = number("input") + number("cache_read") + written
+		    made = number("output") + number("reasoning")
+		    printf "cost %s USD · %d in · %d out · %.1f ms of it weir\n",
+			number("cost"), read, made, number("weir_ms")
+	    }' || note "the call's record $id could not be read"
 }
 
 # A key that is shown once and kept nowhere.
