@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * credential.c - weirctl credential add: an upstream's key, sealed.
+ */
+#include "db/channel.h"
+
+#include "db/setting.h"
+#include "handlers/ctl/ctl.h"
+#include "handlers/ctl/noun.h"
+
+struct adding {
+	struct str channel, name, secret;
+	bool fresh;
+};
+
+static bool
+add(struct ctl *c, struct db *db, void *arg)
+{
+	struct adding *k = arg;
+	struct channel_row channel;
+	struct credential_row row;
+	struct str origin;
+	int found = channel_find(db, &c->arena, k->channel, &channel);
+
+	if (found < 0)
+		return false;
+	if (found == 0)
+		return refuse(c, "there is no channel %.*s; weirctl channel "
+		    "list shows what there is", STR_ARGS(k->channel));
+	found = credential_find(db, &c->arena, channel.id, k->name, &row);
+	if (found < 0)
+		return false;
+	k->fresh = found == 0;
+	if (k->fresh)
+		credential_blank(&row, channel.id, k->name);
+	if (!vault_origin(&c->arena, channel.base_url, &origin))
+		return refuse(c, "the base_url of channel %.*s is none",
+		    STR_ARGS(k->channel));
+	if ((k->fresh && !credential_put(db, &row)) || !credential_seal(db,
+	    store_vault(c->store), &row, origin, k->secret))
+		return false;
+	return noted(c, db, k->fresh ? "create" : "change",
+	    arena_printf(&c->arena, "credential %.*s/%.*s",
+	    STR_ARGS(k->channel), STR_ARGS(k->name)),
+	    k->fresh ? S("") : S("secret"));
+}
+
+static int
+run(struct ctl *c)
+{
+	struct adding k = { .channel = str_of(c->words[0]),
+		.name = str_of(c->words[1]) };
+
+	if (!name_valid(k.name))
+		return misused(c, "\"%s\" is no name: 1 to 64 of A-Z a-z 0-9 "
+		    ". _ : / @ -", c->words[1]);
+	if (!read_secret(c, "secret", &k.secret))
+		return EXIT_REFUSED;
+	k.secret = str_trim(k.secret);
+	if (!secret_valid(k.secret, 1, CREDENTIAL_SECRET_MOST))
+		return failed(c, "a secret has 1 to %d visible ASCII "
+		    "characters; nothing was changed",
+		    CREDENTIAL_SECRET_MOST);
+	if (!change(c, add, &k))
+		return EXIT_REFUSED;
+	if (c->json)
+		printf("{\"created\":%s}\n", k.fresh ? "true" : "false");
+	else
+		printf("credential %.*s/%.*s %s\n", STR_ARGS(k.channel),
+		    STR_ARGS(k.name), k.fresh ? "added" :
+		    "has its new secret");
+	return EXIT_DONE;
+}
+
+const struct command command_credential_add = {
+	.name = "credential add", .usage = "CHANNEL NAME",
+	.summary = "seals an upstream's key, read from standard input",
+	.help =
+"One that is there gets the new secret; parks of it end.  Example:\n"
+"  printf %s \"$OPENAI_API_KEY\" | weirctl credential add openai k1\n",
+	.least = 2, .most = 2, .run = run,
+};

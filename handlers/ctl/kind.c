@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kind.c - the kinds of members that are one value: texts, numbers, amounts,
+ * times, secrets; and lists of names.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "db/money.h"
+#include "db/setting.h"
+#include "db/zone.h"
+#include "fcgi/base/clock.h"
+#include "fcgi/base/json.h"
+#include "handlers/ctl/kind.h"
+
+/* --- helpers, for the other kinds too -------------------------------------------- */
+
+bool
+text_of(struct reading *r, const struct place *at, struct str *text)
+{
+	if (json_kind(at->value) != JSON_IS_STRING)
+		return wrong(r, at, "a string \"…\" is expected");
+	*text = json_text(r->arena, at->value);
+	for (size_t i = 0; i < text->n; i++)
+		if ((unsigned char)text->p[i] < 0x20 && text->p[i] != '\n' &&
+		    text->p[i] != '\t')
+			return wrong(r, at, "control characters are not "
+			    "allowed here");
+	return true;
+}
+
+bool
+amount_of(struct reading *r, const struct place *at, int64_t most,
+    int64_t *nano)
+{
+	struct str text;
+
+	if (json_kind(at->value) == JSON_IS_NUMBER)
+		return wrong(r, at, "amounts are strings, so that no digit is "
+		    "lost: write \"%.*s\"", STR_ARGS(at->value));
+	if (!text_of(r, at, &text))
+		return false;
+	if (!money_read(text, nano) || *nano < 0 || *nano > most)
+		return wrong(r, at, "\"%.*s\" is no amount: decimal USD, 0 or "
+		    "more, at most 9 places, like \"0.15\"", STR_ARGS(text));
+	return true;
+}
+
+void
+show_amount(struct buf *b, int64_t nano)
+{
+	struct arena a;
+
+	arena_init(&a);
+	buf_json(b, money_text(&a, nano));
+	arena_release(&a);
+}
+
+int
+by_name(const void *a, const void *b)
+{
+	return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+bool
+list_of(struct reading *r, const struct place *at, size_t *n)
+{
+	struct json_each each = json_each(at->value);
+
+	if (json_kind(at->value) != JSON_IS_ARRAY)
+		return wrong(r, at, "a list […] is expected");
+	for (*n = 0; json_next(&each); )
+		++*n;
+	return true;
+}
+
+/* --- texts --------------------------------------------------------------------- */
+
+static bool
+read_text(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	struct str *text = field;
+
+	if (!text_of(r, at, text))
+		return false;
+	if (m->most && text->n > (size_t)m->most)
+		return wrong(r, at, "more than %lld bytes",
+		    (long long)m->most);
+	return true;
+}
+
+static void
+show_text(struct buf *b, const void *field)
+{
+	buf_json(b, *(const struct str *)field);
+}
+
+static bool
+read_file(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	struct str *path = field;
+
+	(void)m;
+	if (!text_of(r, at, path))
+		return false;
+	*path = arena_str(r->arena, *path);
+	if (path->n == 0 || path->p[0] != '/')
+		return wrong(r, at, "an absolute path is expected");
+	if (access(path->p, R_OK) != 0)
+		return wrong(r, at, "%s cannot be read: %s", path->p,
+		    strerror(errno));
+	return true;
+}
+
+static bool
+read_zone(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	struct str *name = field;
+	struct zone *z;
+
+	(void)m;
+	if (!text_of(r, at, name))
+		return false;
+	z = zone_open(*name);
+	if (!z)
+		return wrong(r, at, "\"%.*s\" is no time zone this system "
+		    "knows; give one like \"UTC\" or \"Europe/Berlin\"",
+		    STR_ARGS(*name));
+	zone_close(z);
+	return true;
+}
+
+static bool
+read_drain(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	struct str text;
+
+	(void)m;
+	if (!text_of(r, at, &text))
+		return false;
+	if (!str_eq(text, S("cancel")) && !str_eq(text, S("drain")))
+		return wrong(r, at, "\"cancel\" or \"drain\" is expected");
+	*(bool *)field = str_eq(text, S("drain"));
+	return true;
+}
+
+static void
+show_drain(struct buf *b, const void *field)
+{
+	buf_put(b, *(const bool *)field ? S("\"drain\"") : S("\"cancel\""));
+}
+
+/* --- numbers ------------------------------------------------------------------- */
+
+static bool
+read_flag(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	(void)m;
+	if (json_kind(at->value) != JSON_IS_BOOL)
+		return wrong(r, at, "true or false is expected");
+	*(bool *)field = json_yes(at->value);
+	return true;
+}
+
+static void
+show_flag(struct buf *b, const void *field)
+{
+	buf_put(b, *(const bool *)field ? S("true") : S("false"));
+}
+
+bool
+read_count(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	int64_t v;
+
+	if (!json_int(at->value, &v) || v < m->least || v > m->most)
+		return wrong(r, at, "a whole number from %lld to %lld is "
+		    "expected", (long long)m->least, (long long)m->most);
+	*(int64_t *)field = v;
+	return true;
+}
+
+static void
+show_count(struct buf *b, const void *field)
+{
+	buf_int(b, *(const int64_t *)field);
+}
+
+static bool
+read_share(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	struct str text;
+
+	(void)m;
+	if (json_kind(at->value) == JSON_IS_NUMBER)
+		return wrong(r, at, "shares are strings, so that no digit is "
+		    "lost: write \"%.*s\"", STR_ARGS(at->value));
+	if (json_kind(at->value) == JSON_IS_OBJECT)
+		return wrong(r, at, "a share of the list price, like \"0.34\", "
+		    "is expected; prices of a channel's own are its member "
+		    "price");
+	if (!text_of(r, at, &text))
+		return false;
+	if (!share_read(text, field) || *(int64_t *)field > 1000 * PPM)
+		return wrong(r, at, "\"%.*s\" is no share: a decimal from 0 to "
+		    "1000, at most 6 places, like \"0.34\"", STR_ARGS(text));
+	return true;
+}
+
+static void
+show_share(struct buf *b, const void *field)
+{
+	struct arena a;
+
+	arena_init(&a);
+	buf_json(b, share_text(&a, *(const int64_t *)field));
+	arena_release(&a);
+}
+
+static bool
+read_amount(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	(void)m;
+	return amount_of(r, at, MONEY_MAX, field);
+}
+
+/* Spans are for people: applied twice they would mean two times. */
+static bool
+read_time(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	struct str text;
+
+	(void)m;
+	if (!text_of(r, at, &text))
+		return false;
+	if (!memchr(text.p, '-', text.n) ||
+	    !clock_read(text, r->now, field) || *(int64_t *)field <= 0)
+		return wrong(r, at, "\"%.*s\" is no time like "
+		    "\"2027-01-01T00:00:00Z\" or \"2027-01-01\"",
+		    STR_ARGS(text));
+	return true;
+}
+
+static void
+show_time(struct buf *b, const void *field)
+{
+	char text[CLOCK_TEXT];
+
+	clock_text(*(const int64_t *)field, text);
+	buf_json(b, str_of(text));
+}
+
+/* --- secrets ------------------------------------------------------------------- */
+
+bool
+secret_valid(struct str s, size_t least, size_t most)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= 0x20 || s.p[i] >= 0x7f)
+			return false;
+	return s.n >= least && s.n <= most;
+}
+
+/* Only a file: a pipe could keep the write lock waiting. */
+static bool
+from_file(struct reading *r, const struct place *at, struct str path,
+    struct str *secret)
+{
+	struct str name = arena_str(r->arena, path);
+	int fd = open(name.p, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	char *text = arena_alloc(r->arena, CREDENTIAL_SECRET_MOST + 3);
+	struct stat st;
+	ssize_t n = -1;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+		close(fd);
+		return wrong(r, at, "%s is no plain file", name.p);
+	}
+	if (fd >= 0)
+		n = read(fd, text, CREDENTIAL_SECRET_MOST + 2);
+	if (n < 0)
+		wrong(r, at, "%s cannot be read: %s", name.p,
+		    strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	*secret = str_trim(str_from(text, n < 0 ? 0 : (size_t)n));
+	return n >= 0;
+}
+
+/* {"env":"NAME"} or {"file":"PATH"} */
+static bool
+from_elsewhere(struct reading *r, const struct place *at, struct str *secret)
+{
+	struct json_each each = json_each(at->value);
+	struct str name, value = { 0 };
+	const char *env;
+	size_t n;
+
+	for (n = 0; json_next(&each); n++) {
+		name = each.name;
+		value = each.value;
+	}
+	if (n != 1 || json_kind(value) != JSON_IS_STRING ||
+	    (!str_eq(name, S("env")) && !str_eq(name, S("file"))))
+		return wrong(r, at, "a secret is a string, {\"env\":\"NAME\"} "
+		    "or {\"file\":\"PATH\"}");
+	value = json_text(r->arena, value);
+	if (str_eq(name, S("file")))
+		return from_file(r, at, value, secret);
+	env = getenv(arena_str(r->arena, value).p);
+	if (!env || !*env)
+		return wrong(r, at, "the environment has no variable %.*s",
+		    STR_ARGS(value));
+	*secret = str_of(env);
+	return true;
+}
+
+static bool
+read_secret(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	struct str *secret = field;
+
+	if (json_kind(at->value) == JSON_IS_OBJECT) {
+		if (!from_elsewhere(r, at, secret))
+			return false;
+	} else if (json_kind(at->value) == JSON_IS_STRING) {
+		*secret = json_text(r->arena, at->value);
+	} else {
+		return wrong(r, at, "a secret is a string, {\"env\":\"NAME\"} "
+		    "or {\"file\":\"PATH\"}");
+	}
+	if (!secret_valid(*secret, (size_t)m->least, (size_t)m->most))
+		return wrong(r, at, "a secret here has %lld to %lld visible "
+		    "ASCII characters, no blanks (this one has %zu bytes)",
+		    (long long)m->least, (long long)m->most, secret->n);
+	return true;
+}
+
+/* --- what is dealt with elsewhere -------------------------------------------------- */
+
+static bool
+read_list(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	size_t n;
+
+	(void)m;
+	(void)field;
+	return list_of(r, at, &n);
+}
+
+static bool
+refuse_later(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	(void)field;
+	return wrong(r, at, "%s is not built yet in this version of weir: "
+	    "leave it out", m->name);
+}
+
+/* --- lists of names -------------------------------------------------------------- */
+
+/* A list of strings that each pass a check, kept as JSON text. */
+static bool
+read_strings(struct reading *r, const struct place *at, void *field,
+    bool (*check)(struct reading *r, const struct place *at, struct str *s))
+{
+	struct json_each each = json_each(at->value);
+	struct buf b = BUF(r->arena, 1 << 20);
+	size_t n;
+
+	if (!list_of(r, at, &n))
+		return false;
+	if (n == 0)
+		return wrong(r, at, "an empty list would allow nothing: null "
+		    "allows all, \"enabled\": false switches off");
+	buf_char(&b, '[');
+	for (size_t i = 0; json_next(&each); i++) {
+		struct place here = { .up = at, .index = i,
+			.value = each.value };
+		struct str text;
+
+		if (!text_of(r, &here, &text) || !check(r, &here, &text))
+			return false;
+		if (i)
+			buf_char(&b, ',');
+		buf_json(&b, text);
+	}
+	buf_char(&b, ']');
+	*(struct str *)field = buf_str(&b);
+	return !b.full || wrong(r, at, "this list is too long");
+}
+
+static bool
+check_pattern(struct reading *r, const struct place *at, struct str *s)
+{
+	return pattern_valid(*s) || wrong(r, at, "\"%.*s\" is no model name: "
+	    "1 to 64 of A-Z a-z 0-9 . _ : / @ -, a * may be the last",
+	    STR_ARGS(*s));
+}
+
+bool
+network_valid(struct arena *a, struct str s, struct str *full)
+{
+	struct str rest = s, host = str_cut(&rest, '/');
+	struct str z = arena_str(a, host);
+	unsigned char raw[16];
+	int64_t bits = 0, prefix;
+
+	if (inet_pton(AF_INET, z.p, raw) == 1)
+		bits = 32;
+	else if (inet_pton(AF_INET6, z.p, raw) == 1)
+		bits = 128;
+	prefix = bits;
+	if (!bits || z.n != strlen(z.p) || (host.n < s.n &&
+	    (!str_int(rest, &prefix) || prefix < 0 || prefix > bits)))
+		return false;
+	*full = arena_printf(a, "%s/%lld", z.p, (long long)prefix);
+	return true;
+}
+
+static bool
+check_network(struct reading *r, const struct place *at, struct str *s)
+{
+	return network_valid(r->arena, *s, s) || wrong(r, at, "\"%.*s\" is no "
+	    "address or network like \"192.0.2.7\", \"10.0.0.0/8\", "
+	    "\"2001:db8::/32\"", STR_ARGS(*s));
+}
+
+static bool
+read_patterns(struct reading *r, const struct place *at,
+    const struct member *m, void *field)
+{
+	(void)m;
+	return read_strings(r, at, field, check_pattern);
+}
+
+static bool
+read_networks(struct reading *r, const struct place *at,
+    const struct member *m, void *field)
+{
+	(void)m;
+	return read_strings(r, at, field, check_network);
+}
+
+/* JSON already, or nothing: any. */
+static void
+show_json(struct buf *b, const void *field)
+{
+	const struct str *json = field;
+
+	buf_put(b, json->n ? *json : S("null"));
+}
+
+static bool
+read_names(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	struct json_each each = json_each(at->value);
+	struct names *names = field;
+	size_t n;
+
+	(void)m;
+	if (!list_of(r, at, &n))
+		return false;
+	names->list = arena_zero(r->arena, (n + 1) * sizeof(*names->list));
+	names->n = 0;
+	for (size_t i = 0; json_next(&each); i++) {
+		struct place here = { .up = at, .index = i,
+			.value = each.value };
+		struct str *s = &names->list[i];
+
+		if (!text_of(r, &here, s))
+			return false;
+		if (!name_valid(*s))
+			return wrong(r, &here, "\"%.*s\" is no name: 1 to 64 "
+			    "of A-Z a-z 0-9 . _ : / @ -", STR_ARGS(*s));
+		for (size_t j = 0; j < i; j++)
+			if (str_eq(*s, names->list[j]))
+				return wrong(r, &here, "\"%.*s\" is there "
+				    "twice", STR_ARGS(*s));
+		names->n++;
+	}
+	if (n > 1)
+		qsort(names->list, n, sizeof(*names->list), by_name);
+	return true;
+}
+
+static void
+show_names(struct buf *b, const void *field)
+{
+	const struct names *names = field;
+
+	buf_char(b, '[');
+	for (size_t i = 0; i < names->n; i++) {
+		if (i)
+			buf_char(b, ',');
+		buf_json(b, names->list[i]);
+	}
+	buf_char(b, ']');
+}
+
+const struct kind
+    kind_text = { sizeof(struct str), read_text, show_text },
+    kind_file = { sizeof(struct str), read_file, show_text },
+    kind_zone = { sizeof(struct str), read_zone, show_text },
+    kind_url = { sizeof(struct str), read_text, show_text },
+    kind_flag = { sizeof(bool), read_flag, show_flag },
+    kind_drain = { sizeof(bool), read_drain, show_drain },
+    kind_count = { sizeof(int64_t), read_count, show_count },
+    kind_share = { sizeof(int64_t), read_share, show_share },
+    kind_amount = { sizeof(int64_t), read_amount, NULL },
+    kind_time = { sizeof(int64_t), read_time, show_time },
+    kind_secret = { sizeof(struct str), read_secret, NULL },
+    kind_list = { 0, read_list, NULL },
+    kind_later = { 0, refuse_later, NULL },
+    kind_patterns = { sizeof(struct str), read_patterns, show_json },
+    kind_networks = { sizeof(struct str), read_networks, show_json },
+    kind_names = { sizeof(struct names), read_names, show_names };

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - weirctl: the store from a terminal, beside a running weir.
+ *
+ * The table below is all there is; each command explains itself.  To add one:
+ * its file, its line here and in Makefile.am.
+ */
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "handlers/ctl/ctl.h"
+
+extern const struct command command_init, command_apply, command_export,
+    command_list, command_on, command_off, command_key_new,
+    command_key_rotate, command_key_revoke, command_credential_add,
+    command_user_new, command_user_passwd, command_token_new, command_balance,
+    command_grant, command_deduct, command_usage, command_ledger_check,
+    command_route, command_log, command_status;
+
+static const struct command *const commands[] = {
+	&command_init,			/* init.c */
+	&command_apply,			/* apply.c */
+	&command_export,		/* export.c */
+	&command_list,			/* list.c, for every noun */
+	&command_on,
+	&command_off,
+	&command_key_new,		/* key.c */
+	&command_key_rotate,
+	&command_key_revoke,
+	&command_credential_add,	/* credential.c */
+	&command_user_new,		/* user.c */
+	&command_user_passwd,
+	&command_token_new,
+	&command_balance,		/* wallet.c */
+	&command_grant,
+	&command_deduct,
+	&command_usage,			/* usage.c */
+	&command_ledger_check,		/* ledger.c */
+	&command_route,			/* route.c */
+	&command_log,			/* log.c */
+	&command_status,		/* status.c */
+	NULL
+};
+
+/* Secrets pass through this process: no core file, no look from outside. */
+static void
+close_doors(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	umask(0077);
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct ctl c = { .argv = argv };
+	int status;
+
+	(void)argc;
+	close_doors();
+	conf_init(&c.conf);
+	status = args_read(&c, commands, argv);
+	if (status == EXIT_DONE && c.command && !c.command->no_store)
+		status = open_store(&c);
+	if (status == EXIT_DONE && c.command)
+		status = c.command->run(&c);
+	close_store(&c);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		status = failed(&c, "standard output cannot be written");
+	conf_release(&c.conf);
+	arena_release(&c.arena);
+	return status;
+}

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * noun_channel.c - channels and their credentials.
+ *
+ * A credential is sealed to its channel's origin.  When base_url moves to
+ * another origin every credential that is on must get its secret again in
+ * the same change: the one who may edit a URL must not be able to send a
+ * key to a place of their choice.
+ */
+#include "db/channel.h"
+
+#include <stdlib.h>
+
+#include "db/group.h"
+#include "db/model.h"
+#include "handlers/ctl/kind.h"
+
+struct channel_object {
+	struct channel_row row;
+	struct timeouts timeouts;
+	struct serves serves;
+	struct names groups;
+	struct costs costs;
+};
+
+#define AT(member) offsetof(struct channel_object, member)
+static const struct member channel_members[] = {
+	{ "dialect", &kind_text, AT(row.dialect), 0, 64 },
+	{ "base_url", &kind_url, AT(row.base_url), 0, 1024 },
+	{ "credentials", &kind_list, 0, 0, 0 },
+	{ "models", &kind_serves, AT(serves), 0, 0 },
+	{ "priority", &kind_count, AT(row.priority), -1000000, 1000000 },
+	{ "weight", &kind_count, AT(row.weight), 0, 1000000 },
+	{ "groups", &kind_names, AT(groups), 0, 0 },
+	{ "cost", &kind_share, AT(row.cost_ppm), 0, 0 },
+	{ "price", &kind_costs, AT(costs), 0, 0 },
+	{ "timeouts", &kind_timeouts, AT(timeouts), 0, 0 },
+	{ "on_disconnect", &kind_drain, AT(row.drain), 0, 0 },
+	{ "plain_http", &kind_flag, AT(row.plain_http), 0, 0 },
+	{ "ca_file", &kind_file, AT(row.ca_file), 0, 0 },
+	{ "enabled", &kind_flag, AT(row.enabled), 0, 0 },
+	{ "note", &kind_text, AT(row.note), 0, 4096 },
+	{ "api_version", &kind_later, 0, 0, 0 },
+	{ "headers", &kind_later, 0, 0, 0 },
+	{ "drop", &kind_later, 0, 0, 0 },
+	{ "set", &kind_later, 0, 0, 0 },
+	{ "proxy", &kind_later, 0, 0, 0 },
+	{ "preset", &kind_later, 0, 0, 0 },
+	{ "quirks", &kind_later, 0, 0, 0 },
+	{ "test_model", &kind_later, 0, 0, 0 },
+	{ 0 }
+};
+
+static void
+channel_object_blank(void *object, const struct above *up, struct str name)
+{
+	static struct str usual = STR_INIT("default");
+	struct channel_object *c = object;
+
+	(void)up;
+	memset(c, 0, sizeof(*c));
+	channel_blank(&c->row, name);
+	c->timeouts = (struct timeouts){ c->row.connect_ms, c->row.first_ms,
+	    c->row.idle_ms, c->row.whole_ms, c->row.stream_ms };
+	c->groups = (struct names){ &usual, 1 };
+}
+
+/* --- loading ------------------------------------------------------------------ */
+
+static bool
+load_groups(struct db *db, struct arena *a, struct channel_object *c)
+{
+	struct group_row *page;
+	struct str after = { 0 };
+	int64_t *ids;
+	int n, n_ids = channel_groups(db, a, c->row.id, &ids);
+
+	if (n_ids < 0)
+		return false;
+	c->groups.list = arena_zero(a,
+	    ((size_t)n_ids + 1) * sizeof(*c->groups.list));
+	c->groups.n = 0;
+	do {
+		n = group_list(db, a, after, &page);
+		for (int i = 0; i < n; i++)
+			for (int j = 0; j < n_ids; j++)
+				if (page[i].id == ids[j])
+					c->groups.list[c->groups.n++] =
+					    page[i].name;
+		if (n > 0)
+			after = page[n - 1].name;
+	} while (n == LIST_MAX);
+	if (c->groups.n > 1)
+		qsort(c->groups.list, c->groups.n, sizeof(struct str),
+		    by_name);
+	return n >= 0;
+}
+
+/* The prices that the channel has for models it serves. */
+static bool
+load_costs(struct db *db, struct arena *a, struct channel_object *c)
+{
+	c->costs.list = arena_zero(a,
+	    (c->serves.n + 1) * sizeof(*c->costs.list));
+	c->costs.n = 0;
+	for (size_t i = 0; i < c->serves.n; i++) {
+		struct cost *cost = &c->costs.list[c->costs.n];
+		struct model_row m;
+		struct price_row p;
+		int found = model_find(db, a, c->serves.list[i].name, &m);
+
+		if (found == 1)
+			found = price_find(db, m.id, c->row.id, db_now(db),
+			    &p);
+		if (found < 0)
+			return false;
+		if (found == 0)
+			continue;
+		cost->name = m.name;
+		memcpy(cost->given, p.given, sizeof(cost->given));
+		c->costs.n++;
+	}
+	return true;
+}
+
+static int
+channel_load(struct db *db, struct arena *a, const struct above *up,
+    struct str name, void *object)
+{
+	struct channel_object *c = object;
+	int found, n;
+
+	channel_object_blank(c, up, name);
+	found = channel_find(db, a, name, &c->row);
+	if (found != 1)
+		return found;
+	c->timeouts = (struct timeouts){ c->row.connect_ms, c->row.first_ms,
+	    c->row.idle_ms, c->row.whole_ms, c->row.stream_ms };
+	n = channel_models(db, a, c->row.id, &c->serves.list);
+	if (n < 0)
+		return -1;
+	c->serves.n = (size_t)n;
+	if (n > 1)
+		qsort(c->serves.list, c->serves.n, sizeof(*c->serves.list),
+		    by_name);
+	if (!load_groups(db, a, c) || !load_costs(db, a, c))
+		return -1;
+	return 1;
+}
+
+static bool
+channel_names(struct db *db, struct arena *a, const struct above *up,
+    struct names *out)
+{
+	struct channel_row *page;
+	struct str after = { 0 };
+	int n;
+
+	(void)up;
+	do
+		n = channel_list(db, a, after, &page);
+	while (names_take(a, out, page, n, sizeof(*page),
+	    offsetof(struct channel_row, name), &after));
+	return n >= 0;
+}
+
+/* --- saving ------------------------------------------------------------------- */
+
+static bool
+check_channel(struct reading *r, const struct place *at,
+    const struct channel_object *c)
+{
+	struct place url = place_in(at, S("base_url"));
+	struct str why;
+
+	if (c->row.dialect.n == 0)
+		return wrong(r, at, "a channel needs a dialect, like "
+		    "\"openai\"");
+	if (!str_eq(c->row.dialect, S("openai")))
+		return wrong(r, at, "dialect \"%.*s\" is not built yet in this "
+		    "version of weir: there is \"openai\", which every "
+		    "compatible server speaks", STR_ARGS(c->row.dialect));
+	if (c->row.base_url.n == 0)
+		return wrong(r, at, "a channel needs a base_url, like "
+		    "\"https://api.openai.com/v1\"");
+	if (!url_allowed(r->arena, c->row.base_url, c->row.plain_http, &why))
+		return wrong(r, &url, "%.*s", STR_ARGS(why));
+	return true;
+}
+
+static bool
+save_groups(struct reading *r, const struct place *at,
+    const struct channel_object *c)
+{
+	struct place here = place_in(at, S("groups"));
+	int64_t *ids = arena_zero(r->arena,
+	    (c->groups.n + 1) * sizeof(*ids));
+
+	for (size_t i = 0; i < c->groups.n; i++) {
+		struct group_row g;
+		int found = group_find(r->db, r->arena, c->groups.list[i],
+		    &g);
+
+		if (found < 0)
+			return lost(r);
+		if (found == 0)
+			return wrong(r, &here, "there is no group \"%.*s\": add "
+			    "it to groups", STR_ARGS(c->groups.list[i]));
+		ids[i] = g.id;
+	}
+	return channel_groups_set(r->db, c->row.id, ids, c->groups.n) ||
+	    lost(r);
+}
+
+static const struct cost *
+cost_of(const struct costs *costs, struct str name)
+{
+	for (size_t i = 0; i < costs->n; i++)
+		if (str_eq(costs->list[i].name, name))
+			return &costs->list[i];
+	return NULL;
+}
+
+static bool
+serves_name(const struct serves *serves, struct str name)
+{
+	for (size_t i = 0; i < serves->n; i++)
+		if (str_eq(serves->list[i].name, name))
+			return true;
+	return false;
+}
+
+/* One price of the channel's own; NULL ends it. */
+static bool
+save_cost(struct reading *r, const struct place *at, int64_t channel,
+    struct str name, const struct cost *cost)
+{
+	struct price_row p = { .channel = channel, .from_ms = r->now };
+	struct model_row m;
+	bool added;
+	int found = model_find(r->db, r->arena, name, &m);
+
+	if (found < 0)
+		return lost(r);
+	if (found == 0)
+		return !cost || wrong(r, at, "there is no model \"%.*s\": add "
+		    "it to models before a channel prices it",
+		    STR_ARGS(name));
+	p.model = m.id;
+	if (cost)
+		memcpy(p.given, cost->given, sizeof(p.given));
+	return (cost ? price_add(r->db, &p, &added) :
+	    price_end(r->db, m.id, channel, r->now)) || lost(r);
+}
+
+static bool
+save_costs(struct reading *r, const struct place *at,
+    const struct channel_object *c, const struct channel_object *old)
+{
+	struct place here = place_in(at, S("price"));
+
+	for (size_t i = 0; i < c->costs.n; i++) {
+		const struct cost *cost = &c->costs.list[i];
+		const struct cost *was = cost_of(&old->costs, cost->name);
+
+		if (!serves_name(&c->serves, cost->name))
+			return wrong(r, &here, "the channel's models do not "
+			    "have \"%.*s\"", STR_ARGS(cost->name));
+		if ((!was || memcmp(was->given, cost->given,
+		    sizeof(cost->given)) != 0) &&
+		    !save_cost(r, &here, c->row.id, cost->name, cost))
+			return false;
+	}
+	for (size_t i = 0; i < old->costs.n; i++)
+		if (!cost_of(&c->costs, old->costs.list[i].name) &&
+		    !save_cost(r, &here, c->row.id, old->costs.list[i].name,
+		    NULL))
+			return false;
+	return true;
+}
+
+/* Prices of models it no longer serves go, unless the change named them. */
+static void
+drop_costs(struct channel_object *c, const struct channel_object *old)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->costs.n; i++)
+		if (serves_name(&c->serves, c->costs.list[i].name) ||
+		    !serves_name(&old->serves, c->costs.list[i].name))
+			c->costs.list[n++] = c->costs.list[i];
+	c->costs.n = n;
+}
+
+static bool
+channel_save(struct reading *r, const struct place *at,
+    const struct above *up, void *object, const void *was)
+{
+	struct channel_object *c = object;
+	const struct channel_object *old = was;
+	struct costs kept = c->costs;
+
+	(void)up;
+	if (!check_channel(r, at, c))
+		return false;
+	c->row.connect_ms = c->timeouts.connect_ms;
+	c->row.first_ms = c->timeouts.first_ms;
+	c->row.idle_ms = c->timeouts.idle_ms;
+	c->row.whole_ms = c->timeouts.whole_ms;
+	c->row.stream_ms = c->timeouts.stream_ms;
+	if (!channel_put(r->db, &c->row))
+		return lost(r);
+	if (!channel_models_set(r->db, c->row.id, c->serves.list,
+	    c->serves.n))
+		return lost(r);
+	if (kept.list == old->costs.list) {
+		c->costs.list = arena_alloc(r->arena,
+		    (kept.n + 1) * sizeof(*kept.list));
+		memcpy(c->costs.list, kept.list,
+		    kept.n * sizeof(*kept.list));
+		drop_costs(c, old);
+	}
+	return save_groups(r, at, c) && save_costs(r, at, c, old);
+}
+
+/* --- credentials ---------------------------------------------------------------- */
+
+struct credential_object {
+	struct credential_row row;
+	struct str secret;		/* given now; never loaded */
+};
+
+#undef AT
+#define AT(member) offsetof(struct credential_object, member)
+static const struct member credential_members[] = {
+	{ "secret", &kind_secret, AT(secret), 1, CREDENTIAL_SECRET_MOST },
+	{ "enabled", &kind_flag, AT(row.enabled), 0, 0 },
+	{ "note", &kind_text, AT(row.note), 0, 4096 },
+	{ 0 }
+};
+
+static bool
+channel_enter(struct db *db, struct arena *a, const void *object,
+    struct above *up)
+{
+	const struct channel_object *c = object;
+
+	(void)db;
+	up->channel = c->row.id;
+	return vault_origin(a, c->row.base_url, &up->origin);
+}
+
+static bool
+channel_fits(struct reading *r, const struct place *at, const void *object)
+{
+	const struct channel_object *c = object;
+	struct place url = place_in(at, S("base_url"));
+	struct credential_row *list;
+	struct str origin;
+	int n = credential_list(r->db, r->arena, c->row.id, &list);
+
+	if (n < 0 || !vault_origin(r->arena, c->row.base_url, &origin))
+		return lost(r);
+	for (int i = 0; i < n; i++)
+		if (list[i].enabled && !str_eq(list[i].origin, origin))
+			return wrong(r, &url, "credential \"%.*s\" is sealed "
+			    "for %.*s: give its secret again to use it at "
+			    "%.*s, or switch it off", STR_ARGS(list[i].name),
+			    STR_ARGS(list[i].origin), STR_ARGS(origin));
+	return true;
+}
+
+static void
+credential_object_blank(void *object, const struct above *up, struct str name)
+{
+	struct credential_object *k = object;
+
+	memset(k, 0, sizeof(*k));
+	credential_blank(&k->row, up->channel, name);
+}
+
+static int
+credential_load(struct db *db, struct arena *a, const struct above *up,
+    struct str name, void *object)
+{
+	struct credential_object *k = object;
+
+	credential_object_blank(k, up, name);
+	return credential_find(db, a, up->channel, name, &k->row);
+}
+
+static bool
+credential_names(struct db *db, struct arena *a, const struct above *up,
+    struct names *out)
+{
+	struct credential_row *list;
+	struct str last;
+	int n = credential_list(db, a, up->channel, &list);
+
+	names_take(a, out, list, n, sizeof(*list),
+	    offsetof(struct credential_row, name), &last);
+	return n >= 0;
+}
+
+static const char *
+credential_hidden(struct reading *r, const struct above *up,
+    const void *object)
+{
+	const struct credential_object *k = object;
+
+	return k->secret.n && (!k->row.id || !credential_same(r->vault,
+	    &k->row, up->origin, k->secret)) ? "secret" : NULL;
+}
+
+static bool
+credential_save(struct reading *r, const struct place *at,
+    const struct above *up, void *object, const void *was)
+{
+	struct credential_object *k = object;
+	bool reseal = credential_hidden(r, up, k) != NULL;
+
+	(void)was;
+	if (!k->row.id && !k->secret.n)
+		return wrong(r, at, "a new credential needs its secret");
+	if (k->row.enabled && !reseal && !str_eq(k->row.origin, up->origin))
+		return wrong(r, at, "its secret is sealed for %.*s: give it "
+		    "again to use it at %.*s", STR_ARGS(k->row.origin),
+		    STR_ARGS(up->origin));
+	if (!credential_put(r->db, &k->row))
+		return lost(r);
+	return !reseal || credential_seal(r->db, r->vault, &k->row,
+	    up->origin, k->secret) || lost(r);
+}
+
+static bool
+credential_more(struct db *db, struct arena *a, const void *object,
+    struct buf *b)
+{
+	const struct credential_object *k = object;
+
+	(void)db;
+	(void)a;
+	return buf_put(b, S(",\"tail\":")) && buf_json(b, k->row.tail);
+}
+
+static const struct noun *const in_channel[] = { &noun_credential, NULL };
+
+const struct noun noun_credential = {
+	.word = "credential", .list = "credentials", .called = "name",
+	.size = sizeof(struct credential_object), .id = AT(row.id),
+	.name = AT(row.name), .enabled = AT(row.enabled),
+	.members = credential_members, .parent = &noun_channel,
+	.blank = credential_object_blank, .load = credential_load,
+	.names = credential_names, .save = credential_save,
+	.hidden = credential_hidden, .more = credential_more,
+};
+#undef AT
+
+#define AT(member) offsetof(struct channel_object, member)
+const struct noun noun_channel = {
+	.word = "channel", .list = "channels", .called = "name",
+	.size = sizeof(struct channel_object), .id = AT(row.id),
+	.name = AT(row.name), .enabled = AT(row.enabled),
+	.members = channel_members, .inside = in_channel,
+	.blank = channel_object_blank, .load = channel_load,
+	.names = channel_names, .save = channel_save,
+	.enter = channel_enter, .fits = channel_fits,
+};

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * noun_model.c - models with their prices, groups, and the site itself.
+ */
+#include "db/group.h"
+#include "db/model.h"
+#include "db/money.h"
+#include "db/setting.h"
+#include "fcgi/base/mem.h"
+#include "handlers/ctl/noun.h"
+
+/* --- models ------------------------------------------------------------------- */
+
+struct model_object {
+	struct model_row row;
+	int64_t price[N_BUCKETS];
+};
+
+#define AT(member) offsetof(struct model_object, member)
+static const struct member model_members[] = {
+	{ "context", &kind_count, AT(row.context), 1, 1000000000 },
+	{ "max_output", &kind_count, AT(row.max_output), 1, 1000000000 },
+	{ "price", &kind_price, AT(price), 0, 0 },
+	{ "free", &kind_flag, AT(row.free), 0, 0 },
+	{ "enabled", &kind_flag, AT(row.enabled), 0, 0 },
+	{ "note", &kind_text, AT(row.note), 0, 4096 },
+	{ "fallback", &kind_later, 0, 0, 0 },
+	{ "aliases", &kind_later, 0, 0, 0 },
+	{ "capabilities", &kind_later, 0, 0, 0 },
+	{ 0 }
+};
+
+static void
+model_object_blank(void *object, const struct above *up, struct str name)
+{
+	struct model_object *m = object;
+
+	(void)up;
+	model_blank(&m->row, name);
+	for (int b = 0; b < N_BUCKETS; b++)
+		m->price[b] = -1;
+}
+
+static int
+model_load(struct db *db, struct arena *a, const struct above *up,
+    struct str name, void *object)
+{
+	struct model_object *m = object;
+	struct price_row p;
+	int found;
+
+	model_object_blank(m, up, name);
+	found = model_find(db, a, name, &m->row);
+	if (found != 1)
+		return found;
+	found = price_find(db, m->row.id, 0, db_now(db), &p);
+	if (found == 1)
+		memcpy(m->price, p.given, sizeof(m->price));
+	return found < 0 ? -1 : 1;
+}
+
+static bool
+model_save(struct reading *r, const struct place *at, const struct above *up,
+    void *object, const void *was)
+{
+	struct model_object *m = object;
+	const struct model_object *old = was;
+	struct price_row p = { .from_ms = r->now };
+	bool added;
+
+	(void)at;
+	(void)up;
+	if (!model_put(r->db, &m->row))
+		return lost(r);
+	if (memcmp(m->price, old->price, sizeof(m->price)) == 0)
+		return true;
+	p.model = m->row.id;
+	memcpy(p.given, m->price, sizeof(p.given));
+	if (price_given(m->price) ? price_add(r->db, &p, &added) :
+	    price_end(r->db, p.model, 0, r->now))
+		return true;
+	return lost(r);
+}
+
+static bool
+model_names(struct db *db, struct arena *a, const struct above *up,
+    struct names *out)
+{
+	struct model_row *page;
+	struct str after = { 0 };
+	int n;
+
+	(void)up;
+	do
+		n = model_list(db, a, after, &page);
+	while (names_take(a, out, page, n, sizeof(*page),
+	    offsetof(struct model_row, name), &after));
+	return n >= 0;
+}
+
+const struct noun noun_model = {
+	.word = "model", .list = "models", .called = "name", .star = true,
+	.size = sizeof(struct model_object), .id = AT(row.id),
+	.name = AT(row.name), .enabled = AT(row.enabled),
+	.members = model_members,
+	.blank = model_object_blank, .load = model_load,
+	.names = model_names, .save = model_save,
+};
+#undef AT
+
+/* --- groups ------------------------------------------------------------------- */
+
+#define AT(member) offsetof(struct group_row, member)
+static const struct member group_members[] = {
+	{ "markup", &kind_share, AT(markup_ppm), 0, 0 },
+	{ "enabled", &kind_flag, AT(enabled), 0, 0 },
+	{ "note", &kind_text, AT(note), 0, 4096 },
+	{ 0 }
+};
+
+static void
+group_object_blank(void *object, const struct above *up, struct str name)
+{
+	(void)up;
+	group_blank(object, name);
+}
+
+static int
+group_load(struct db *db, struct arena *a, const struct above *up,
+    struct str name, void *object)
+{
+	(void)up;
+	group_blank(object, name);
+	return group_find(db, a, name, object);
+}
+
+static bool
+group_save(struct reading *r, const struct place *at, const struct above *up,
+    void *object, const void *was)
+{
+	(void)at;
+	(void)up;
+	(void)was;
+	return group_put(r->db, object) || lost(r);
+}
+
+static bool
+group_names(struct db *db, struct arena *a, const struct above *up,
+    struct names *out)
+{
+	struct group_row *page;
+	struct str after = { 0 };
+	int n;
+
+	(void)up;
+	do
+		n = group_list(db, a, after, &page);
+	while (names_take(a, out, page, n, sizeof(*page),
+	    offsetof(struct group_row, name), &after));
+	return n >= 0;
+}
+
+const struct noun noun_group = {
+	.word = "group", .list = "groups", .called = "name",
+	.size = sizeof(struct group_row), .id = AT(id), .name = AT(name),
+	.enabled = AT(enabled), .members = group_members,
+	.blank = group_object_blank, .load = group_load,
+	.names = group_names, .save = group_save,
+};
+#undef AT
+
+/* --- the site ----------------------------------------------------------------- */
+
+struct site_object {
+	int64_t id;
+	struct str name;
+	bool enabled;
+	struct str time_zone, note;
+	struct caps caps;
+};
+
+#define AT(member) offsetof(struct site_object, member)
+static const struct member site_members[] = {
+	{ "time_zone", &kind_zone, AT(time_zone), 0, 0 },
+	{ "caps", &kind_caps, AT(caps), 0, 0 },
+	{ "note", &kind_text, AT(note), 0, 4096 },
+	{ "routing", &kind_later, 0, 0, 0 },
+	{ "enabled", &kind_later, 0, 0, 0 },
+	{ 0 }
+};
+
+static void
+site_blank(void *object, const struct above *up, struct str name)
+{
+	struct site_object *s = object;
+
+	(void)up;
+	*s = (struct site_object){ .id = 1, .name = name, .enabled = true,
+		.time_zone = S("UTC") };
+	for (int w = 0; w < N_CAP_WINDOWS; w++)
+		s->caps.amount[w] = -1;
+}
+
+static int
+site_load(struct db *db, struct arena *a, const struct above *up,
+    struct str name, void *object)
+{
+	struct site_object *s = object;
+
+	site_blank(s, up, name);
+	if (setting_get(db, a, S("site.time_zone"), &s->time_zone) < 0 ||
+	    setting_get(db, a, S("site.note"), &s->note) < 0 ||
+	    !cap_get(db, CAP_SITE, 0, &s->caps))
+		return -1;
+	return 1;
+}
+
+static bool
+site_save(struct reading *r, const struct place *at, const struct above *up,
+    void *object, const void *was)
+{
+	const struct site_object *s = object, *old = was;
+	struct str note = s->note.n ? s->note : (struct str){ 0 };
+
+	(void)at;
+	(void)up;
+	if (!str_eq(s->time_zone, old->time_zone) &&
+	    !setting_set(r->db, S("site.time_zone"), s->time_zone))
+		return lost(r);
+	if (!str_eq(s->note, old->note) &&
+	    !setting_set(r->db, S("site.note"), note))
+		return lost(r);
+	return memcmp(&s->caps, &old->caps, sizeof(s->caps)) == 0 ||
+	    cap_set(r->db, CAP_SITE, 0, &s->caps) || lost(r);
+}
+
+const struct noun noun_site = {
+	.word = "site", .list = "site", .called = "name",
+	.size = sizeof(struct site_object), .id = AT(id), .name = AT(name),
+	.enabled = AT(enabled), .members = site_members,
+	.blank = site_blank, .load = site_load, .save = site_save,
+};
+
+/* --- all of them --------------------------------------------------------------- */
+
+const struct noun *
+noun_find(struct str word)
+{
+	static const struct noun *const nouns[] = { &noun_account,
+		&noun_project, &noun_key, &noun_user, &noun_channel,
+		&noun_credential, &noun_model, &noun_group };
+
+	for (size_t i = 0; i < countof(nouns); i++)
+		if (str_eq(word, str_of(nouns[i]->word)))
+			return nouns[i];
+	return NULL;
+}
+
+bool
+names_take(struct arena *a, struct names *out, const void *rows, int n,
+    size_t size, size_t name, struct str *after)
+{
+	struct str *list;
+
+	if (n <= 0)
+		return false;
+	list = arena_alloc(a, (out->n + (size_t)n) * sizeof(*list));
+	if (out->n)
+		memcpy(list, out->list, out->n * sizeof(*list));
+	out->list = list;
+	for (int i = 0; i < n; i++) {
+		*after = *CFIELD(rows, struct str, (size_t)i * size + name);
+		out->list[out->n++] = *after;
+	}
+	return n == LIST_MAX;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * print.c - results: JSON for machines, tables for people.
+ */
+#include "db/money.h"
+#include "fcgi/base/clock.h"
+#include "fcgi/base/mem.h"
+#include "handlers/ctl/ctl.h"
+
+void
+print(struct buf *b)
+{
+	if (b->n)
+		fwrite(b->p, 1, b->n, stdout);
+	buf_clear(b);
+}
+
+void
+out_member(struct buf *b, const char *name)
+{
+	buf_char(b, b->n && b->p[b->n - 1] == '{' ? '"' : ',');
+	if (b->p[b->n - 1] == ',')
+		buf_char(b, '"');
+	buf_put(b, str_of(name));
+	buf_put(b, S("\":"));
+}
+
+void
+out_str(struct buf *b, const char *name, struct str value)
+{
+	out_member(b, name);
+	buf_json(b, value);
+}
+
+void
+out_int(struct buf *b, const char *name, int64_t value)
+{
+	out_member(b, name);
+	buf_int(b, value);
+}
+
+void
+out_bool(struct buf *b, const char *name, bool value)
+{
+	out_member(b, name);
+	buf_put(b, value ? S("true") : S("false"));
+}
+
+void
+out_usd(struct buf *b, const char *name, int64_t nano)
+{
+	struct arena a;
+
+	arena_init(&a);
+	out_str(b, name, money_text(&a, nano));
+	arena_release(&a);
+}
+
+void
+out_time(struct buf *b, const char *name, int64_t utc_ms)
+{
+	char text[CLOCK_TEXT];
+
+	if (utc_ms) {
+		clock_text(utc_ms, text);
+		out_str(b, name, str_of(text));
+	} else {
+		out_member(b, name);
+		buf_put(b, S("null"));
+	}
+}
+
+struct str
+time_short(struct arena *a, int64_t utc_ms)
+{
+	char text[CLOCK_TEXT];
+
+	clock_text(utc_ms, text);
+	return arena_printf(a, "%.10s %.8s", text, text + 11);
+}
+
+void
+table_add(struct table *t, struct str cell)
+{
+	if (t->n == t->room) {
+		size_t room = t->room ? t->room * 2 : 64;
+		struct str *more = arena_alloc(t->arena,
+		    room * sizeof(*more));
+
+		if (t->n)
+			memcpy(more, t->cells, t->n * sizeof(*more));
+		t->cells = more;
+		t->room = room;
+	}
+	t->cells[t->n++] = cell;
+}
+
+/* Characters, not bytes. */
+static size_t
+width(struct str s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+	return n;
+}
+
+void
+table_print(const struct table *t)
+{
+	size_t *wide = arena_zero(t->arena, t->columns * sizeof(*wide));
+
+	for (size_t i = 0; i < t->n; i++)
+		if (width(t->cells[i]) > wide[i % t->columns])
+			wide[i % t->columns] = width(t->cells[i]);
+	for (size_t i = 0; i < t->n; i++) {
+		size_t column = i % t->columns;
+		bool last = column + 1 == t->columns;
+		int pad = (int)(wide[column] - width(t->cells[i]));
+		bool right = t->right >> column & 1;
+
+		printf("%*s%.*s%*s%s", right ? pad : 0, "",
+		    STR_ARGS(t->cells[i]), right || last ? 0 : pad, "",
+		    last ? "\n" : "  ");
+	}
+}
