@@ -127,7 +127,7 @@ read_model(struct arena *a, struct row *row, struct model *m)
 		.max_output = row_int(row, 3),
 		.free = row_int(row, 4),
 		.enabled = row_int(row, 5),
-		.max_completion = json_true(
+		.max_completion = json_yes(
 		    json_get(capabilities, S("max_completion_tokens"))),
 	};
 	m->priced = read_price(row, 8, &m->price, &m->price_until);

@@ -117,6 +117,11 @@ struct db_site {
 	const struct zone *zone;	/* site.time_zone */
 	int64_t serial;			/* last hold's, in this process */
 	bool outdated;			/* min_reader has passed us */
+	/* read once a transaction, exact as long as it runs */
+	bool frozen;			/* billing is stopped */
+	bool capped;			/* the site has caps */
+	unsigned n_prices;
+	struct { int64_t model, price; } prices[8];	/* in force */
 	int64_t (*clock)(void);		/* UTC ms; NULL: clock_utc_ms */
 };
 void db_share(struct db *db, struct db_site *site);

@@ -28,7 +28,7 @@
 enum { SERIAL_BITS = 36, MINUTE_US = 60000000, HOUR_MS = 3600000,
 	WINDOWS_TEXT = N_CAP_OWNERS * N_CAP_WINDOWS * 20 };
 
-enum { ADMIT, CAPS, SPEND, ADD, KEY_OPEN, KEY_CLAMP, BOOK_HOLD,
+enum { ADMIT, PRICE, CAPS, SPEND, SPEND_FIRST, ADD, KEY_OPEN, KEY_CLAMP, BOOK_HOLD,
 	GET, DROP, KEY_CLOSE, KEY_DEBT, BOOK_SETTLE, MONEY, ROOM, USAGE, EXCESS,
 	PROGRESS, EXTEND, PROCESSES, OF_PROCESS, BURY, N_SQL };
 
@@ -43,15 +43,13 @@ static const char *const sql[N_SQL] = {
 	    "SELECT k.enabled, k.revoked, k.expires, p.enabled, a.enabled, "
 	    "k.rpm, k.tpm, k.concurrency, k.rpm_at, k.tpm_at, k.tpm_debt, "
 	    "k.open_holds, k.project, k.account, k.capped, p.capped, a.capped, "
-	    "a.raised_until, b.id, b.balance, b.held, "
-	    "(SELECT id FROM price WHERE model = ?2 AND channel IS NULL "
-	    "AND from_ms <= ?3 AND (until_ms IS NULL OR until_ms > ?3) "
-	    "ORDER BY from_ms DESC, id DESC LIMIT 1), "
-	    "(SELECT 1 FROM setting WHERE name = 'frozen'), "
-	    "(SELECT 1 FROM cap WHERE owner_kind = 'site' AND owner = 0) "
-	    "FROM key k JOIN project p ON p.id = k.project "
+	    "a.raised_until, b.id, b.balance, b.held FROM key k JOIN project p ON p.id = k.project "
 	    "JOIN account a ON a.id = k.account "
 	    "LEFT JOIN book b ON b.id = a.wallet WHERE k.id = ?1",
+	/* The same rule as in model.c and catalogue.c. */
+	[PRICE] = "SELECT id FROM price WHERE model = ?1 AND channel IS NULL "
+		  "AND from_ms <= ?2 AND (until_ms IS NULL OR until_ms > ?2) "
+		  "ORDER BY from_ms DESC, id DESC LIMIT 1",
 	/* The caps of one owner, and what is spent in the running windows. */
 	[CAPS] =
 	    "SELECT c.window, c.amount, coalesce(s.amount, 0) FROM cap c "
@@ -60,11 +58,11 @@ static const char *const sql[N_SQL] = {
 	    "AND s.start = CASE c.window WHEN 'hour' THEN ?3 "
 	    "WHEN 'day' THEN ?4 WHEN 'week' THEN ?5 WHEN 'month' THEN ?6 "
 	    "ELSE 0 END WHERE c.owner_kind = ?1 AND c.owner = ?2",
-	[SPEND] =
+	[SPEND] = "UPDATE spent SET amount = amount + ?5 WHERE owner_kind = ?1 "
+		  "AND owner = ?2 AND window = ?3 AND start = ?4",
+	[SPEND_FIRST] =
 	    "INSERT INTO spent(owner_kind, owner, window, start, amount) "
-	    "VALUES (?1, ?2, ?3, ?4, ?5) "
-	    "ON CONFLICT (owner_kind, owner, window, start) "
-	    "DO UPDATE SET amount = amount + ?5",
+	    "VALUES (?1, ?2, ?3, ?4, ?5)",
 	[ADD] =
 	    "INSERT INTO hold(id, request_id, process, opened, account, "
 	    "project, key, model, price, markup_ppm, book, held, bound, "
@@ -188,11 +186,18 @@ spend(struct db *db, const struct owners *who, struct str windows,
 
 	if (amount == 0)
 		return true;
-	while (window_next(&windows, &w))
-		if (db_run(db, &hold_part, SPEND, "sisii",
-			str_of(cap_owners[w.owner]), who->id[w.owner],
-			str_of(cap_windows[w.window]), w.start, amount) != 1)
+	while (window_next(&windows, &w)) {
+		struct str kind = str_of(cap_owners[w.owner]);
+		struct str window = str_of(cap_windows[w.window]);
+		int n = db_run(db, &hold_part, SPEND, "sisii", kind,
+		    who->id[w.owner], window, w.start, amount);
+
+		if (n == 0)
+			n = db_run(db, &hold_part, SPEND_FIRST, "sisii", kind,
+			    who->id[w.owner], window, w.start, amount);
+		if (n != 1)
 			return false;
+	}
 	return true;
 }
 
@@ -221,7 +226,7 @@ room_left(struct db *db, const struct owners *who, struct str windows)
 
 /* Everything an admission looks at, from one joined row. */
 struct gate {
-	bool key_on, account_on, frozen;
+	bool key_on, account_on;
 	int64_t expires;
 	int64_t rpm, tpm, concurrency;
 	int64_t rpm_at, tpm_at, tpm_debt, open_holds;
@@ -238,13 +243,36 @@ struct gate {
 	struct windows windows;
 };
 
+/* The model's price row in force now (0: none), asked for once a
+ * transaction. */
+static bool
+price_now(struct db *db, int64_t model, int64_t *price)
+{
+	struct db_site *site = db_site(db);
+	struct row *row;
+	unsigned i;
+	int n;
+
+	for (i = 0; i < site->n_prices; i++)
+		if (site->prices[i].model == model) {
+			*price = site->prices[i].price;
+			return true;
+		}
+	n = db_one(db, &hold_part, PRICE, &row, "ii", model, db_now(db));
+	*price = n == 1 ? row_int(row, 0) : 0;
+	if (n >= 0 && i < countof(site->prices)) {
+		site->prices[i].model = model;
+		site->prices[i].price = *price;
+		site->n_prices++;
+	}
+	return n >= 0;
+}
+
 static int
 gate_load(struct db *db, const struct hold_open *h, struct gate *g)
 {
 	struct row *row;
-	int64_t now = db_now(db);
-	int n = db_one(db, &hold_part, ADMIT, &row, "iii", h->key, h->model,
-	    now);
+	int n = db_one(db, &hold_part, ADMIT, &row, "i", h->key);
 
 	if (n != 1)
 		return n;
@@ -267,14 +295,12 @@ gate_load(struct db *db, const struct hold_open *h, struct gate *g)
 	g->book = row_int(row, 18);
 	g->balance = row_int(row, 19);
 	g->held = row_int(row, 20);
-	g->price = row_int(row, 21);
-	g->frozen = row_int(row, 22);
-	g->capped[CAP_SITE] = row_int(row, 23);
-	g->now_us = now * 1000;
+	g->capped[CAP_SITE] = db_site(db)->capped;
+	g->now_us = db_now(db) * 1000;
 	g->clamped = false;
 	g->cap_room = MONEY_MAX;
 	g->windows.n = 0;
-	return 1;
+	return price_now(db, h->model, &g->price) ? 1 : -1;
 }
 
 /*
@@ -425,7 +451,7 @@ admitted(struct db *db, struct gate *g, struct hold_open *h)
 {
 	int64_t now = db_now(db);
 
-	if (g->frozen || db_site(db)->outdated)
+	if (db_site(db)->frozen || db_site(db)->outdated)
 		h->verdict = HOLD_CLOSED;
 	else if (!g->key_on)
 		h->verdict = HOLD_KEY_OFF;

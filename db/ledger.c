@@ -27,11 +27,6 @@ enum {
 	CHECK_USED, CHECK_OWNER, CHECK_SPENT, N_SQL
 };
 
-/* Where a book's balance comes from, by its last closing line if any. */
-#define CLOSED(column) \
-	"coalesce((SELECT " column " FROM closing c WHERE c.book = b.id " \
-	"ORDER BY c.day DESC LIMIT 1), 0)"
-
 static const char *const sql[N_SQL] = {
 	[WALLET] = "SELECT wallet FROM account WHERE id = ?1",
 	[ADD_WALLET] = "INSERT INTO book(kind, account) VALUES ('wallet', ?1)",
@@ -87,25 +82,37 @@ static const char *const sql[N_SQL] = {
 	    "account || ') has balance ' || balance || ' and holds ' || held "
 	    "FROM book /*scan*/ WHERE held < 0 OR "
 	    "(kind IN ('wallet', 'promotion') AND balance - held < 0)",
+	/* What each book's rows after its last closing line (if any) say. */
 	[CHECK_BALANCE] =
+	    "WITH last AS (SELECT book, max(day) AS day FROM closing "
+	    "/*scan*/ GROUP BY book), "
+	    "closed AS (SELECT c.book, c.balance, c.usage_to, c.transfer_to "
+	    "FROM last JOIN closing c USING (book, day)), "
+	    "charged AS (SELECT u.book, sum(u.charge) AS amount FROM usage u "
+	    "LEFT JOIN closed c ON c.book = u.book "
+	    "WHERE u.id > coalesce(c.usage_to, 0) GROUP BY u.book), "
+	    "moved AS (SELECT book, sum(amount) AS amount FROM ("
+	    "SELECT t.credit AS book, t.amount AS amount FROM transfer t "
+	    "LEFT JOIN closed c ON c.book = t.credit "
+	    "WHERE t.id > coalesce(c.transfer_to, 0) UNION ALL "
+	    "SELECT t.debit, -t.amount FROM transfer t "
+	    "LEFT JOIN closed c ON c.book = t.debit "
+	    "WHERE t.id > coalesce(c.transfer_to, 0)) GROUP BY book), "
+	    "truth AS (SELECT b.id, b.kind, b.account, b.balance, "
+	    "coalesce(c.balance, 0) + coalesce(m.amount, 0) + CASE b.kind "
+	    "WHEN 'revenue' THEN (SELECT coalesce(sum(charge), 0) FROM usage "
+	    "WHERE id > coalesce(c.usage_to, 0)) "
+	    "WHEN 'cost' THEN -(SELECT coalesce(sum(cost), 0) FROM usage "
+	    "WHERE id > coalesce(c.usage_to, 0)) "
+	    "WHEN 'clearing' THEN (SELECT coalesce(sum(cost), 0) FROM usage "
+	    "WHERE id > coalesce(c.usage_to, 0)) "
+	    "ELSE -coalesce(u.amount, 0) END AS rows "
+	    "FROM book b LEFT JOIN closed c ON c.book = b.id "
+	    "LEFT JOIN charged u ON u.book = b.id "
+	    "LEFT JOIN moved m ON m.book = b.id) "
 	    "SELECT 'book ' || id || ' (' || kind || ' of account ' || "
 	    "account || ') has balance ' || balance || ', its rows say ' || "
-	    "truth FROM (SELECT b.id, b.kind, b.account, b.balance, "
-	    CLOSED("c.balance") " + coalesce((SELECT sum(amount) FROM "
-	    "transfer t WHERE t.credit = b.id AND t.id > "
-	    CLOSED("c.transfer_to") "), 0) - coalesce((SELECT sum(amount) "
-	    "FROM transfer t WHERE t.debit = b.id AND t.id > "
-	    CLOSED("c.transfer_to") "), 0) + CASE b.kind "
-	    "WHEN 'wallet' THEN -coalesce((SELECT sum(charge) FROM usage u "
-	    "WHERE u.account = b.account AND u.book = b.id AND u.id > "
-	    CLOSED("c.usage_to") "), 0) "
-	    "WHEN 'revenue' THEN coalesce((SELECT sum(charge) FROM usage u "
-	    "WHERE u.id > " CLOSED("c.usage_to") "), 0) "
-	    "WHEN 'cost' THEN -coalesce((SELECT sum(cost) FROM usage u "
-	    "WHERE u.id > " CLOSED("c.usage_to") "), 0) "
-	    "WHEN 'clearing' THEN coalesce((SELECT sum(cost) FROM usage u "
-	    "WHERE u.id > " CLOSED("c.usage_to") "), 0) ELSE 0 END AS truth "
-	    "FROM book b /*scan*/) WHERE balance <> truth",
+	    "rows FROM truth WHERE balance <> rows",
 	[CHECK_HELD] =
 	    "SELECT 'book ' || b.id || ' (' || b.kind || ' of account ' || "
 	    "b.account || ') holds ' || b.held || ', its pending holds say ' "

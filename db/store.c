@@ -56,10 +56,13 @@ struct store {
 	atomic_bool current;
 };
 
-enum { MIN_READER, SEAL, ADD_SEAL, ADD_PROCESS, END_PROCESS, OWNS_HOLDS,
+enum { FACTS, SEAL, ADD_SEAL, ADD_PROCESS, END_PROCESS, OWNS_HOLDS,
 	PROCESSES, N_SQL };
 static const char *const sql[N_SQL] = {
-	[MIN_READER] = "SELECT min_reader FROM schema WHERE id = 1",
+	[FACTS] = "SELECT min_reader, "
+		  "EXISTS (SELECT 1 FROM setting WHERE name = 'frozen'), "
+		  "EXISTS (SELECT 1 FROM cap WHERE owner_kind = 'site') "
+		  "FROM schema WHERE id = 1",
 	[SEAL] = "SELECT sealed FROM seal WHERE name = ?1",
 	[ADD_SEAL] = "INSERT INTO seal(name, sealed) VALUES (?1, ?2)",
 	[ADD_PROCESS] =
@@ -845,15 +848,21 @@ reopen(struct store *s)
 	return db != NULL;
 }
 
-/* Has a newer program made this database too new for us? */
+/*
+ * What every admission of a transaction asks: has a newer program made this
+ * database too new for us, is billing stopped, does the site have caps?
+ */
 static bool
-look_at_schema(struct store *s)
+look_around(struct store *s)
 {
 	struct row *row;
 
-	if (db_one(s->db, &store_part, MIN_READER, &row, "") != 1)
+	if (db_one(s->db, &store_part, FACTS, &row, "") != 1)
 		return false;
 	s->site.outdated = row_int(row, 0) > schema_count;
+	s->site.frozen = row_int(row, 1);
+	s->site.capped = row_int(row, 2);
+	s->site.n_prices = 0;
 	if (s->site.outdated && atomic_exchange(&s->current, false))
 		log_line(LOG_WARN, "store: the database was changed by a newer "
 		    "weir: admitting no calls any more; restart this program");
@@ -889,7 +898,7 @@ transact(struct store *s, bool durable,
 
 	if (!db_begin(s->db, durable))
 		return false;
-	ok = look_at_schema(s) && work(s->db, arg) && !db_failed(s->db) &&
+	ok = look_around(s) && work(s->db, arg) && !db_failed(s->db) &&
 	    ledger_flush(s->db);
 	saw(s, STORE_COMMIT, true);
 	if (ok)

@@ -4,11 +4,13 @@
  *
  * Rows are in the order in which calls were settled.  A time is turned into
  * the id that was reached then by halving, so that pages need no index by
- * time.
+ * time.  An account's rows are those of its keys, merged: one more index
+ * would cost every settlement more than it would save a page.
  */
 #include "db/usage.h"
 
 #include "db/group.h"
+#include "fcgi/base/buf.h"
 #include "fcgi/base/json.h"
 
 const char *const usage_states[N_USAGE_STATES] = {
@@ -41,12 +43,14 @@ const char *const usage_states[N_USAGE_STATES] = {
 	"u.id >= ?1 AND u.id < ?2 AND (?3 = 0 OR u.model = ?3) "
 #define NEWEST "ORDER BY u.id DESC LIMIT 1000"
 
-enum { FIND, ALL, OF_ACCOUNT, OF_KEY, LAST, AT, ATTEMPTS, N_SQL };
+enum { FIND, ALL, OF_KEY, KEYS, NEXT_OF_KEY, BY_ID, LAST, AT, ATTEMPTS, N_SQL };
 static const char *const sql[N_SQL] = {
 	[FIND] = VIEW "WHERE u.request_id = ?1",
 	[ALL] = VIEW "WHERE " PAGE NEWEST,
-	[OF_ACCOUNT] = VIEW "WHERE u.account = ?4 AND " PAGE NEWEST,
 	[OF_KEY] = VIEW "WHERE u.key = ?4 AND " PAGE NEWEST,
+	[KEYS] = "SELECT id FROM key WHERE account = ?1 ORDER BY id",
+	[NEXT_OF_KEY] = "SELECT max(id) FROM usage WHERE key = ?1 AND id < ?2",
+	[BY_ID] = VIEW "WHERE u.id = ?1",
 	[LAST] = "SELECT max(id) FROM usage",
 	/* The first row from an id on. */
 	[AT] = "SELECT id, at FROM usage WHERE id >= ?1 ORDER BY id LIMIT 1",
@@ -156,6 +160,60 @@ id_at(struct db *db, int64_t ms)
 	return low;
 }
 
+/* A key and the newest of its rows not yet in the page; 0: none. */
+struct head {
+	int64_t key, id;
+};
+
+static bool
+head_next(struct db *db, struct head *h, int64_t from)
+{
+	struct row *row;
+	int n = db_one(db, &usage_part, NEXT_OF_KEY, &row, "ii", h->key,
+	    h->id);
+
+	h->id = n == 1 && row_int(row, 0) >= from ? row_int(row, 0) : 0;
+	return n >= 0;
+}
+
+/* An account's rows: always the newest of its keys' newest. */
+static int
+list_account(struct db *db, struct arena *a, const struct usage_filter *f,
+    int64_t from, int64_t to, struct usage_view *list)
+{
+	struct row *row = db_each(db, &usage_part, KEYS, "i", f->account);
+	struct buf heads = BUF(a, 1 << 24);
+	struct head h, *head;
+	size_t n_heads;
+	int n = 0;
+
+	while (db_next(row) == 1) {
+		h = (struct head){ row_int(row, 0), to };
+		buf_put(&heads, str_from(&h, sizeof(h)));
+	}
+	head = (struct head *)(void *)heads.p;
+	n_heads = heads.n / sizeof(h);
+	for (size_t i = 0; i < n_heads; i++)
+		if (!head_next(db, &head[i], from))
+			return -1;
+	while (n < LIST_MAX) {
+		struct head *newest = NULL;
+
+		for (size_t i = 0; i < n_heads; i++)
+			if (head[i].id && (!newest || head[i].id > newest->id))
+				newest = &head[i];
+		if (!newest)
+			break;
+		if (db_one(db, &usage_part, BY_ID, &row, "i", newest->id) != 1)
+			return -1;
+		if (!f->model || row_int(row, 6) == f->model)
+			read_view(a, row, &list[n++]);
+		if (!head_next(db, newest, from))
+			return -1;
+	}
+	return n;
+}
+
 int
 usage_list(struct db *db, struct arena *a, const struct usage_filter *f,
     struct usage_view **list)
@@ -170,12 +228,11 @@ usage_list(struct db *db, struct arena *a, const struct usage_filter *f,
 	if (f->before && f->before < to)
 		to = f->before;
 	*list = arena_alloc(a, LIST_MAX * sizeof(**list));
+	if (f->account && !f->key)
+		return list_account(db, a, f, from, to, *list);
 	if (f->key)
 		row = db_each(db, &usage_part, OF_KEY, "iiii", from, to,
 		    f->model, f->key);
-	else if (f->account)
-		row = db_each(db, &usage_part, OF_ACCOUNT, "iiii", from, to,
-		    f->model, f->account);
 	else
 		row = db_each(db, &usage_part, ALL, "iii", from, to, f->model);
 	while (n < LIST_MAX && db_next(row) == 1) {

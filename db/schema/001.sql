@@ -305,6 +305,7 @@ CREATE TABLE hold (
 -- revenue; `cost` left the cost book for clearing.  attempts: one item for
 -- each upstream request, a JSON list of
 -- [channel, credential, upstream model, started, ms, status, outcome].
+-- state: db/usage.h (a CHECK with a list would cost more than the row).
 CREATE TABLE usage (
 	id          INTEGER PRIMARY KEY,
 	request_id  TEXT NOT NULL UNIQUE,
@@ -320,7 +321,7 @@ CREATE TABLE usage (
 	stream      INTEGER NOT NULL,
 	channel     INTEGER,
 	credential  INTEGER,
-	state       TEXT NOT NULL CHECK (state IN ('done', 'failed', 'cut', 'left', 'drained', 'crash', 'void')),
+	state       TEXT NOT NULL,
 	status      INTEGER NOT NULL,
 	fault       TEXT,
 	estimated   INTEGER NOT NULL,
@@ -347,7 +348,6 @@ CREATE TABLE usage (
 	end_user    TEXT,
 	remarks     TEXT NOT NULL DEFAULT ''
 ) STRICT;
-CREATE INDEX usage_account ON usage(account, id);
 CREATE INDEX usage_key ON usage(key, id);
 
 -- One line a book and day, so that rows before it may be removed.
