@@ -733,7 +733,10 @@ cost_line() {
 new_key() {
 	"$ctl" --conf "$conf" key new --account quickstart \
 	    --name "quickstart-$(date -u +%Y%m%d-%H%M%S)" \
-	    >"$work/key" || die "no key could be made"
+	    >"$work/key" 2>"$work/why" || {
+		cat "$work/why" >&2
+		die "no key could be made"
+	}
 	key=$(sed -n 's/.*\(sk-weir-[A-Za-z0-9]\{43\}\).*/\1/p' "$work/key" |
 	    head -n 1)
 	[ -n "$key" ] || die "weirctl printed no key"
