@@ -18,6 +18,7 @@
 #include "db/account.h"
 #include "db/channel.h"
 #include "db/ledger.h"
+#include "db/lock.h"
 #include "db/model.h"
 #include "db/money.h"
 #include "db/zone.h"
@@ -1007,6 +1008,22 @@ resolve_all(struct db *db, int64_t process)
 failed:
 	free(list);
 	return -1;
+}
+
+bool
+hold_any_dead(struct store *s, struct db *db)
+{
+	struct row *row = db_each(db, &hold_part, PROCESSES, "");
+	bool dead = false;
+
+	while (!dead && db_next(row) == 1) {
+		int64_t id = row_int(row, 0);
+
+		dead = id != store_process(s) &&
+		    !lock_held(store_lock(s), id);
+	}
+	db_reset(row);
+	return dead;
 }
 
 int

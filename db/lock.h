@@ -27,6 +27,9 @@ enum {
 bool lock_take(int fd, int64_t byte, int64_t wait_ms);
 void lock_give(int fd, int64_t byte);
 
+/* Does another process hold it?  Takes nothing. */
+bool lock_held(int fd, int64_t byte);
+
 /* BYTE_WRITE in its turn. */
 bool lock_take_write(int fd, int64_t wait_ms);
 
