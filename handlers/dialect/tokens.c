@@ -66,14 +66,18 @@ classify(struct block *b, struct str s)
 {
 	*b = (struct block){ .n = s.n < 64 ? (unsigned)s.n : 64 };
 	for (unsigned i = 0; i < b->n; i += 8) {
-		uint64_t w = load(s.p + i, b->n - i);
+		uint64_t w = load(s.p + i, b->n - i), digits;
 
-		b->wide |= gather(w) << i;
-		w &= EACH_BYTE(0x7f);
+		if (w & EACH_BYTE(0x80)) {
+			b->wide |= gather(w) << i;
+			w &= EACH_BYTE(0x7f);
+		}
 		b->letters |= gather(between(w | EACH_BYTE(0x20), 'a', 'z'))
 		    << i;
-		b->digits |= gather(between(w, '0', '9')) << i;
 		b->spaces |= gather(between(w, ' ', ' ')) << i;
+		digits = between(w, '0', '9') & EACH_BYTE(0x80);
+		if (digits)
+			b->digits |= gather(digits) << i;
 	}
 	if (b->wide)
 		b->n = (unsigned)__builtin_ctzll(b->wide);
@@ -159,7 +163,7 @@ add_block(struct token_count *c, struct str s)
 	classify(&b, s);
 	if (b.n == 0)
 		return 0;
-	c->milli += OTHER * ((int64_t)b.n - ones(b.letters) - ones(b.digits));
+	c->milli += OTHER * ((int64_t)b.n - ones(b.letters | b.digits));
 	count_letters(c, &b);
 	if (b.digits || c->digits)
 		count_digits(c, &b);
@@ -187,6 +191,7 @@ is_cjk(uint32_t code)
 static void
 add_wide(struct token_count *c, uint32_t code)
 {
+	c->digits = 0;
 	if (is_letter(code)) {
 		if (c->letters == 0)
 			c->milli += WORD - (c->blank ? OTHER : 0);
@@ -201,8 +206,24 @@ add_wide(struct token_count *c, uint32_t code)
 		else
 			c->milli += OTHER * (code > 0xffff ? WIDE : 1);
 	}
-	c->digits = 0;
 	c->blank = false;
+}
+
+/* One character that an escape stands for: nearly always a line's end. */
+static void
+add_escaped(struct token_count *c, uint32_t code)
+{
+	char ascii = (char)code;
+
+	if (code >= 0x80) {
+		add_wide(c, code);
+	} else if (code > ' ' && code != '"' && code != '\\') {
+		tokens_add(c, str_from(&ascii, 1));
+	} else {
+		c->milli += OTHER;
+		c->letters = c->digits = 0;
+		c->blank = code == ' ';
+	}
 }
 
 /* The character at the head of s, which is not ASCII: its bytes. */
@@ -246,7 +267,6 @@ tokens_add_raw(struct token_count *c, struct str raw)
 {
 	const char *slash;
 	uint32_t code;
-	char ascii;
 
 	while (raw.n) {
 		slash = memchr(raw.p, '\\', raw.n);
@@ -257,11 +277,7 @@ tokens_add_raw(struct token_count *c, struct str raw)
 		tokens_add(c, str_from(raw.p, (size_t)(slash - raw.p)));
 		raw = str_skip(raw, (size_t)(slash - raw.p));
 		raw = str_skip(raw, json_escape(raw, &code));
-		ascii = (char)code;
-		if (code < 0x80)
-			tokens_add(c, str_from(&ascii, 1));
-		else
-			add_wide(c, code);
+		add_escaped(c, code);
 	}
 }
 
