@@ -103,7 +103,7 @@ arena_alloc(struct arena *a, size_t n)
 	void *p;
 
 	assert(n < SIZE_MAX / 2);
-	want = (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+	want = ((n ? n : 1) + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 	if (want > (size_t)(a->end - a->at)) {
 		size = a->blocks ? a->blocks->bytes * 2 : FIRST_BLOCK;
 		if (size < FIRST_BLOCK)
