@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * keeper.c - what a serving process looks after; see keeper.h.
- *
- * Only reads here; what it writes goes through the writer like everything
- * else.  A read that fails is tried again a second later.
- */
+/* keeper.c - what a process must notice by itself; see keeper.h. */
 #include "db/keeper.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "db/catalogue.h"
@@ -18,86 +16,64 @@
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
 
-enum { BEAT_MS = 1000, COUNT_BEATS = 10, MAX_METRICS = 256 };
+enum { LOOK_MS = 1000, METRICS_MS = 10000 };
 
 struct keeper {
 	struct store *store;
 	struct writer *writer;
+	struct keeper_hooks hooks;
 	struct db *db;
-	void (*parks)(const struct park *list, int n);
-	size_t (*counts)(struct metric *list, size_t room);
-
 	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t news;
-	bool stopping;			/* under lock */
-	bool recovering;		/* under lock: one is on its way */
-
-	int64_t generation;		/* of the catalogue published */
-	int64_t stale_at;		/* UTC ms: a price changes then; 0 */
+	pthread_mutex_t mutex;
+	pthread_cond_t cond;
+	bool stopping, now;		/* under the mutex */
+	int64_t generation, reload_ms;
+	int64_t metrics_ms;		/* monotonic: when to add them next */
+	bool failing;			/* said so in the log */
+	atomic_bool recovering;		/* the writer has our operation */
+	struct recovery {
+		struct op op;
+		struct keeper *keeper;
+	} recovery;
 };
 
-/* --- The catalogue ---------------------------------------------------------------- */
-
-static int64_t
-next_change(const struct catalogue *c)
-{
-	int64_t at = 0;
-
-	for (size_t i = 0; i < c->n_models; i++) {
-		int64_t until = c->models[i].price_until;
-
-		if (until && (!at || until < at))
-			at = until;
-	}
-	return at;
-}
+/* --- what it looks at ---------------------------------------------------------------- */
 
 static bool
-publish(struct keeper *k)
+look_at_catalogue(struct keeper *k)
 {
-	struct catalogue *c = catalogue_load(k->db);
+	int64_t generation = setting_generation(k->db);
+	struct catalogue *c;
 
+	if (generation < 0)
+		return false;
+	if (generation == k->generation && db_now(k->db) < k->reload_ms)
+		return true;
+	c = catalogue_load(k->db);
 	if (!c)
 		return false;
 	k->generation = c->generation;
-	k->stale_at = next_change(c);
+	k->reload_ms = c->reload_ms;
 	catalogue_publish(c);
 	return true;
 }
 
-static void
-look_at_catalogue(struct keeper *k)
-{
-	int64_t generation = setting_generation(k->db);
-
-	if (generation < 0)
-		return;
-	if (generation != k->generation ||
-	    (k->stale_at && clock_utc_ms() >= k->stale_at))
-		publish(k);
-}
-
-static void
+static bool
 look_at_parks(struct keeper *k)
 {
-	struct arena a;
 	struct park *list;
+	struct arena a;
 	int n;
 
+	if (!k->hooks.parks)
+		return true;
 	arena_init(&a);
-	n = park_load(k->db, clock_utc_ms(), &a, &list);
+	n = park_load(k->db, db_now(k->db), &a, &list);
 	if (n >= 0)
-		k->parks(list, n);
+		k->hooks.parks(k->hooks.arg, list, n);
 	arena_release(&a);
+	return n >= 0;
 }
-
-/* --- The holds of the dead ----------------------------------------------------------- */
-
-struct recovery {
-	struct op op;
-	struct keeper *keeper;
-};
 
 static bool
 recover(struct db *db, struct op *op)
@@ -111,158 +87,179 @@ static void
 recovered(struct op *op)
 {
 	struct recovery *r = holder(op, struct recovery, op);
-	struct keeper *k = r->keeper;
 
-	free(r);
-	pthread_mutex_lock(&k->lock);
-	k->recovering = false;
-	pthread_cond_signal(&k->news);
-	pthread_mutex_unlock(&k->lock);
+	atomic_store(&r->keeper->recovering, false);
 }
 
-/* A look at the process table first: the writer is asked only for a reason. */
-static void
+static bool
 look_at_processes(struct keeper *k)
 {
-	struct recovery *r;
-	bool busy;
+	int n = store_any_dead(k->store, k->db);
 
-	if (!hold_any_dead(k->store, k->db))
-		return;
-	pthread_mutex_lock(&k->lock);
-	busy = k->recovering;
-	k->recovering = true;
-	pthread_mutex_unlock(&k->lock);
-	if (busy)
-		return;
-	r = xnew(struct recovery);
-	r->op = (struct op){ .run = recover, .done = recovered,
-	    .durable = true };
-	r->keeper = k;
-	writer_put(k->writer, &r->op);
+	if (n <= 0)
+		return n == 0;
+	if (!atomic_exchange(&k->recovering, true)) {
+		k->recovery = (struct recovery){
+			.op = { .run = recover, .done = recovered,
+			    .durable = true },
+			.keeper = k,
+		};
+		writer_put(k->writer, &k->recovery.op);
+	}
+	return true;
 }
 
-/* --- Counts ------------------------------------------------------------------------------ */
+/* --- metrics ---------------------------------------------------------------------------- */
 
-struct counting {
+struct note {
 	struct metric_add add;
-	struct metric list[MAX_METRICS];
+	struct arena arena;
 };
 
 static void
-counted(struct op *op)
+noted(struct op *op)
 {
-	free(holder(op, struct counting, add.op));
+	struct note *n = holder(op, struct note, add.op);
+
+	if (!op->ok)
+		log_line(LOG_WARN, "keeper: 10 seconds of metrics are lost");
+	arena_release(&n->arena);
+	free(n);
 }
 
 static void
-add_counts(struct keeper *k)
+add_metrics(struct keeper *k)
 {
-	struct counting *c = xnew(struct counting);
+	struct note *n = xnew(struct note);
+	struct metric *list = NULL;
 
-	c->add.n = k->counts(c->list, MAX_METRICS);
-	c->add.list = c->list;
-	c->add.op = (struct op){ .run = metric_add_run, .done = counted };
-	if (c->add.n)
-		writer_put(k->writer, &c->add.op);
-	else
-		free(c);
+	k->metrics_ms = clock_ms() + METRICS_MS;
+	arena_init(&n->arena);
+	if (k->hooks.metrics)
+		n->add.n = k->hooks.metrics(k->hooks.arg, &n->arena, &list);
+	n->add.list = list;
+	if (n->add.n == 0) {
+		arena_release(&n->arena);
+		free(n);
+		return;
+	}
+	n->add.op.run = metric_add_run;
+	n->add.op.done = noted;
+	writer_put(k->writer, &n->add.op);
 }
 
-/* --- The thread --------------------------------------------------------------------------- */
+/* --- the thread --------------------------------------------------------------------------- */
 
-/* Until the next beat, or the end. */
+static bool
+look(struct keeper *k)
+{
+	return store_look(k->store, k->db) && look_at_catalogue(k) &&
+	    look_at_parks(k) && look_at_processes(k);
+}
+
+/* Until the next look; false: it is time to end. */
 static bool
 rest(struct keeper *k)
 {
 	struct timespec until;
-	bool go_on;
+	int rc = 0;
+	bool go;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += BEAT_MS / 1000;
-	pthread_mutex_lock(&k->lock);
-	while (!k->stopping && pthread_cond_timedwait(&k->news, &k->lock,
-	    &until) == 0)
-		;
-	go_on = !k->stopping;
-	pthread_mutex_unlock(&k->lock);
-	return go_on;
+	until.tv_sec += LOOK_MS / 1000;
+	pthread_mutex_lock(&k->mutex);
+	while (!k->stopping && !k->now && rc != ETIMEDOUT)
+		rc = pthread_cond_timedwait(&k->cond, &k->mutex, &until);
+	go = !k->stopping;
+	k->now = false;
+	pthread_mutex_unlock(&k->mutex);
+	return go;
 }
 
 static void *
-keeper_thread(void *arg)
+run(void *arg)
 {
 	struct keeper *k = arg;
 
-	pthread_setname_np(pthread_self(), "weir keeper");
-	for (int beat = 1; rest(k); beat++) {
-		look_at_catalogue(k);
-		look_at_parks(k);
-		look_at_processes(k);
-		if (beat % COUNT_BEATS == 0)
-			add_counts(k);
+	while (rest(k)) {
+		bool ok = look(k);
+
+		if (!ok && !k->failing)
+			log_line(LOG_ERROR, "keeper: the database cannot be "
+			    "read: %s", db_words(k->db));
+		else if (ok && k->failing)
+			log_line(LOG_WARN, "keeper: the database can be read "
+			    "again");
+		k->failing = !ok;
+		if (clock_ms() >= k->metrics_ms)
+			add_metrics(k);
 	}
+	add_metrics(k);
 	return NULL;
 }
 
 static void
 keeper_free(struct keeper *k)
 {
-	if (k->db)
-		db_close(k->db);
-	pthread_cond_destroy(&k->news);
-	pthread_mutex_destroy(&k->lock);
+	db_close(k->db);
+	pthread_cond_destroy(&k->cond);
+	pthread_mutex_destroy(&k->mutex);
 	free(k);
 }
 
 struct keeper *
 keeper_start(struct store *s, struct writer *w,
-    void (*parks)(const struct park *list, int n),
-    size_t (*counts)(struct metric *list, size_t room))
+    const struct keeper_hooks *hooks, struct arena *a, struct str *why)
 {
 	struct keeper *k = xnew(struct keeper);
-	pthread_condattr_t monotonic;
-	struct arena a;
-	struct str why = S("");
+	pthread_condattr_t attr;
+	int rc;
 
 	k->store = s;
 	k->writer = w;
-	k->parks = parks;
-	k->counts = counts;
-	pthread_mutex_init(&k->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&k->news, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	arena_init(&a);
-	k->db = store_reader(s, &a, &why);
-	if (!k->db || !publish(k)) {
-		log_error("the catalogue cannot be read: %.*s", STR_ARGS(why));
-		keeper_free(k);
-		k = NULL;
-	} else {
-		look_at_parks(k);
-		look_at_processes(k);
-		if (pthread_create(&k->thread, NULL, keeper_thread, k) != 0)
-			abort();
+	if (hooks)
+		k->hooks = *hooks;
+	k->generation = -1;
+	k->metrics_ms = clock_ms() + METRICS_MS;
+	pthread_mutex_init(&k->mutex, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&k->cond, &attr);
+	pthread_condattr_destroy(&attr);
+	k->db = store_reader(s, a, why);
+	if (k->db && !look(k))
+		*why = db_remedy(k->db, a, "the database");
+	else if (k->db) {
+		rc = pthread_create(&k->thread, NULL, run, k);
+		if (rc == 0)
+			return k;
+		*why = arena_printf(a, "no thread for the keeper: %s",
+		    strerror(rc));
+		writer_drain(w, 5000);
 	}
-	arena_release(&a);
-	return k;
+	keeper_free(k);
+	return NULL;
+}
+
+void
+keeper_look(struct keeper *k)
+{
+	pthread_mutex_lock(&k->mutex);
+	k->now = true;
+	pthread_cond_signal(&k->cond);
+	pthread_mutex_unlock(&k->mutex);
 }
 
 void
 keeper_stop(struct keeper *k)
 {
-	pthread_mutex_lock(&k->lock);
+	pthread_mutex_lock(&k->mutex);
 	k->stopping = true;
-	pthread_cond_signal(&k->news);
-	pthread_mutex_unlock(&k->lock);
+	pthread_cond_signal(&k->cond);
+	pthread_mutex_unlock(&k->mutex);
 	pthread_join(k->thread, NULL);
-	add_counts(k);
-	pthread_mutex_lock(&k->lock);
-	while (k->recovering)
-		pthread_cond_wait(&k->news, &k->lock);
-	pthread_mutex_unlock(&k->lock);
-	catalogue_publish(NULL);
+	/* The recovery that may be under way is ours. */
+	while (atomic_load(&k->recovering))
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	keeper_free(k);
 }

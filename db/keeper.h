@@ -1,34 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * keeper.h - what a serving process looks after, once a second.
+ * keeper.h - what a process must notice by itself.
  *
- * A thread of its own: it publishes a new catalogue when the old one is out
- * of date, hands the parks of all processes over, resolves the holds of
- * processes that died, and adds what was counted to the store.
+ * A thread that looks once a second: has the catalogue changed or a price's
+ * time come (catalogue_publish), which credentials are out, has a process
+ * died (its holds are resolved by the writer), has the database become too
+ * new for us (store_current).  Every 10 s it adds this process's counters to
+ * those of all.
  */
 #ifndef WEIR_KEEPER_H
 #define WEIR_KEEPER_H
 
-#include <stddef.h>
-
 #include "db/metric.h"
 #include "db/park.h"
-#include "db/store.h"
 #include "db/writer.h"
 
 struct keeper;
 
+/* What it tells and asks; each runs on its thread and may be NULL. */
+struct keeper_hooks {
+	void *arg;
+
+	/* The parks in force now; the list is gone afterwards. */
+	void (*parks)(void *arg, const struct park *list, int n);
+
+	/* What was counted since the last time, into the arena: how many. */
+	size_t (*metrics)(void *arg, struct arena *a, struct metric **list);
+};
+
 /*
- * Publishes the first catalogue, then starts the thread.  parks is given
- * those in force each second; counts fills at most `room` rows with what is
- * new and is asked every ten seconds and at the end.  Both are called on the
- * keeper's thread.  NULL: the store cannot be read (logged).
+ * Looks once, so that a catalogue is published when this returns, and starts
+ * the thread.  NULL: *why.
  */
 struct keeper *keeper_start(struct store *s, struct writer *w,
-    void (*parks)(const struct park *list, int n),
-    size_t (*counts)(struct metric *list, size_t room));
+    const struct keeper_hooks *hooks, struct arena *a, struct str *why);
 
-/* Adds the last counts and ends the thread. */
+/* Looks now instead of within a second (SIGHUP).  Any thread. */
+void keeper_look(struct keeper *k);
+
+/* Adds the last counters and ends the thread; before writer_stop. */
 void keeper_stop(struct keeper *k);
 
 #endif

@@ -42,6 +42,15 @@ lock_held(int fd, int64_t byte)
 	return fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
 }
 
+bool
+lock_free(int fd, int64_t byte)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+		.l_start = byte, .l_len = 1 };
+
+	return fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type == F_UNLCK;
+}
+
 /*
  * fcntl can wait for ever or not at all.  For a wait with an end a thread
  * waits; one that comes too late gives the lock back.

@@ -27,6 +27,9 @@ enum {
 bool lock_take(int fd, int64_t byte, int64_t wait_ms);
 void lock_give(int fd, int64_t byte);
 
+/* Could we lock it now?  Locks nothing. */
+bool lock_free(int fd, int64_t byte);
+
 /* Does another process hold it?  Takes nothing. */
 bool lock_held(int fd, int64_t byte);
 

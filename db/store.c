@@ -686,11 +686,7 @@ alone(struct store *s)
 	while (!others && db_next(row) == 1) {
 		int64_t id = row_int(row, 0);
 
-		if (id == s->process)
-			continue;
-		others = !lock_take(s->lock, id, 0);
-		if (!others)
-			lock_give(s->lock, id);
+		others = id != s->process && !lock_free(s->lock, id);
 	}
 	db_reset(row);
 	return !others;
@@ -805,6 +801,19 @@ store_reader(struct store *s, struct arena *a, struct str *why)
 	return db;
 }
 
+int
+store_any_dead(struct store *s, struct db *db)
+{
+	struct row *row = db_each(db, &store_part, PROCESSES, "");
+	bool dead = false;
+
+	while (!dead && db_next(row) == 1)
+		dead = row_int(row, 0) != s->process &&
+		    lock_free(s->lock, row_int(row, 0));
+	db_reset(row);
+	return db_failed(db) ? -1 : dead;
+}
+
 bool
 store_dead(struct store *s, int64_t process)
 {
@@ -848,6 +857,25 @@ reopen(struct store *s)
 	return db != NULL;
 }
 
+static void
+note_reader(struct store *s, int64_t min_reader)
+{
+	if (min_reader > schema_count && atomic_exchange(&s->current, false))
+		log_line(LOG_WARN, "store: the database was changed by a newer "
+		    "weir: admitting no calls any more; restart this program");
+}
+
+bool
+store_look(struct store *s, struct db *db)
+{
+	struct row *row;
+
+	if (db_one(db, &store_part, FACTS, &row, "") != 1)
+		return false;
+	note_reader(s, row_int(row, 0));
+	return true;
+}
+
 /*
  * What every admission of a transaction asks: has a newer program made this
  * database too new for us, is billing stopped, does the site have caps?
@@ -863,9 +891,7 @@ look_around(struct store *s)
 	s->site.frozen = row_int(row, 1);
 	s->site.capped = row_int(row, 2);
 	s->site.n_prices = 0;
-	if (s->site.outdated && atomic_exchange(&s->current, false))
-		log_line(LOG_WARN, "store: the database was changed by a newer "
-		    "weir: admitting no calls any more; restart this program");
+	note_reader(s, row_int(row, 0));
 	return true;
 }
 

@@ -81,6 +81,12 @@ enum db_trouble store_trouble(const struct store *s);
  */
 bool store_current(struct store *s);
 
+/* Asks the database for it (keeper; each write does so too). */
+bool store_look(struct store *s, struct db *db);
+
+/* Does a process that died still have its row?  -1: the database failed. */
+int store_any_dead(struct store *s, struct db *db);
+
 /*
  * Is the process with this id dead?  True: its byte is ours now, until
  * store_bury gives it back.  Inside store_write.
