@@ -67,9 +67,15 @@ static void
 compare(struct str text, bool ours, const struct json_error *e)
 {
 	json_error_t why;
-	json_t *tree = json_loadb(text.p ? text.p : "", text.n,
-	    JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+	json_t *tree;
 
+	/* Jansson passes over a NUL byte behind a number. */
+	if (text.n && memchr(text.p, '\0', text.n)) {
+		assert(!ours);
+		return;
+	}
+	tree = json_loadb(text.p ? text.p : "", text.n,
+	    JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
 	if (ours && !tree)
 		assert(json_error_code(&why) == json_error_numeric_overflow);
 	if (!ours && tree && depth_of(text) <= LIMIT_JSON_DEPTH) {
