@@ -344,7 +344,7 @@ class Rig:
                 'login': 'bench-%d' % n, 'balance': '1000000.00',
                 'caps': {'day': '1000000.00'},
                 'keys': [{'name': 'app', 'secret': key,
-                          'rpm': 60000000, 'tpm': 1000000000000,
+                          'rpm': 60000000, 'tpm': 1000000000,
                           'concurrency': 20000,
                           'caps': {'day': '1000000.00'}}]}
                 for n, key in enumerate(KEYS)]}
@@ -376,7 +376,8 @@ class Rig:
         """Start it; returns the milliseconds until its first answer."""
         begun = time.perf_counter()
         self.weir = self.start(
-            [self.program('weir.fcgi'), '--data', self.path('data'),
+            ['env', 'WEIR_WWW=' + os.path.join(TOP, 'www'),
+             self.program('weir.fcgi'), '--data', self.path('data'),
              '--listen', 'unix:' + self.sock], 'weir')
         answer = None
         while not answer:
