@@ -56,7 +56,7 @@ enum {
 	LINK_BUCKETS = 1024
 };
 
-enum { START = 1, RESUME = 2 };
+enum { START = 1, RESUME = 2, NUDGE = 4 };
 
 /* What belongs to one exchange; zeroed for the next. */
 struct run {
@@ -91,7 +91,7 @@ struct transfer {
 	struct transfer *next_errand;
 	struct shard *shard;		/* it was added to, or NULL */
 	struct exchange *x;		/* NULL: none, cancelled or ended */
-	unsigned errands;		/* START, RESUME */
+	unsigned errands;		/* START, RESUME, NUDGE */
 	bool queued;			/* is on the list of errands */
 	bool small;			/* has small buffers, for ever */
 	bool https, private_ca, env_proxy;	/* how it is set */
@@ -595,6 +595,20 @@ socket_ready(struct watch *w, unsigned events)
 }
 
 /*
+ * Before 8.4, when an address does not answer, libcurl means to try the next
+ * one and then forgets to until the whole time is up.
+ */
+static void
+maybe_nudge(CURL *easy)
+{
+	struct transfer *t = NULL;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
+	if (t && t->x && !t->run.asked && t->pool->curl->version_num < 0x080400)
+		errand(t, NUDGE);
+}
+
+/*
  * What libcurl wants to know of a socket.  At the end of an exchange it wants
  * nothing more of a connection that it keeps, and at the next one the same as
  * before: so the watch stays, which saves two system calls an exchange.
@@ -605,8 +619,9 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *unused)
 	struct shard *s = data;
 	struct link *k = link_of(s->pool, fd);
 
-	(void)easy;
 	(void)unused;
+	if (what == CURL_POLL_REMOVE && k->own)
+		maybe_nudge(easy);
 	k->shard = s;
 	k->idle = what == CURL_POLL_REMOVE;
 	if (!k->idle)
@@ -624,19 +639,15 @@ socket_made(void *data, curl_socket_t fd, curlsocktype type)
 	struct transfer *t = data;
 	struct link *k = link_of(t->pool, fd);
 
-	unsigned events = k->idle ? 0 : k->watch.events;
 
 	(void)type;
 	/* libcurl means to send again: spare the connection. */
 	if (t->run.asked && bytes_sent(t) > 0)
 		return CURL_SOCKOPT_ERROR;
-	/* One that failed to connect may have been closed unheard, and
-	 * libcurl believe that its successor by number is watched. */
 	loop_watch(k->pool->loop, &k->watch, 0);
-	if (events)
-		loop_watch(k->pool->loop, &k->watch, events);
 	k->own = true;
 	t->run.made[t->run.n_made++ % SOCKETS_TRIED] = fd + 1;
+	maybe_nudge(t->easy);
 	return CURL_SOCKOPT_OK;
 }
 
@@ -1151,6 +1162,16 @@ resume(struct transfer *t)
 		end_exchange(t, judge(t, code));
 }
 
+/* Leaving a pause is libcurl's only way to run one transfer soon. */
+static void
+nudge(struct transfer *t)
+{
+	if (!t->shard || t->run.asked)
+		return;
+	curl_easy_pause(t->easy, CURLPAUSE_SEND);
+	curl_easy_pause(t->easy, CURLPAUSE_CONT);
+}
+
 static void
 at_round_end(struct post *post)
 {
@@ -1170,8 +1191,10 @@ at_round_end(struct post *post)
 			drop(t);
 		else if (what & START)
 			begin(t);
-		else
+		else if (what & RESUME)
 			resume(t);
+		else
+			nudge(t);
 	}
 	for (int i = 0; i < p->n_shards; i++)
 		if (p->shards[i]->due) {

@@ -48,13 +48,12 @@ call_real(const char *node, const char *service,
 	return real(node, service, hints, out);
 }
 
-/* Two loopback addresses where nobody listens, then the server's. */
+/* A loopback address where nobody answers, then the server's. */
 static int
 several_addresses(const char *service, const struct addrinfo *hints,
     struct addrinfo **out)
 {
-	static const char *const nodes[] = { "127.0.0.2", "127.0.0.3",
-	    "127.0.0.1" };
+	static const char *const nodes[] = { "127.0.0.2", "127.0.0.1" };
 
 	for (size_t i = 0; i < countof(nodes); i++) {
 		int error = call_real(nodes[i], service, hints, out);
@@ -135,12 +134,19 @@ accept_all(void *unused)
 	}
 }
 
+static struct sockaddr_in
+loopback(int last, int port)
+{
+	return (struct sockaddr_in){ .sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)port),
+	    .sin_addr.s_addr = htonl(0x7f000000 + (unsigned)last) };
+}
+
 static int
 listen_here(int backlog, int *port)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in a = { .sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = loopback(1, 0);
 	socklen_t n = sizeof(a);
 
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
@@ -708,6 +714,61 @@ never_sent_twice(void **state)
 	free(big);
 }
 
+/* Nor over another kept connection. */
+static int firsts_left;
+static struct call *firsts[2];
+
+static void
+both_ended(struct call *c)
+{
+	(void)c;
+	if (--firsts_left == 0)
+		loop_defer(loop, &next_post);
+}
+
+static void
+serve_two_then_die(int fd, int number)
+{
+	char text[4096];
+
+	(void)number;
+	if (!read_request(fd, text, sizeof(text)))
+		return;
+	while (server.requests < 2)
+		usleep(1000);
+	answer(fd, "first");
+	read_request(fd, text, sizeof(text));
+}
+
+static void
+never_sent_over_another(void **state)
+{
+	struct call a, b, c;
+
+	(void)state;
+	server_start(serve_two_then_die);
+	firsts[0] = &a;
+	firsts[1] = &b;
+	firsts_left = 2;
+	for (int i = 0; i < 2; i++) {
+		call_init(firsts[i], "POST", S("{}"));
+		firsts[i]->stops = false;
+		firsts[i]->at_end = both_ended;
+		exchange_start(pool, &firsts[i]->x);
+	}
+	call_init(&c, "POST", S("{}"));
+	next_call = &c;
+	next_post = (struct post){ .run = start_next };
+	loop_run(loop);
+	expect(&a, EXCHANGE_DONE);
+	expect(&b, EXCHANGE_DONE);
+	expect(&c, EXCHANGE_BROKE);
+	assert_int_equal(server.connections, 2);
+	assert_int_equal(server.requests, 3);
+	call_end(&a);
+	call_end(&b);
+}
+
 /* The same without keeping: reset in place of an answer. */
 static void
 serve_reset(int fd, int number)
@@ -1218,23 +1279,44 @@ refused(void **state)
 }
 
 /* A listener whose queue is full drops what asks for a connection. */
+static struct {
+	int listener, fds[8];
+} hole;
+
+static void
+hole_dig(int last, int port)
+{
+	struct sockaddr_in a = loopback(last, port);
+
+	hole.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(hole.listener, (struct sockaddr *)&a,
+	    sizeof(a)), 0);
+	assert_int_equal(listen(hole.listener, 0), 0);
+	for (size_t i = 0; i < countof(hole.fds); i++) {
+		hole.fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (connect(hole.fds[i], (struct sockaddr *)&a,
+		    sizeof(a)) < 0)
+			assert_int_equal(errno, EINPROGRESS);
+	}
+}
+
+static void
+hole_fill(void)
+{
+	for (size_t i = 0; i < countof(hole.fds); i++)
+		close(hole.fds[i]);
+	close(hole.listener);
+}
+
 static void
 black_hole(void **state)
 {
-	int listener = listen_here(0, &server.port), fds[8];
 	int64_t began;
 	struct call c;
 
 	(void)state;
-	for (size_t i = 0; i < countof(fds); i++) {
-		struct sockaddr_in a = { .sin_family = AF_INET,
-		    .sin_port = htons((uint16_t)server.port),
-		    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-
-		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-		if (connect(fds[i], (struct sockaddr *)&a, sizeof(a)) < 0)
-			assert_int_equal(errno, EINPROGRESS);
-	}
+	close(listen_here(1, &server.port));
+	hole_dig(1, server.port);
 	call_init(&c, "POST", S("{}"));
 	c.x.connect_ms = 200;
 	began = clock_ms();
@@ -1242,9 +1324,7 @@ black_hole(void **state)
 	expect(&c, EXCHANGE_CONNECT_LATE);
 	assert_false(c.x.sent);
 	assert_in_range(clock_ms() - began, 150, 1000);
-	for (size_t i = 0; i < countof(fds); i++)
-		close(fds[i]);
-	close(listener);
+	hole_fill();
 }
 
 static void
@@ -1260,10 +1340,11 @@ no_such_name(void **state)
 	assert_false(c.x.sent);
 }
 
-/* The first addresses refuse, and their descriptor's number comes again. */
+/* The first address refuses. */
 static void
-third_address(void **state)
+second_address(void **state)
 {
+	int64_t began = clock_ms();
 	struct call c;
 
 	(void)state;
@@ -1273,6 +1354,31 @@ third_address(void **state)
 	c.x.url = str_of(c.url);
 	run(&c);
 	expect(&c, EXCHANGE_DONE);
+	assert_true(clock_ms() - began < 500);
+	call_end(&c);
+}
+
+/*
+ * The first address is silent: libcurl gives it half of the time, closes its
+ * socket, and the next one gets the same number.
+ */
+static void
+silent_address(void **state)
+{
+	int64_t began = clock_ms();
+	struct call c;
+
+	(void)state;
+	server_start(serve_and_keep);
+	hole_dig(2, server.port);
+	call_init(&c, "POST", S("{}"));
+	snprintf(c.url, sizeof(c.url), "http://several.test:%d/", server.port);
+	c.x.url = str_of(c.url);
+	c.x.connect_ms = 600;
+	run(&c);
+	expect(&c, EXCHANGE_DONE);
+	assert_in_range(clock_ms() - began, 250, 580);
+	hole_fill();
 	call_end(&c);
 }
 
@@ -2003,6 +2109,7 @@ main(void)
 		TEST(head_then_post),
 		TEST(bodies_of_all_sizes),
 		TEST(never_sent_twice),
+		TEST(never_sent_over_another),
 		TEST(reset_unanswered),
 		TEST(closed_while_idle),
 		TEST(second_answer_not_taken),
@@ -2019,7 +2126,8 @@ main(void)
 		TEST(refused),
 		TEST(black_hole),
 		TEST(no_such_name),
-		TEST(third_address),
+		TEST(second_address),
+		TEST(silent_address),
 		TEST(resolver_hangs),
 		TEST(bad_urls),
 		TEST(proxies),
