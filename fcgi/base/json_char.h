@@ -22,7 +22,7 @@ is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-static const char *
+static inline const char *
 skip_blanks(const char *p, const char *end)
 {
 	while (p < end && is_blank(*p))

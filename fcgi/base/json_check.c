@@ -242,7 +242,7 @@ json_valid(struct str text, struct json_error *e)
 	struct check c;
 	bool good = true;
 
-	if (!text.p)	/* an empty view may have no address */
+	if (!text.p) /* an empty view may have no address */
 		text = S("");
 	c.start = c.p = text.p;
 	c.end = text.p + text.n;

@@ -88,13 +88,13 @@ enum up_class {
 	UP_NO_PERMISSION,
 	UP_REGION_BLOCKED,
 	UP_RATE_LIMIT,
-	UP_KEY_TOO_SMALL,	/* "request too large for TPM": other key, no park */
+	UP_KEY_TOO_SMALL,	/* "request too large for TPM": other key */
 	UP_QUOTA_DAILY,
 	UP_OVERLOADED,
 	UP_SERVER,
 	UP_TIMEOUT,
 	UP_SIGNATURE,
-	UP_WRONG_BASE,		/* 404 with HTML or nothing: base_url is wrong */
+	UP_WRONG_BASE,		/* 404 with a page or nothing: wrong base_url */
 	N_UP_CLASSES
 };
 

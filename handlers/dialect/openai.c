@@ -5,10 +5,11 @@
  * Also spoken by every server that calls itself compatible.  openai.h says
  * what is in which file.
  */
+#include "handlers/dialect/openai.h"
+
 #include <assert.h>
 
 #include "fcgi/base/limits.h"
-#include "handlers/dialect/openai.h"
 #include "handlers/dialect/up_error.h"
 
 static const char *

@@ -160,8 +160,8 @@ redact(struct arena *a, struct str text, size_t max)
 		if (bearer || is_secret(word))
 			buf_put(&b, S("[redacted]"));
 		else
-			put_clean(&b, str_from(word.p,
-			    word.n < most ? word.n : most));
+			put_clean(&b,
+			    str_from(word.p, word.n < most ? word.n : most));
 		bearer = str_eq_nocase(word, S("bearer"));
 	}
 	out = buf_str(&b);
