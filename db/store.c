@@ -54,6 +54,7 @@ struct store {
 	void (*see)(void *arg, enum store_act act, bool begins);
 	void *see_arg;
 	atomic_bool current;
+	int wal;			/* weir.db-wal, for store_sync; -1 */
 };
 
 enum { FACTS, SEAL, ADD_SEAL, ADD_PROCESS, END_PROCESS, OWNS_HOLDS,
@@ -644,7 +645,7 @@ store_open(const char *dir, const char *master_key_file, const char *program,
 	s->dir = xstrdup(resolved(dir, a));
 	s->path = xstrdup(arena_printf(a, "%s/weir.db", s->dir).p);
 	s->program = xstrdup(program);
-	s->lock = -1;
+	s->lock = s->wal = -1;
 	s->wait_ms = ctl ? 10000 : -1;
 	s->passive = 4 << 20;
 	s->restart = 32 << 20;
@@ -719,6 +720,8 @@ store_close(struct store *s)
 		lock_give(s->lock, BYTE_WRITE);
 	}
 	db_close(s->db);
+	if (s->wal >= 0)
+		close(s->wal);
 	if (s->lock >= 0)
 		close(s->lock);
 	if (s->vault)
@@ -827,6 +830,27 @@ store_bury(struct store *s, int64_t process)
 }
 
 /* --- writing --------------------------------------------------------------------------------------- */
+
+/*
+ * A descriptor of our own: SQLite keeps no lock on this file that closing
+ * one would drop.  The file is the same as long as a connection is open.
+ */
+bool
+store_sync(struct store *s)
+{
+	struct stat now, ours;
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s-wal", s->path);
+	if (s->wal >= 0 && (stat(path, &now) < 0 ||
+	    fstat(s->wal, &ours) < 0 || now.st_ino != ours.st_ino)) {
+		close(s->wal);
+		s->wal = -1;
+	}
+	if (s->wal < 0)
+		s->wal = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return s->wal >= 0 && fdatasync(s->wal) == 0;
+}
 
 static void
 saw(struct store *s, enum store_act act, bool begins)

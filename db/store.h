@@ -72,6 +72,13 @@ struct db *store_reader(struct store *s, struct arena *a, struct str *why);
 bool store_write(struct store *s, bool durable,
     bool (*work)(struct db *db, void *arg), void *arg);
 
+/*
+ * Makes everything committed so far durable: what store_write(…, durable)
+ * does inside, for somebody who waits for it elsewhere (syncer.h).  Blocks
+ * for the disk; one thread at a time.  False: the disk refused.
+ */
+bool store_sync(struct store *s);
+
 /* What kept the last store_write from committing. */
 enum db_trouble store_trouble(const struct store *s);
 

@@ -10,6 +10,9 @@
  * full, sick) the rest is not even tried: operations without `must` are given
  * up, the others wait, longer each time.
  *
+ * What must be durable is committed like everything else and handed to the
+ * syncer, so that no admission waits for the disk behind a settlement.
+ *
  * A ballast file is removed when the disk is full, so that what is running
  * can settle; until it could be made again nothing new is admitted.
  */
@@ -25,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "db/syncer.h"
 #include "fcgi/base/clock.h"
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
@@ -51,6 +55,7 @@ struct writer {
 	int64_t wait_ms, again_ms;	/* back-off; when to try them */
 	char ballast[4096];
 	bool full;			/* the ballast is out */
+	struct syncer *syncer;
 	int64_t ballast_ms;		/* when to try to make it */
 	int64_t stop_ms;
 };
@@ -121,8 +126,13 @@ int64_t
 writer_late_ms(const struct writer *w)
 {
 	int64_t oldest = atomic_load(&((struct writer *)w)->oldest_us);
-	int64_t age = oldest ? (clock_us() - oldest) / 1000 : 0;
+	int64_t synced = syncer_oldest_us(w->syncer), age;
 
+	if (syncer_failed(w->syncer))
+		return INT64_MAX;
+	if (synced && (!oldest || synced < oldest))
+		oldest = synced;
+	age = oldest ? (clock_us() - oldest) / 1000 : 0;
 	return age > 0 ? age : 0;
 }
 
@@ -188,6 +198,12 @@ finish(struct writer *w, struct op *op, bool ok)
 	op->ok = ok;
 	op->done(op);
 	atomic_fetch_sub(&w->pending, 1);
+}
+
+static void
+synced(void *arg, struct op *op, bool ok)
+{
+	finish(arg, op, ok);
 }
 
 static bool
@@ -256,16 +272,19 @@ run_each(struct writer *w, struct list *batch)
 static void
 run_batch(struct writer *w, struct list *batch)
 {
-	bool durable = false;
+	struct list durable;
 	struct op *op;
 
-	for (op = batch->first; op; op = op->next)
-		durable |= op->durable;
 	if (!batch->first)
 		return;
-	if (store_write(w->store, durable, run_all, batch->first)) {
+	if (store_write(w->store, false, run_all, batch->first)) {
+		list_clear(&durable);
 		while ((op = list_take(batch)))
-			finish(w, op, true);
+			if (op->durable)
+				list_put(&durable, op);
+			else
+				finish(w, op, true);
+		syncer_put(w->syncer, durable.first);
 		return;
 	}
 	if (store_trouble(w->store) == DB_FULL)
@@ -391,6 +410,7 @@ run(void *arg)
 {
 	struct writer *w = arg;
 
+	pthread_setname_np(pthread_self(), "weir writer");
 	do {
 		rest(w);
 		turn(w);
@@ -406,6 +426,7 @@ writer_start(struct store *s)
 	int rc;
 
 	w->store = s;
+	w->syncer = syncer_start(s, synced, w);
 	w->wait_ms = WAIT_FIRST_MS;
 	list_clear(&w->late);
 	pthread_mutex_init(&w->mutex, NULL);
@@ -433,6 +454,7 @@ writer_stop(struct writer *w)
 	atomic_store(&w->stopping, true);
 	wake(w);
 	pthread_join(w->thread, NULL);
+	syncer_stop(w->syncer);
 	assert(atomic_load(&w->pending) == 0);
 	pthread_cond_destroy(&w->cond);
 	pthread_mutex_destroy(&w->mutex);

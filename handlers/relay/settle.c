@@ -309,7 +309,7 @@ settle(struct call *c)
 		return WAIT;
 	}
 	if (s->back) {
-		c->settled = true;
+		c->settled = s->settle.op.ok;
 		c->charged = s->settle.charged;
 		trace_line(&c->trace, "charged %lld nano-dollars, hold closed",
 		    (long long)c->charged);
