@@ -209,8 +209,27 @@ loops_wanted(const struct conf *c)
 	return cores < 1 ? 1 : cores > MOST_LOOPS ? MOST_LOOPS : (int)cores;
 }
 
+/* --- What the keeper tells and asks ------------------------------------------------------ */
+
+static void
+parks_came(void *arg, const struct park *list, int n)
+{
+	(void)arg;
+	health_load(list, n);
+}
+
+static size_t
+counts_asked(void *arg, struct arena *a, struct metric **list)
+{
+	(void)arg;
+	return metrics_take(a, list);
+}
+
+static const struct keeper_hooks hooks = { .parks = parks_came,
+	.metrics = counts_asked };
+
 static int
-serve(const struct conf *c, int listen_fd)
+serve(const struct conf *c, int listen_fd, struct arena *a)
 {
 	struct machine_conf m = {
 		.listen_fd = listen_fd,
@@ -229,12 +248,15 @@ serve(const struct conf *c, int listen_fd)
 		.worker_free = worker_free,
 		.hup = log_reopen,
 	};
-	struct keeper *keeper = keeper_start(house.store, house.writer,
-	    health_load, metrics_take);
+	struct str why = S("");
+	struct keeper *keeper = keeper_start(house.store, house.writer, &hooks,
+	    a, &why);
 	int status;
 
-	if (!keeper)
+	if (!keeper) {
+		log_error("%.*s", STR_ARGS(why));
 		return 1;
+	}
 	log_info("weir %s serves on %s", PACKAGE_VERSION,
 	    c->text[CONF_LISTEN].n ? c->text[CONF_LISTEN].p : "descriptor 0");
 	status = machine_run(&m);
@@ -286,7 +308,7 @@ run(struct start *s)
 	if (!log_start(c->text[CONF_LOG].p))
 		return stop_with(S("log: the file cannot be written"));
 	house.writer = writer_start(house.store);
-	status = serve(c, fd);
+	status = serve(c, fd, a);
 	if (!writer_drain(house.writer, STOP_MS))
 		log_error("the store does not answer: what is not settled is "
 		    "left to the next process");

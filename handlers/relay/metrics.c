@@ -89,17 +89,18 @@ counted(enum count which)
 }
 
 size_t
-metrics_take(struct metric *list, size_t room)
+metrics_take(struct arena *a, struct metric **list)
 {
 	size_t n = 0;
 
+	*list = arena_zero(a, sizeof(**list) * N_COUNTS);
 	pthread_mutex_lock(&all.lock);
-	for (int k = 0; k < N_COUNTS && n < room; k++) {
+	for (int k = 0; k < N_COUNTS; k++) {
 		uint64_t now = counted(k);
 
 		if (now == all.taken[k])
 			continue;
-		list[n++] = (struct metric){
+		(*list)[n++] = (struct metric){
 			.name = str_of(counters[k].name),
 			.labels = S(""),
 			.value = (int64_t)(now - all.taken[k]),

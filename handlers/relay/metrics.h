@@ -13,6 +13,7 @@
 
 #include "db/metric.h"
 
+struct arena;
 struct relay;
 
 /* A loop's counters are taken from now on, until it leaves. */
@@ -20,10 +21,10 @@ void metrics_join(struct relay *r);
 void metrics_leave(struct relay *r);
 
 /*
- * What was counted since the last call, into list (at most room rows): how
- * many.  For the keeper; one thread at a time.
+ * What was counted since the last call: how many rows, in the arena.  For the
+ * keeper; one thread at a time.
  */
-size_t metrics_take(struct metric *list, size_t room);
+size_t metrics_take(struct arena *a, struct metric **list);
 
 /* Every metric's name, kind and meaning, on stdout. */
 void metrics_print(void);
