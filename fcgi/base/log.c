@@ -30,7 +30,7 @@ static struct {
 	pthread_t thread;
 	char *waiting, *writing;	/* two halves that change places */
 	size_t n;
-	bool running, stopping, reopen, to_syslog;
+	bool running, stopping, reopen, to_syslog, muted;
 	int fd;
 	char *path;
 	uint64_t dropped;
@@ -171,7 +171,9 @@ static void
 put_line(const char *line, size_t n)
 {
 	pthread_mutex_lock(&logger.lock);
-	if (!logger.running) {
+	if (logger.muted) {
+		/* Somebody else says it. */
+	} else if (!logger.running) {
 		write_out(line, n);
 	} else if (logger.n + n > RING) {
 		logger.dropped++;
@@ -204,6 +206,14 @@ log_line(enum log_level level, const char *format, ...)
 			line[i] = '?';
 	line[n++] = '\n';
 	put_line(line, (size_t)n);
+}
+
+void
+log_mute(bool muted)
+{
+	pthread_mutex_lock(&logger.lock);
+	logger.muted = muted;
+	pthread_mutex_unlock(&logger.lock);
 }
 
 uint64_t

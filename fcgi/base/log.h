@@ -27,6 +27,9 @@ void log_stop(void);
 void log_line(enum log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* While muted, lines are not written: for whoever reports in own words. */
+void log_mute(bool muted);
+
 /* Lines dropped since the start. */
 uint64_t log_dropped(void);
 
