@@ -72,7 +72,7 @@ read_name(struct apply *a, const struct listed *l, const struct place *at,
 	if (json_kind(at->value) != JSON_IS_OBJECT)
 		return wrong(&a->r, at, "an object {…} is expected");
 	if (json_kind(value) != JSON_IS_STRING)
-		return wrong(&a->r, value.n ? &here : at, "a %s needs a %s "
+		return wrong(&a->r, value.n ? &here : at, "every %s needs a %s "
 		    "\"…\"", l->noun->word, called);
 	*name = json_text(a->r.arena, value);
 	if (!(l->noun->star ? pattern_valid : name_valid)(*name))

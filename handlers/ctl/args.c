@@ -37,9 +37,9 @@ help_all(const struct command *const *table)
 	}
 	printf("\nNOUN is %s.\n", nouns_bar);
 	printf("weirctl COMMAND --help says more.  The data directory is "
-	    "--data, else $WEIR_DATA,\nelse `data` of weir.conf.  Secrets "
-	    "are read from standard input, never from\narguments.  Exit "
-	    "status: 0 done, 1 refused or failed, 2 wrong usage.\n");
+	    "--data, else\n$WEIR_DATA, else `data` of weir.conf.  Secrets are "
+	    "read from standard input,\nnever from arguments.  Exit status: "
+	    "0 done, 1 refused or failed, 2 wrong usage.\n");
 }
 
 static void

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "db/audit.h"
-#include "fcgi/base/limits.h"
+#include "fcgi/base/log.h"
 
 enum { PASSWORD_LEAST = 8, PASSWORD_MOST = 1024 };
 
@@ -188,8 +188,11 @@ open_store(struct ctl *c)
 		    "--data %s init makes it", folder, folder);
 	if (!owner_become(c, folder))
 		return EXIT_REFUSED;
+	/* One sentence, ours: why says all that a log line would. */
+	log_mute(true);
 	c->store = store_open(folder, key && *key ? key : NULL, "weirctl",
 	    &c->arena, &why);
+	log_mute(false);
 	if (!c->store)
 		return failed(c, "%.*s", STR_ARGS(why));
 	c->db = store_reader(c->store, &c->arena, &why);

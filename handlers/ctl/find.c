@@ -146,3 +146,20 @@ noun_pick(struct ctl *c, struct db *db, const struct noun *n,
 		    words[n_words - 1], buf_text(&p.all));
 	return true;
 }
+
+bool
+key_pick(struct ctl *c, struct found *f)
+{
+	const char *account = opt(c, "account"), *project = opt(c, "project");
+	const char *words[DEEPEST];
+	int n = 0;
+
+	if (project && !account)
+		return refuse(c, "--project needs --account: whose project?");
+	if (account)
+		words[n++] = account;
+	if (project)
+		words[n++] = project;
+	words[n++] = opt(c, "key");
+	return noun_pick(c, c->db, &noun_key, words, n, f);
+}

@@ -25,7 +25,8 @@
 
 /* --- reading ------------------------------------------------------------------ */
 
-/* A catalogue that is being read; without a file text is empty. */
+/* A catalogue that is being read; `file` is empty when it is none: a change
+ * of one object by a command. */
 struct reading {
 	struct arena *arena;
 	struct str file, text;
@@ -239,6 +240,9 @@ struct ctl;
  */
 bool noun_pick(struct ctl *c, struct db *db, const struct noun *n,
     const char *const *words, int n_words, struct found *f);
+
+/* The same for the options --account, --project and --key. */
+bool key_pick(struct ctl *c, struct found *f);
 
 /* The site, which has no name: members, blank, load, save. */
 extern const struct noun noun_site;

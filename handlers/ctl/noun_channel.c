@@ -114,7 +114,7 @@ load_costs(struct db *db, struct arena *a, struct channel_object *c)
 			    &p);
 		if (found < 0)
 			return false;
-		if (found == 0)
+		if (found == 0 || !price_given(p.given))
 			continue;
 		cost->name = m.name;
 		memcpy(cost->given, p.given, sizeof(cost->given));

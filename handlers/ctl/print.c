@@ -106,6 +106,24 @@ width(struct str s)
 	return n;
 }
 
+/* One row: nothing behind its last cell that has something in it. */
+static void
+print_row(const struct table *t, const struct str *cells, const size_t *wide)
+{
+	size_t columns = t->columns;
+
+	while (columns > 1 && cells[columns - 1].n == 0)
+		columns--;
+	for (size_t i = 0; i < columns; i++) {
+		bool last = i + 1 == columns, right = t->right >> i & 1;
+		int pad = (int)(wide[i] - width(cells[i]));
+
+		printf("%*s%.*s%*s%s", right ? pad : 0, "",
+		    STR_ARGS(cells[i]), right || last ? 0 : pad, "",
+		    last ? "\n" : "  ");
+	}
+}
+
 void
 table_print(const struct table *t)
 {
@@ -114,14 +132,6 @@ table_print(const struct table *t)
 	for (size_t i = 0; i < t->n; i++)
 		if (width(t->cells[i]) > wide[i % t->columns])
 			wide[i % t->columns] = width(t->cells[i]);
-	for (size_t i = 0; i < t->n; i++) {
-		size_t column = i % t->columns;
-		bool last = column + 1 == t->columns;
-		int pad = (int)(wide[column] - width(t->cells[i]));
-		bool right = t->right >> column & 1;
-
-		printf("%*s%.*s%*s%s", right ? pad : 0, "",
-		    STR_ARGS(t->cells[i]), right || last ? 0 : pad, "",
-		    last ? "\n" : "  ");
-	}
+	for (size_t i = 0; i < t->n; i += t->columns)
+		print_row(t, t->cells + i, wide);
 }

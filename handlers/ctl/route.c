@@ -30,14 +30,15 @@ struct routing {
 
 /* The group of a key's account; false: refuse() said why not. */
 static bool
-group_of_key(struct routing *k, const char *word)
+group_of_key(struct routing *k)
 {
 	struct ctl *c = k->c;
+	const char *word = opt(c, "key");
 	struct account_row account;
 	struct key_row row;
 	struct found f;
 
-	if (!noun_pick(c, c->db, &noun_key, &word, 1, &f) ||
+	if (!key_pick(c, &f) ||
 	    account_find(c->db, &c->arena, f.path[0], &account) != 1 ||
 	    key_find(c->db, &c->arena, f.up.project, f.path[2], &row) != 1)
 		return false;
@@ -208,12 +209,12 @@ static int
 run_with(struct routing *k)
 {
 	struct ctl *c = k->c;
-	const char *key = opt(c, "key");
 	struct park *parks;
 	int n = park_load(c->db, k->now, &c->arena, &parks);
 	bool planned;
 
-	if (n < 0 || !(key ? group_of_key(k, key) : group_default(k)))
+	if (n < 0 || !(opt(c, "key") ? group_of_key(k) :
+	    group_default(k)))
 		return failed_read(c);
 	health_load(parks, n);
 	planned = plan_make(&c->arena, k->cat, k->group, k->name, k->now,
@@ -248,11 +249,11 @@ run(struct ctl *c)
 }
 
 const struct command command_route = {
-	.name = "route", .usage = "MODEL [--key K]",
+	.name = "route", .usage = "MODEL [--key K [--account A [--project P]]]",
 	.summary = "who would serve a model now, and why not the others",
 	.help =
 "A tier is used when those before it are exhausted; within a tier calls are\n"
 "spread by weight.  Without --key: what the group default would get.\n"
 "Exit status 1 when nobody would serve it.\n",
-	.options = "key=", .least = 1, .most = 1, .run = run,
+	.options = "key= account= project=", .least = 1, .most = 1, .run = run,
 };

@@ -43,7 +43,7 @@ wrong(struct reading *r, const struct place *at, const char *format, ...)
 	if (r->why.n)
 		return false;
 	put_path(&path, at);
-	if (r->text.n)
+	if (r->file.n)
 		buf_printf(&b, "%.*s line %zu: ", STR_ARGS(r->file),
 		    line_of(r->text, at->value.p));
 	if (path.n)

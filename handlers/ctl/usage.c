@@ -236,8 +236,7 @@ find_model(struct ctl *c, struct using *k, struct str name)
 static bool
 find_filters(struct ctl *c, struct using *k)
 {
-	const char *account = opt(c, "account"), *key = opt(c, "key");
-	const char *words[] = { account ? account : key, key };
+	const char *account = opt(c, "account");
 	struct account_row row;
 	struct found f;
 
@@ -251,9 +250,8 @@ find_filters(struct ctl *c, struct using *k)
 			    account);
 		k->f.account = row.id;
 	}
-	if (key) {
-		if (!noun_pick(c, c->db, &noun_key, words, account ? 2 : 1,
-		    &f))
+	if (opt(c, "key")) {
+		if (!key_pick(c, &f))
 			return false;
 		k->f.key = *FIELD(f.object, int64_t, f.noun->id);
 	}
@@ -304,14 +302,15 @@ run(struct ctl *c)
 
 const struct command command_usage = {
 	.name = "usage",
-	.usage = "[--since T] [--until T] [--account A] [--key K] [--model M] "
-	    "[--limit N] [--before ID] [--json | --csv]",
+	.usage = "[--since T] [--until T] [--account A] "
+	    "[--key K [--project P]] [--model M] [--limit N] [--before ID] "
+	    "[--json | --csv]",
 	.summary = "what calls used and cost, newest first",
 	.help =
 "T is 2026-11-22, 2026-11-22T09:30:00Z, or how long ago: 24h, 7d.  For people\n"
 "100 rows are shown unless --limit says otherwise; --before ID is the next\n"
 "page.  --json and --csv print all; charge, cost, list, held and bound are in\n"
 "nano-dollars there (1,000,000,000 = 1 USD).  ~ marks an estimated charge.\n",
-	.options = "since= until= account= key= model= limit= before= csv",
+	.options = "since= until= account= project= key= model= limit= before= csv",
 	.run = run,
 };

@@ -1,0 +1,671 @@
+/* SPDX-License-Identifier: MIT */
+/* apply.c - the rules of the catalogue: what is taken, kept, refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "db/audit.h"
+#include "db/key.h"
+#include "db/ledger.h"
+#include "db/model.h"
+#include "db/money.h"
+#include "db/setting.h"
+#include "db/store.h"
+#include "fcgi/base/mem.h"
+#include "handlers/ctl/apply.h"
+
+/* --- a store of its own for each test --------------------------------------- */
+
+struct stage {
+	struct arena arena;
+	char dir[64];
+	struct store *store;
+	struct db *db;
+	struct apply last;
+	bool prune;
+};
+
+static int
+set_up(void **state)
+{
+	struct stage *s = xnew(struct stage);
+	struct str why = S("");
+
+	snprintf(s->dir, sizeof(s->dir), "/tmp/weir-apply-XXXXXX");
+	if (!mkdtemp(s->dir) || !store_init(s->dir, NULL, &s->arena, &why))
+		goto out;
+	s->store = store_open(s->dir, NULL, "weirctl", &s->arena, &why);
+	s->db = s->store ? store_reader(s->store, &s->arena, &why) : NULL;
+out:
+	if (!s->db)
+		fprintf(stderr, "%.*s\n", STR_ARGS(why));
+	*state = s;
+	return s->db ? 0 : -1;
+}
+
+static int
+tear_down(void **state)
+{
+	struct stage *s = *state;
+	DIR *d = opendir(s->dir);
+	struct dirent *e;
+
+	db_close(s->db);
+	store_close(s->store);
+	while (d && (e = readdir(d)))
+		unlinkat(dirfd(d), e->d_name, 0);
+	if (d)
+		closedir(d);
+	rmdir(s->dir);
+	arena_release(&s->arena);
+	free(s);
+	return 0;
+}
+
+static bool
+work(struct db *db, void *arg)
+{
+	struct stage *s = arg;
+
+	s->last.r.db = db;
+	s->last.r.now = db_now(db);
+	return apply_text(&s->last);
+}
+
+/* NULL when it was applied, else what was wrong. */
+static const char *
+apply(struct stage *s, const char *text)
+{
+	s->last = (struct apply){ .prune = s->prune, .actor = S("test"),
+		.r = { .arena = &s->arena, .file = S("cat"),
+		.text = str_of(text), .vault = store_vault(s->store) } };
+	if (store_write(s->store, false, work, s))
+		return NULL;
+	return arena_str(&s->arena, s->last.r.why.n ? s->last.r.why :
+	    S("the database failed")).p;
+}
+
+static void
+good(struct stage *s, const char *text, size_t created, size_t changed,
+    size_t off, size_t left)
+{
+	const char *why = apply(s, text);
+
+	if (why)
+		fail_msg("%s", why);
+	assert_int_equal(s->last.count[FATE_CREATED], created);
+	assert_int_equal(s->last.count[FATE_CHANGED], changed);
+	assert_int_equal(s->last.count[FATE_OFF], off);
+	assert_int_equal(s->last.count[FATE_LEFT], left);
+}
+
+/* Refused with these words, and nothing changed. */
+static void
+bad(struct stage *s, const char *text, const char *words)
+{
+	int64_t generation = setting_generation(s->db);
+	const char *why = apply(s, text);
+
+	if (!why)
+		fail_msg("it was taken: %s", text);
+	if (!strstr(why, words))
+		fail_msg("not \"%s\" but \"%s\" for %s", words, why, text);
+	assert_int_equal(setting_generation(s->db), generation);
+}
+
+/* --- the example -------------------------------------------------------------- */
+
+static const char example[] =
+    "{\"note\":\"as an example\",\n"
+    " \"site\":{\"time_zone\":\"UTC\",\"caps\":{\"day\":\"500.00\"}},\n"
+    " \"models\":[{\"name\":\"small\",\"context\":128000,\"max_output\":16384,"
+    "\"price\":{\"input\":\"0.15\",\"cache_read\":\"0.075\","
+    "\"output\":\"0.60\"}}],\n"
+    " \"channels\":[{\"name\":\"a\",\"dialect\":\"openai\","
+    "\"base_url\":\"https://api.example.com/v1\","
+    "\"credentials\":[{\"name\":\"k1\",\"secret\":\"up-1\"}],"
+    "\"models\":{\"small\":\"small-2024\",\"gpt-*\":null},"
+    "\"groups\":[\"vip\",\"default\"],\"cost\":\"0.34\","
+    "\"price\":{\"small\":{\"input\":\"0.10\",\"output\":\"0.40\"}},"
+    "\"timeouts\":{\"first_ms\":50000},\"on_disconnect\":\"drain\"}],\n"
+    " \"groups\":[{\"name\":\"vip\",\"markup\":\"0.90\"}],\n"
+    " \"accounts\":[{\"login\":\"alice\",\"group\":\"vip\","
+    "\"balance\":\"10.00\",\"caps\":{\"day\":\"5.00\"},"
+    "\"keys\":[{\"name\":\"app\",\"secret\":\"sk-weir-0123456789abcdef0123456"
+    "789abcdef\",\"models\":[\"small\"],\"ips\":[\"127.0.0.1\"],\"rpm\":60,"
+    "\"caps\":{\"day\":\"1.00\"},\"expires\":\"2037-01-01T00:00:00Z\"}],"
+    "\"projects\":[{\"name\":\"web\",\"keys\":[{\"name\":\"app\","
+    "\"secret\":\"another-secret-16\"}]}]}]}\n";
+
+static void
+a_second_run_changes_nothing(void **state)
+{
+	struct stage *s = *state;
+	int64_t generation;
+
+	good(s, example, 8, 1, 0, 0);
+	generation = setting_generation(s->db);
+	good(s, example, 0, 0, 0, 9);
+	assert_int_equal(setting_generation(s->db), generation);
+}
+
+static void
+what_was_asked_is_in_the_store(void **state)
+{
+	struct stage *s = *state;
+	struct account_row account;
+	struct project_row project;
+	struct channel_row ch;
+	struct channel_serve *serves;
+	struct credential_row k;
+	struct model_row m;
+	struct price_row p;
+	struct key_row key;
+	struct caps caps;
+	int64_t balance, held;
+
+	good(s, example, 8, 1, 0, 0);
+	assert_int_equal(model_find(s->db, &s->arena, S("small"), &m), 1);
+	assert_int_equal(price_find(s->db, m.id, 0, INT64_MAX, &p), 1);
+	assert_int_equal(p.given[BUCKET_INPUT], 150000000);
+	assert_int_equal(p.given[BUCKET_CACHE_WRITE], -1);
+	assert_int_equal(channel_find(s->db, &s->arena, S("a"), &ch), 1);
+	assert_int_equal(ch.cost_ppm, 340000);
+	assert_int_equal(ch.first_ms, 50000);
+	assert_int_equal(ch.connect_ms, 3000);
+	assert_true(ch.drain);
+	assert_int_equal(price_find(s->db, m.id, ch.id, INT64_MAX, &p), 1);
+	assert_int_equal(p.given[BUCKET_INPUT], 100000000);
+	assert_int_equal(channel_models(s->db, &s->arena, ch.id, &serves), 2);
+	assert_null(serves[0].upstream.p);
+	assert_true(str_eq(serves[1].upstream, S("small-2024")));
+	assert_int_equal(credential_find(s->db, &s->arena, ch.id, S("k1"),
+	    &k), 1);
+	assert_true(credential_same(store_vault(s->store), &k,
+	    S("https://api.example.com:443"), S("up-1")));
+	assert_int_equal(account_find(s->db, &s->arena, S("alice"),
+	    &account), 1);
+	assert_int_equal(ledger_balance(s->db, account.id, &balance, &held),
+	    1);
+	assert_int_equal(balance, 10 * NANO);
+	assert_int_equal(project_find(s->db, &s->arena, account.id,
+	    S("default"), &project), 1);
+	assert_int_equal(key_find(s->db, &s->arena, project.id, S("app"),
+	    &key), 1);
+	assert_true(str_eq(key.ips, S("[\"127.0.0.1/32\"]")));
+	assert_false(key.weak);
+	assert_int_equal(key_owner(s->db, store_vault(s->store),
+	    S("sk-weir-0123456789abcdef0123456789abcdef")), key.id);
+	assert_true(cap_get(s->db, CAP_KEY, key.id, &caps));
+	assert_int_equal(caps.amount[CAP_DAY], NANO);
+	assert_int_equal(caps.amount[CAP_MONTH], -1);
+}
+
+/* --- absent, null, replaced, merged --------------------------------------------- */
+
+static void
+absent_keeps_null_resets_maps_are_replaced(void **state)
+{
+	struct stage *s = *state;
+	struct channel_row ch;
+	struct channel_serve *serves;
+
+	good(s, example, 8, 1, 0, 0);
+	good(s, "{\"channels\":[{\"name\":\"a\",\"priority\":7}]}", 0, 1, 0,
+	    0);
+	assert_true(str_eq(s->last.list[0].members, S("priority")));
+	assert_int_equal(channel_find(s->db, &s->arena, S("a"), &ch), 1);
+	assert_int_equal(ch.cost_ppm, 340000);
+	assert_int_equal(channel_models(s->db, &s->arena, ch.id, &serves), 2);
+
+	good(s, "{\"channels\":[{\"name\":\"a\",\"cost\":null,"
+	    "\"priority\":null,\"timeouts\":{\"idle_ms\":5},"
+	    "\"models\":{\"x\":null}}]}", 0, 1, 0, 0);
+	assert_int_equal(channel_find(s->db, &s->arena, S("a"), &ch), 1);
+	assert_int_equal(ch.cost_ppm, PPM);
+	assert_int_equal(ch.priority, 0);
+	assert_int_equal(ch.idle_ms, 5);
+	assert_int_equal(ch.first_ms, 60000);
+	assert_int_equal(channel_models(s->db, &s->arena, ch.id, &serves), 1);
+}
+
+static void
+named_lists_are_merged(void **state)
+{
+	struct stage *s = *state;
+	struct credential_row *list;
+	struct channel_row ch;
+
+	good(s, example, 8, 1, 0, 0);
+	good(s, "{\"channels\":[{\"name\":\"a\",\"credentials\":[{\"name\":"
+	    "\"k2\",\"secret\":\"up-2\"}]}]}", 1, 0, 0, 1);
+	assert_int_equal(channel_find(s->db, &s->arena, S("a"), &ch), 1);
+	assert_int_equal(credential_list(s->db, &s->arena, ch.id, &list), 2);
+	good(s, "{\"channels\":[{\"name\":\"a\",\"credentials\":[{\"name\":"
+	    "\"k2\",\"secret\":\"up-3\"},{\"name\":\"k1\"}]}]}", 0, 1, 0, 2);
+	assert_true(str_eq(s->last.list[1].members, S("secret")));
+}
+
+static void
+an_opening_balance_is_granted_once(void **state)
+{
+	struct stage *s = *state;
+	struct account_row account;
+	int64_t balance, held;
+
+	good(s, "{\"accounts\":[{\"login\":\"bob\",\"balance\":\"3\"}]}", 1, 0,
+	    0, 0);
+	good(s, "{\"accounts\":[{\"login\":\"bob\",\"balance\":\"9\"}]}", 0, 0,
+	    0, 1);
+	assert_int_equal(account_find(s->db, &s->arena, S("bob"), &account),
+	    1);
+	assert_int_equal(ledger_balance(s->db, account.id, &balance, &held),
+	    1);
+	assert_int_equal(balance, 3 * NANO);
+}
+
+static void
+prices_are_superseded_and_ended(void **state)
+{
+	struct stage *s = *state;
+	struct price_row *list, p;
+	struct model_row m;
+
+	good(s, example, 8, 1, 0, 0);
+	good(s, "{\"models\":[{\"name\":\"small\",\"price\":{\"request\":"
+	    "\"0.01\"}}]}", 0, 1, 0, 0);
+	assert_int_equal(model_find(s->db, &s->arena, S("small"), &m), 1);
+	assert_int_equal(price_find(s->db, m.id, 0, INT64_MAX, &p), 1);
+	assert_int_equal(p.given[BUCKET_INPUT], -1);
+	assert_int_equal(p.given[BUCKET_REQUEST], 10000000);
+	good(s, "{\"models\":[{\"name\":\"small\",\"price\":null}]}", 0, 1, 0,
+	    0);
+	assert_true(price_find(s->db, m.id, 0, INT64_MAX, &p) == 0 ||
+	    !price_given(p.given));
+	good(s, "{\"channels\":[{\"name\":\"a\",\"price\":{}}]}", 0, 1, 0,
+	    0);
+	good(s, "{\"channels\":[{\"name\":\"a\",\"price\":null}]}", 0, 0, 0,
+	    1);
+	/* Usage rows point at old ones: none of them goes. */
+	assert_true(price_list(s->db, &s->arena, m.id, &list) >= 3);
+}
+
+static void
+prune_switches_off_what_its_lists_lack(void **state)
+{
+	struct stage *s = *state;
+	struct channel_row ch;
+
+	good(s, example, 8, 1, 0, 0);
+	s->prune = true;
+	good(s, "{\"models\":[]}", 0, 0, 1, 0);
+	good(s, "{\"models\":[]}", 0, 0, 0, 0);
+	good(s, "{\"channels\":[{\"name\":\"a\",\"credentials\":[]}]}", 0, 0,
+	    1, 1);
+	assert_int_equal(channel_find(s->db, &s->arena, S("a"), &ch), 1);
+	assert_true(ch.enabled);
+	/* Account, its key, its project and that one's key; never the group
+	 * and the project that always exist. */
+	good(s, "{\"accounts\":[{\"login\":\"alice\",\"keys\":[],"
+	    "\"projects\":[]}],\"groups\":[]}", 0, 0, 3, 1);
+}
+
+/* --- what is refused -------------------------------------------------------------- */
+
+static const struct {
+	const char *text, *words;
+} wrongs[] = {
+	{ "{\n\"models\":[\n{\"name\":\"a\",}]}", "cat line 3: this is no JSON" },
+	{ "[]", "cat line 1: a catalogue is an object" },
+	{ "{\"model\":[]}", "model: a catalogue has no such member" },
+	{ "{\"models\":{}}", "models: a list […] is expected" },
+	{ "{\"models\":[],\"models\":[]}", "models: this member is there twice" },
+	{ "{\"packages\":[]}", "packages is not built yet" },
+	{ "{\"alerts\":[]}", "alerts is not built yet" },
+	{ "{\"note\":7}", "note: a note is a string" },
+	{ "{\"models\":[7]}", "models[0]: an object {…} is expected" },
+	{ "{\"models\":[{}]}", "models[0]: every model needs a name" },
+	{ "{\"accounts\":[{\"name\":\"x\"}]}",
+	    "accounts[0]: every account needs a login" },
+	{ "{\"models\":[{\"name\":\"a b\"}]}", "models[0].name: \"a b\" is no name" },
+	{ "{\"channels\":[{\"name\":\"a*\"}]}", "\"a*\" is no name" },
+	{ "{\"models\":[{\"name\":\"a\"},{\"name\":\"a\"}]}",
+	    "models[1].name: model \"a\" is there twice" },
+	{ "{\"models\":[{\"name\":\"a\",\"name\":\"b\"}]}",
+	    "models[0].name: this member is there twice" },
+	{ "{\"models\":[{\"name\":\"a\",\n\"contxt\":1}]}",
+	    "cat line 2: models[0].contxt: there is no such member; there are "
+	    "name, context, max_output, price, free, enabled, note" },
+	{ "{\"models\":[{\"name\":\"a\",\"context\":0}]}",
+	    "models[0].context: a whole number from 1 to" },
+	{ "{\"models\":[{\"name\":\"a\",\"context\":1.5}]}", "a whole number" },
+	{ "{\"models\":[{\"name\":\"a\",\"context\":\"1\"}]}", "a whole number" },
+	{ "{\"models\":[{\"name\":\"a\",\"free\":1}]}",
+	    "models[0].free: true or false" },
+	{ "{\"models\":[{\"name\":\"a\",\"note\":\"\\u0007\"}]}",
+	    "control characters" },
+	{ "{\"models\":[{\"name\":\"a\",\"fallback\":[\"b\"]}]}",
+	    "models[0].fallback: fallback is not built yet" },
+	{ "{\"models\":[{\"name\":\"a\",\"aliases\":[\"b\"]}]}",
+	    "aliases is not built yet" },
+	{ "{\"models\":[{\"name\":\"a\",\"capabilities\":{}}]}",
+	    "capabilities is not built yet" },
+	/* prices */
+	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"input\":0.15}}]}",
+	    "models[0].price.input: amounts are strings, so that no digit is "
+	    "lost: write \"0.15\"" },
+	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"input\":\"1e3\"}}]}",
+	    "\"1e3\" is no amount" },
+	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"input\":\"-1\"}}]}",
+	    "\"-1\" is no amount" },
+	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"input\":\"0.0000000001\"}}]}",
+	    "is no amount" },
+	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"input\":\"1000001\"}}]}",
+	    "is no amount" },
+	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"output\":\"1\"}}]}",
+	    "models[0].price: input is missing" },
+	{ "{\"models\":[{\"name\":\"a\",\"price\":{}}]}", "input is missing" },
+	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"image\":\"1\"}}]}",
+	    "models[0].price.image: image is not built yet" },
+	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"tiers\":[]}}]}",
+	    "tiers is not built yet" },
+	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"from\":\"2027-01-01\"}}]}",
+	    "from is not built yet" },
+	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"imput\":\"1\"}}]}",
+	    "a price has no such member; there are input, cache_read" },
+	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"input\":\"1\",\"input\":"
+	    "\"2\"}}]}", "price.input: this member is there twice" },
+	/* site, groups */
+	{ "{\"site\":{\"time_zone\":\"Mars/Base\"}}",
+	    "site.time_zone: \"Mars/Base\" is no time zone" },
+	{ "{\"site\":{\"caps\":{\"soft\":80}}}",
+	    "site.caps.soft: soft is not built yet" },
+	{ "{\"site\":{\"caps\":{\"day_tokens\":80}}}",
+	    "day_tokens is not built yet" },
+	{ "{\"site\":{\"caps\":{\"year\":\"1\"}}}",
+	    "site.caps.year: there is no such cap" },
+	{ "{\"site\":{\"routing\":\"cheap\"}}", "routing is not built yet" },
+	{ "{\"groups\":[{\"name\":\"g\",\"markup\":1.5}]}",
+	    "groups[0].markup: shares are strings" },
+	{ "{\"groups\":[{\"name\":\"g\",\"markup\":\"-1\"}]}", "is no share" },
+	/* accounts */
+	{ "{\"accounts\":[{\"login\":\"x\",\"group\":\"none\"}]}",
+	    "accounts[0].group: there is no group \"none\"" },
+	{ "{\"accounts\":[{\"login\":\"x\",\"balance\":5}]}",
+	    "amounts are strings" },
+	{ "{\"accounts\":[{\"login\":\"x\",\"keys\":[{\"name\":\"k\"}]}]}",
+	    "accounts[0].keys[0]: a new key needs its secret" },
+	{ "{\"accounts\":[{\"login\":\"x\",\"keys\":[{\"name\":\"k\","
+	    "\"secret\":\"short\"}]}]}",
+	    "keys[0].secret: a secret here has 16 to 256 visible" },
+	{ "{\"accounts\":[{\"login\":\"x\",\"keys\":[{\"name\":\"k\","
+	    "\"secret\":\"sixteen chars in it\"}]}]}", "visible ASCII" },
+	{ "{\"accounts\":[{\"login\":\"x\",\"keys\":[{\"name\":\"k\",\"secret\":"
+	    "\"0123456789abcdef\"},{\"name\":\"l\",\"secret\":"
+	    "\"0123456789abcdef\"}]}]}",
+	    "keys[1].secret: another key has this secret" },
+	{ "{\"accounts\":[{\"login\":\"x\",\"keys\":[{\"name\":\"k\",\"secret\":"
+	    "\"0123456789abcdef\",\"models\":[]}]}]}",
+	    "models: an empty list would allow nothing" },
+	{ "{\"accounts\":[{\"login\":\"x\",\"keys\":[{\"name\":\"k\",\"secret\":"
+	    "\"0123456789abcdef\",\"models\":[\"a*b\"]}]}]}",
+	    "models[0]: \"a*b\" is no model name" },
+	{ "{\"accounts\":[{\"login\":\"x\",\"keys\":[{\"name\":\"k\",\"secret\":"
+	    "\"0123456789abcdef\",\"ips\":[\"10.0.0.0/33\"]}]}]}",
+	    "ips[0]: \"10.0.0.0/33\" is no address" },
+	{ "{\"accounts\":[{\"login\":\"x\",\"keys\":[{\"name\":\"k\",\"secret\":"
+	    "\"0123456789abcdef\",\"expires\":\"7d\"}]}]}",
+	    "expires: \"7d\" is no time" },
+	{ "{\"accounts\":[{\"login\":\"x\",\"keys\":[{\"name\":\"k\",\"secret\":"
+	    "\"0123456789abcdef\",\"rpm\":0}]}]}", "rpm: a whole number from 1" },
+	{ "{\"accounts\":[{\"login\":\"x\",\"keys\":[],\"projects\":[{\"name\":"
+	    "\"default\",\"keys\":[]}]}]}",
+	    "accounts[0].projects[0]: the account's keys are those of project "
+	    "default" },
+	/* channels */
+	{ "{\"channels\":[{\"name\":\"c\",\"base_url\":\"https://x/\"}]}",
+	    "channels[0]: a channel needs a dialect" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"gemini\",\"base_url\":"
+	    "\"https://x/\"}]}", "dialect \"gemini\" is not built yet" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\"}]}",
+	    "a channel needs a base_url" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\n\"base_url\":"
+	    "\"http://example.com/v1\"}]}",
+	    "cat line 2: channels[0].base_url: http:// would send the key" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"groups\":[\"none\"]}]}",
+	    "channels[0].groups: there is no group \"none\"" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"models\":[\"a\"]}]}",
+	    "channels[0].models: the models of a channel are an object" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"models\":{\"a\":\"b*\"}}]}",
+	    "channels[0].models.a: the upstream's name" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"price\":{\"a\":{\"input\":\"1\"}}}]}",
+	    "channels[0].price: the channel's models do not have \"a\"" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"models\":{\"a\":null},\"price\":{\"a\":{\"input\":"
+	    "\"1\"}}}]}", "there is no model \"a\"" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"credentials\":[{\"name\":\"k\"}]}]}",
+	    "channels[0].credentials[0]: a new credential needs its secret" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"credentials\":[{\"name\":\"k\",\"secret\":{\"env\":"
+	    "\"NO_SUCH_VARIABLE\"}}]}]}",
+	    "the environment has no variable NO_SUCH_VARIABLE" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"credentials\":[{\"name\":\"k\",\"secret\":{\"file\":"
+	    "\"/dev/null\"}}]}]}", "/dev/null is no plain file" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"credentials\":[{\"name\":\"k\",\"secret\":{\"f\":"
+	    "\"x\"}}]}]}", "a secret is a string, {\"env\"" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"on_disconnect\":\"wait\"}]}",
+	    "\"cancel\" or \"drain\"" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"timeouts\":{\"first\":1}}]}",
+	    "channels[0].timeouts.first: there is no such member; there are "
+	    "connect_ms" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"cost\":{\"input\":\"1\"}}]}",
+	    "prices of a channel's own are its member price" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"ca_file\":\"/no/such/file\"}]}",
+	    "channels[0].ca_file: /no/such/file cannot be read" },
+	{ "{\"channels\":[{\"name\":\"c\",\"proxy\":\"http://p\"}]}",
+	    "proxy is not built yet" },
+	{ "{\"channels\":[{\"name\":\"c\",\"headers\":{}}]}",
+	    "headers is not built yet" },
+	{ "{\"channels\":[{\"name\":\"c\",\"test_model\":\"x\"}]}",
+	    "test_model is not built yet" },
+	{ "{\"channels\":[{\"name\":\"c\",\"weight\":-1}]}",
+	    "weight: a whole number from 0 to 1000000" },
+};
+
+static void
+what_is_wrong_is_named_with_its_place(void **state)
+{
+	struct stage *s = *state;
+
+	for (size_t i = 0; i < countof(wrongs); i++)
+		bad(s, wrongs[i].text, wrongs[i].words);
+}
+
+static void
+a_failure_late_changes_nothing(void **state)
+{
+	struct stage *s = *state;
+	struct model_row m;
+
+	bad(s, "{\"models\":[{\"name\":\"first\",\"free\":true}],"
+	    "\"accounts\":[{\"login\":\"x\",\"group\":\"none\"}]}",
+	    "there is no group");
+	assert_int_equal(model_find(s->db, &s->arena, S("first"), &m), 0);
+}
+
+static void
+no_error_shows_a_secret(void **state)
+{
+	struct stage *s = *state;
+	const char *why = apply(s, "{\"accounts\":[{\"login\":\"x\",\"keys\":["
+	    "{\"name\":\"k\",\"secret\":\"canary with blanks\"}]}]}");
+
+	assert_non_null(why);
+	assert_null(strstr(why, "canary"));
+}
+
+static void
+another_origin_needs_the_secret_again(void **state)
+{
+	struct stage *s = *state;
+	struct channel_row ch;
+	struct credential_row k;
+
+	good(s, example, 8, 1, 0, 0);
+	bad(s, "{\"channels\":[{\"name\":\"a\",\n\"base_url\":"
+	    "\"https://evil.example.com/v1\"}]}", "cat line 2: "
+	    "channels[0].base_url: credential \"k1\" is sealed for "
+	    "https://api.example.com:443");
+	bad(s, "{\"channels\":[{\"name\":\"a\",\"base_url\":"
+	    "\"https://api.example.com:8443/v1\",\"credentials\":[{\"name\":"
+	    "\"k1\"}]}]}", "is sealed for");
+	/* Another path is the same origin. */
+	good(s, "{\"channels\":[{\"name\":\"a\",\"base_url\":"
+	    "\"https://API.example.com:443/v2\"}]}", 0, 1, 0, 0);
+	good(s, "{\"channels\":[{\"name\":\"a\",\"base_url\":"
+	    "\"https://b.example.com/v1\",\"credentials\":[{\"name\":\"k1\","
+	    "\"secret\":\"up-1\"}]}]}", 0, 2, 0, 0);
+	assert_int_equal(channel_find(s->db, &s->arena, S("a"), &ch), 1);
+	assert_int_equal(credential_find(s->db, &s->arena, ch.id, S("k1"),
+	    &k), 1);
+	assert_true(str_eq(k.origin, S("https://b.example.com:443")));
+}
+
+static void
+a_retired_credential_does_not_block_a_move(void **state)
+{
+	struct stage *s = *state;
+
+	good(s, example, 8, 1, 0, 0);
+	good(s, "{\"channels\":[{\"name\":\"a\",\"base_url\":"
+	    "\"https://b.example.com/v1\",\"credentials\":[{\"name\":\"k1\","
+	    "\"enabled\":false},{\"name\":\"k2\",\"secret\":\"up-2\"}]}]}",
+	    1, 2, 0, 0);
+	bad(s, "{\"channels\":[{\"name\":\"a\",\"credentials\":[{\"name\":"
+	    "\"k1\",\"enabled\":true}]}]}", "give it again");
+}
+
+static void
+every_change_is_in_the_audit(void **state)
+{
+	struct stage *s = *state;
+	struct audit_row *list;
+	int64_t line;
+	int n;
+
+	good(s, example, 8, 1, 0, 0);
+	n = audit_list(s->db, &s->arena, 0, &list);
+	assert_int_equal(n, 9);
+	assert_true(str_eq(list[0].actor, S("test")));
+	assert_true(str_eq(list[0].object, S("key alice/web/app")));
+	for (int i = 0; i < n; i++)
+		assert_false(str_has(list[i].detail, S("up-1")));
+	good(s, example, 0, 0, 0, 9);
+	assert_int_equal(audit_list(s->db, &s->arena, 0, &list), 9);
+	assert_int_equal(audit_check(s->db, store_vault(s->store), &line), 1);
+}
+
+/* --- base_url ------------------------------------------------------------------- */
+
+static void
+where_calls_may_go(void **state)
+{
+	static const struct {
+		const char *url;
+		bool good, plain;
+	} urls[] = {
+		{ "https://api.openai.com/v1", true, false },
+		{ "HTTPS://api.openai.com", true, false },
+		{ "https://[2001:db8::1]:8443/v1", true, false },
+		{ "http://127.0.0.1:8080/v1", true, false },
+		{ "http://127.9.9.9", true, false },
+		{ "http://localhost:11434/v1", true, false },
+		{ "http://10.1.2.3/v1", true, false },
+		{ "http://172.16.0.1/v1", true, false },
+		{ "http://172.31.255.255/v1", true, false },
+		{ "http://192.168.1.1:1/v1", true, false },
+		{ "http://[::1]:80/v1", true, false },
+		{ "http://[fd00::1]/v1", true, false },
+		{ "http://[::ffff:127.0.0.1]/v1", true, false },
+		{ "http://ollama:11434/v1", true, true },
+		{ "http://8.8.8.8/v1", true, true },
+		{ "http://ollama:11434/v1", false, false },
+		{ "http://172.32.0.1/v1", false, false },
+		{ "http://192.169.0.1/v1", false, false },
+		{ "http://11.0.0.1/v1", false, false },
+		{ "http://169.254.169.254/", false, false },
+		{ "http://0.0.0.0/", false, false },
+		{ "http://127.1/", false, false },
+		{ "http://0x7f000001/", false, false },
+		{ "http://localhost.evil.com/", false, false },
+		{ "http://[fe80::1]/", false, false },
+		{ "http://[2001:db8::1]/", false, false },
+		{ "http://[::ffff:8.8.8.8]/", false, false },
+		{ "https://user:pass@host/v1", false, true },
+		{ "https://host:0/", false, true },
+		{ "https://host:65536/", false, true },
+		{ "https://host:-1/", false, true },
+		{ "https://host:/", false, true },
+		{ "https:///v1", false, true },
+		{ "https://ho st/", false, true },
+		{ "https://host/v1?x=1", false, true },
+		{ "https://host/v1#x", false, true },
+		{ "https://[::1/", false, true },
+		{ "ftp://host/", false, true },
+		{ "file:///etc/passwd", false, true },
+		{ "api.openai.com/v1", false, true },
+		{ "", false, true },
+	};
+	struct stage *s = *state;
+
+	for (size_t i = 0; i < countof(urls); i++) {
+		struct str why;
+
+		if (url_allowed(&s->arena, str_of(urls[i].url), urls[i].plain,
+		    &why) != urls[i].good)
+			fail_msg("%s", urls[i].url);
+	}
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_second_run_changes_nothing),
+		TEST(what_was_asked_is_in_the_store),
+		TEST(absent_keeps_null_resets_maps_are_replaced),
+		TEST(named_lists_are_merged),
+		TEST(an_opening_balance_is_granted_once),
+		TEST(prices_are_superseded_and_ended),
+		TEST(prune_switches_off_what_its_lists_lack),
+		TEST(what_is_wrong_is_named_with_its_place),
+		TEST(a_failure_late_changes_nothing),
+		TEST(no_error_shows_a_secret),
+		TEST(another_origin_needs_the_secret_again),
+		TEST(a_retired_credential_does_not_block_a_move),
+		TEST(every_change_is_in_the_audit),
+		TEST(where_calls_may_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
