@@ -386,8 +386,8 @@ unfold(struct arena *a, struct row *row, struct ledger_attempt *out, int room)
 		out[n++] = (struct ledger_attempt){
 			.request_id = id,
 			.number = ++number,
-			.upstream_model = json_text(a, v[2]),
-			.outcome = json_text(a, v[6]),
+			.upstream_model = arena_str(a, json_text(a, v[2])),
+			.outcome = arena_str(a, json_text(a, v[6])),
 			.status = (int)status,
 			.started = started,
 			.state = state,

@@ -268,12 +268,12 @@ usage_attempts(struct db *db, struct arena *a, struct str request_id,
 			v[i] = member.value;
 		json_int(v[0], &t->channel);
 		json_int(v[1], &t->credential);
-		t->upstream_model = json_text(a, v[2]);
+		t->upstream_model = arena_str(a, json_text(a, v[2]));
 		json_int(v[3], &t->started);
 		json_int(v[4], &t->ms);
 		json_int(v[5], &status);
 		t->status = (int)status;
-		t->outcome = json_text(a, v[6]);
+		t->outcome = arena_str(a, json_text(a, v[6]));
 	}
 	return n;
 }

@@ -1,0 +1,991 @@
+/* SPDX-License-Identifier: MIT */
+/* hold.c - money is set aside, then settled, exactly once. */
+#include "db/hold.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "db/usage.h"
+#include "fcgi/base/id.h"
+#include "tests/unit/shop.h"
+
+static int64_t the_time;
+
+static int64_t
+fixed_clock(void)
+{
+	return the_time;
+}
+
+static int
+open_shop(void **state)
+{
+	struct shop *s = xnew(struct shop);
+
+	shop_init(s);
+	*state = s;
+	return 0;
+}
+
+static int
+close_shop(void **state)
+{
+	shop_close(*state);
+	free(*state);
+	return 0;
+}
+
+/* --- the ordinary call ---------------------------------------------------------- */
+
+static void
+ordinary(void **state)
+{
+	struct shop *s = *state;
+	struct usage_view u;
+	struct hold_open h;
+	struct hold_settle t;
+	int64_t balance, held;
+
+	shop_open(s);
+	h = shop_ask(s, 500, 900);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	assert_int_equal(h.granted, 500);
+	assert_int_equal(h.available, NANO);
+	shop_money(s, &balance, &held);
+	assert_int_equal(balance, NANO);
+	assert_int_equal(held, 500);
+	shop_check(s);
+
+	t = shop_bill(&h, 300, 200);
+	shop_settle(s->store, &t);
+	assert_true(t.settled);
+	assert_int_equal(t.charged, 300);
+	assert_int_equal(t.lost, 0);
+	shop_money(s, &balance, &held);
+	assert_int_equal(balance, NANO - 300);
+	assert_int_equal(held, 0);
+	shop_check(s);
+
+	assert_int_equal(usage_find(s->reader, &s->a,
+			     str_from(h.request_id, ID_CHARS), &u), 1);
+	assert_int_equal(u.charge, 300);
+	assert_int_equal(u.cost, 200);
+	assert_int_equal(u.held, 500);
+	assert_int_equal(u.bound, 900);
+	assert_int_equal(u.price, s->price);
+	assert_int_equal(u.state, USAGE_DONE);
+	assert_string_equal(u.key_name.p, "app");
+	assert_string_equal(u.account_name.p, "alice");
+	assert_int_equal(u.use.n[BUCKET_OUTPUT], 50);
+	assert_int_equal(u.attempts, 0);
+}
+
+/* The second settlement of a hold finds nothing to do. */
+static void
+idempotent(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h;
+	struct hold_settle t, again;
+	int64_t balance, held;
+
+	shop_open(s);
+	h = shop_ask(s, 500, 900);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	t = again = shop_bill(&h, 300, 0);
+	shop_settle(s->store, &t);
+	shop_settle(s->store, &again);
+	assert_true(t.settled);
+	assert_false(again.settled);
+	assert_int_equal(again.charged, 0);
+	shop_money(s, &balance, &held);
+	assert_int_equal(balance, NANO - 300);
+	shop_check(s);
+}
+
+/* --- refusals ------------------------------------------------------------------------ */
+
+static bool
+switch_off(struct shop *s, struct db *db, void *arg)
+{
+	struct account_row account;
+	struct key_row key;
+	const char *what = arg;
+
+	if (account_find(db, &s->a, S("alice"), &account) != 1 ||
+	    key_find(db, &s->a, s->project, S("app"), &key) != 1)
+		return false;
+	account.enabled = strcmp(what, "account") != 0;
+	key.enabled = strcmp(what, "key") != 0;
+	key.expires = strcmp(what, "expired") == 0 ? clock_utc_ms() - 1 : 0;
+	if (strcmp(what, "revoked") == 0 && !key_revoke(db, &key))
+		return false;
+	return account_put(db, &account) && key_put(db, &key);
+}
+
+static void
+refused(void **state)
+{
+	static const struct {
+		const char *what;
+		enum hold_verdict verdict;
+	} all[] = {
+		{ "account", HOLD_ACCOUNT_OFF },
+		{ "key", HOLD_KEY_OFF },
+		{ "expired", HOLD_KEY_EXPIRED },
+		{ "nothing", HOLD_OPENED },
+		{ "revoked", HOLD_KEY_OFF },
+	};
+	struct shop *s = *state;
+	struct hold_open h;
+
+	shop_open(s);
+	for (size_t i = 0; i < countof(all); i++) {
+		assert_true(shop_write(s, switch_off, (void *)all[i].what));
+		h = shop_ask(s, 1, 1);
+		assert_int_equal(shop_admit(s->store, &h), all[i].verdict);
+	}
+	h = shop_ask(s, 1, 1);
+	h.key = 4711;
+	assert_int_equal(shop_admit(s->store, &h), HOLD_KEY_OFF);
+	shop_check(s);
+}
+
+static bool
+new_price(struct shop *s, struct db *db, void *arg)
+{
+	struct price_row p = { .model = s->model, .from_ms = db_now(db),
+		.given = { 7, -1, -1, -1, 7, -1, -1 } };
+	bool added;
+
+	*(int64_t *)arg = price_add(db, &p, &added) && added ? p.id : 0;
+	return *(int64_t *)arg != 0;
+}
+
+static bool
+end_price(struct shop *s, struct db *db, void *arg)
+{
+	(void)arg;
+	return price_end(db, s->model, 0, db_now(db));
+}
+
+/* What was planned at a price that is no longer in force is refused. */
+static void
+superseded(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h;
+	int64_t id;
+
+	shop_open(s);
+	assert_true(shop_write(s, new_price, &id));
+	h = shop_ask(s, 1, 1);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_NO_PRICE);
+	h = shop_ask(s, 1, 1);
+	h.price = id;
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	assert_true(shop_write(s, end_price, NULL));
+	h = shop_ask(s, 1, 1);
+	h.price = id;
+	assert_int_equal(shop_admit(s->store, &h), HOLD_NO_PRICE);
+}
+
+static void
+credit(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h, second;
+
+	s->balance = 1000;
+	shop_open(s);
+	h = shop_ask(s, 1001, 2000);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_NO_CREDIT);
+	assert_int_equal(h.available, 1000);
+
+	/* Less is admitted only while nothing else is held. */
+	h = shop_ask(s, 1001, 2000);
+	h.least = 400;
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	assert_int_equal(h.granted, 1000);
+	second = shop_ask(s, 1, 1);
+	assert_int_equal(shop_admit(s->store, &second), HOLD_NO_CREDIT);
+	struct hold_settle t = shop_bill(&h, 500, 0);
+	shop_settle(s->store, &t);
+	second = shop_ask(s, 300, 300);
+	assert_int_equal(shop_admit(s->store, &second), HOLD_OPENED);
+	h = shop_ask(s, 1001, 2000);
+	h.least = 100;
+	assert_int_equal(shop_admit(s->store, &h), HOLD_NO_CREDIT);
+	assert_int_equal(h.available, 200);
+	shop_check(s);
+}
+
+/* 200 at once, in one batch, on a balance for 20. */
+struct crowd {
+	struct hold_open h[200];
+};
+
+static bool
+admit_all(struct db *db, void *arg)
+{
+	struct crowd *c = arg;
+
+	for (int i = 0; i < 200; i++)
+		if (!hold_open_run(db, &c->h[i].op))
+			return false;
+	return true;
+}
+
+static void
+exactly_twenty(void **state)
+{
+	struct shop *s = *state;
+	struct crowd *c = xnew(struct crowd);
+	int64_t balance, held;
+	int opened = 0;
+
+	s->balance = 20 * 1000;
+	shop_open(s);
+	for (int i = 0; i < 200; i++)
+		c->h[i] = shop_ask(s, 1000, 1000);
+	assert_true(store_write(s->store, false, admit_all, c));
+	for (int i = 0; i < 200; i++)
+		if (c->h[i].verdict == HOLD_OPENED) {
+			struct hold_settle t = shop_bill(&c->h[i], 1000, 0);
+
+			opened++;
+			shop_settle(s->store, &t);
+			assert_true(t.settled);
+		}
+	assert_int_equal(opened, 20);
+	shop_money(s, &balance, &held);
+	assert_int_equal(balance, 0);
+	assert_int_equal(held, 0);
+	shop_check(s);
+	free(c);
+}
+
+/* --- charges beyond the hold ------------------------------------------------------------ */
+
+static void
+beyond(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h;
+	struct hold_settle t;
+	int64_t balance, held;
+
+	s->balance = 1000;
+	shop_open(s);
+
+	/* From what is free in the wallet. */
+	h = shop_ask(s, 200, 900);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	t = shop_bill(&h, 700, 0);
+	shop_settle(s->store, &t);
+	assert_int_equal(t.charged, 700);
+	assert_int_equal(t.lost, 0);
+
+	/* Never beyond the bound. */
+	h = shop_ask(s, 100, 150);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	t = shop_bill(&h, 5000, 0);
+	shop_settle(s->store, &t);
+	assert_int_equal(t.charged, 150);
+	assert_int_equal(t.lost, 0);
+
+	/* What neither hold nor wallet can pay is lost. */
+	h = shop_ask(s, 100, 900);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	t = shop_bill(&h, 900, 0);
+	shop_settle(s->store, &t);
+	assert_int_equal(t.charged, 150);
+	assert_int_equal(t.lost, 750);
+	shop_money(s, &balance, &held);
+	assert_int_equal(balance, 0);
+	assert_int_equal(held, 0);
+	shop_check(s);
+}
+
+/* The money other calls hold is not free. */
+static void
+not_of_others(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h, other;
+	struct hold_settle t;
+	int64_t balance, held;
+
+	s->balance = 1000;
+	shop_open(s);
+	h = shop_ask(s, 300, 900);
+	other = shop_ask(s, 600, 600);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	assert_int_equal(shop_admit(s->store, &other), HOLD_OPENED);
+	t = shop_bill(&h, 900, 0);
+	shop_settle(s->store, &t);
+	assert_int_equal(t.charged, 400);
+	assert_int_equal(t.lost, 500);
+	t = shop_bill(&other, 600, 0);
+	shop_settle(s->store, &t);
+	assert_int_equal(t.charged, 600);
+	shop_money(s, &balance, &held);
+	assert_int_equal(balance, 0);
+	shop_check(s);
+}
+
+static bool
+top_up(struct shop *s, struct db *db, void *arg)
+{
+	return ledger_grant(db, s->account, *(int64_t *)arg, S("more")) ==
+	    LEDGER_DONE;
+}
+
+/* Three calls that cost too much raise the account's estimates for a day. */
+static void
+raised(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h;
+	struct hold_settle t;
+	int64_t much = 1000000;
+
+	s->balance = 400;
+	the_time = 1763800000000;
+	shop_open(s);
+	shop_clock(s, fixed_clock);
+	for (int i = 0; i < 3; i++) {
+		h = shop_ask(s, 100, 1000);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+		assert_int_equal(h.granted, 100);
+		t = shop_bill(&h, 1000, 0);
+		shop_settle(s->store, &t);
+		assert_int_equal(t.lost, i == 0 ? 600 : 900);
+		if (i < 2) {
+			int64_t some = 100;
+
+			assert_true(shop_write(s, top_up, &some));
+		}
+	}
+	assert_true(shop_write(s, top_up, &much));
+	h = shop_ask(s, 100, 1000);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	assert_int_equal(h.granted, 400);
+	h = shop_ask(s, 300, 1000);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	assert_int_equal(h.granted, 1000);
+	the_time += 25 * 3600000;
+	h = shop_ask(s, 100, 1000);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	assert_int_equal(h.granted, 100);
+	shop_check(s);
+}
+
+static void
+losses(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h;
+	struct hold_settle t;
+	struct transfer_row *list;
+
+	shop_open(s);
+	h = shop_ask(s, 500, 900);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	t = shop_bill(&h, 0, 0);
+	t.row.state = USAGE_FAILED;
+	t.row.status = 502;
+	t.row.fault = "UP_ERROR";
+	t.row.loss = 77;
+	shop_settle(s->store, &t);
+	assert_true(t.settled);
+	assert_int_equal(ledger_transfers(s->reader, &s->a, 0, 0, &list), 2);
+	assert_string_equal(list[0].debit.p, "loss");
+	assert_string_equal(list[0].credit.p, "clearing");
+	assert_string_equal(list[0].kind.p, "loss");
+	assert_int_equal(list[0].amount, 77);
+	assert_string_equal(list[1].credit.p, "wallet alice");
+	shop_check(s);
+}
+
+/* --- limits --------------------------------------------------------------------------------- */
+
+static void
+requests_a_minute(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h;
+
+	s->terms.rpm = 60;
+	the_time = 1763800000000;
+	shop_open(s);
+	shop_clock(s, fixed_clock);
+	for (int i = 0; i < 60; i++) {
+		h = shop_ask(s, 1, 1);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	}
+	h = shop_ask(s, 1, 1);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_RPM);
+	assert_int_equal(h.retry_ms, 1000);
+	the_time += 999;
+	h = shop_ask(s, 1, 1);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_RPM);
+	assert_int_equal(h.retry_ms, 1);
+	the_time += 1;
+	h = shop_ask(s, 1, 1);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	h = shop_ask(s, 1, 1);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_RPM);
+
+	/* A clock that goes back a day costs one burst, not a day. */
+	the_time -= 86400000;
+	h = shop_ask(s, 1, 1);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_RPM);
+	the_time += 60000;
+	h = shop_ask(s, 1, 1);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	shop_check(s);
+}
+
+/* For all i < j: accepted <= burst + rate * time; and what fits is let in. */
+static void
+rate_holds(void **state)
+{
+	static int64_t at[20000];
+	struct shop *s = *state;
+	uint64_t r = 88172645463325252ull;
+	int n = 0;
+
+	s->terms.rpm = 7;
+	the_time = 1763800000000;
+	shop_open(s);
+	shop_clock(s, fixed_clock);
+	for (int i = 0; i < 3000; i++) {
+		struct hold_open h = shop_ask(s, 0, 0);
+
+		r ^= r << 13;
+		r ^= r >> 7;
+		r ^= r << 17;
+		the_time += (int64_t)(r % 9000);
+		if (r % 41 == 0)
+			the_time += 100000;
+		if (shop_admit(s->store, &h) == HOLD_OPENED)
+			at[n++] = the_time;
+	}
+	assert_true(n > 500);
+	for (int i = 0; i < n; i++)
+		for (int j = i; j < n && j < i + 200; j++) {
+			int64_t most = 7 + 7 * (at[j] - at[i]) / 60000 + 1;
+
+			assert_true(j - i + 1 <= most);
+		}
+}
+
+static void
+tokens_a_minute(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h, large;
+	struct hold_settle t;
+
+	s->terms.tpm = 1000;
+	the_time = 1763800000000;
+	shop_open(s);
+	shop_clock(s, fixed_clock);
+	h = shop_ask(s, 1, 1);
+	h.limit_tokens = 600;
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	large = h;
+
+	/* The bucket is 600 short; then the settlement gives 500 back. */
+	h = shop_ask(s, 1, 1);
+	h.limit_tokens = 500;
+	assert_int_equal(shop_admit(s->store, &h), HOLD_TPM);
+	assert_int_equal(h.retry_ms, 6000);
+	t = shop_bill(&large, 1, 0);
+	t.tokens_used = 100;
+	shop_settle(s->store, &t);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+
+	/* A call larger than the limit waits for a full bucket, then pays. */
+	large = shop_ask(s, 1, 1);
+	large.limit_tokens = 5000;
+	assert_int_equal(shop_admit(s->store, &large), HOLD_TPM);
+	assert_int_equal(large.retry_ms, 36000);
+	the_time += 36000;
+	assert_int_equal(shop_admit(s->store, &large), HOLD_OPENED);
+	h = shop_ask(s, 1, 1);
+	h.limit_tokens = 1;
+	assert_int_equal(shop_admit(s->store, &h), HOLD_TPM);
+	assert_int_equal(h.retry_ms, 4 * 60000 + 60);
+	the_time += 4 * 60000;
+	assert_int_equal(shop_admit(s->store, &h), HOLD_TPM);
+	the_time += 60;
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+
+	/* A clock that goes back. */
+	the_time -= 7 * (int64_t)86400000;
+	h = shop_ask(s, 1, 1);
+	h.limit_tokens = 1000;
+	assert_int_equal(shop_admit(s->store, &h), HOLD_TPM);
+	the_time += 60000;
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	shop_check(s);
+}
+
+static void
+concurrency(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h[3];
+	struct hold_settle t;
+
+	s->terms.concurrency = 2;
+	shop_open(s);
+	for (int i = 0; i < 3; i++) {
+		h[i] = shop_ask(s, 1, 1);
+		assert_int_equal(shop_admit(s->store, &h[i]),
+		    i < 2 ? HOLD_OPENED : HOLD_CONCURRENCY);
+	}
+	t = shop_bill(&h[0], 1, 0);
+	shop_settle(s->store, &t);
+	assert_int_equal(shop_admit(s->store, &h[2]), HOLD_OPENED);
+	shop_check(s);
+}
+
+/* --- caps ----------------------------------------------------------------------------------------- */
+
+struct cap_change {
+	enum cap_owner kind;
+	int64_t owner;
+	struct caps caps;
+};
+
+static bool
+change_caps(struct shop *s, struct db *db, void *arg)
+{
+	struct cap_change *c = arg;
+
+	(void)s;
+	return cap_set(db, c->kind, c->owner, &c->caps);
+}
+
+static void
+cap(struct shop *s, enum cap_owner kind, int64_t owner,
+    enum cap_window window, int64_t amount)
+{
+	struct cap_change c = { kind, owner, { { -1, -1, -1, -1, -1 } } };
+
+	c.caps.amount[window] = amount;
+	assert_true(shop_write(s, change_caps, &c));
+}
+
+/* Each owner's cap holds, in its window, and is free again in the next. */
+static void
+caps(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h;
+	struct hold_settle t;
+
+	the_time = 1763800000000;	/* 2025-11-22T08:26:40Z */
+	shop_open(s);
+	shop_clock(s, fixed_clock);
+	for (int kind = 0; kind < N_CAP_OWNERS; kind++) {
+		int64_t owner[] = { 0, s->account, s->project, s->key };
+
+		cap(s, (enum cap_owner)kind, owner[kind], CAP_DAY, 1000);
+		h = shop_ask(s, 600, 800);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+		t = shop_bill(&h, 400, 0);
+		h = shop_ask(s, 600, 600);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_CAP);
+		assert_string_equal(h.cap_owner, cap_owners[kind]);
+		assert_string_equal(h.cap_window, "day");
+		assert_int_equal(h.cap_amount, 1000);
+		assert_int_equal(h.cap_spent, 600);
+		assert_int_equal(h.retry_ms,
+		    86400000 - the_time % 86400000);
+		shop_settle(s->store, &t);
+
+		/* 400 spent: 600 fit, and settle at most up to the cap. */
+		assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+		t = shop_bill(&h, 600, 0);
+		shop_settle(s->store, &t);
+		h = shop_ask(s, 1, 1);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_CAP);
+		the_time += 86400000;
+		assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+		t = shop_bill(&h, 1, 0);
+		shop_settle(s->store, &t);
+		/* Back in the day before, its row is found again. */
+		the_time -= 86400000;
+		h = shop_ask(s, 1, 1);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_CAP);
+		the_time += 3 * (int64_t)86400000;
+		cap(s, (enum cap_owner)kind, owner[kind], CAP_DAY, -1);
+	}
+	shop_check(s);
+}
+
+/* A charge beyond the hold stops at the cap; the rest is lost. */
+static void
+cap_beyond(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h;
+	struct hold_settle t;
+
+	shop_open(s);
+	cap(s, CAP_KEY, s->key, CAP_TOTAL, 1000);
+	h = shop_ask(s, 600, 5000);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	t = shop_bill(&h, 3000, 0);
+	shop_settle(s->store, &t);
+	assert_int_equal(t.charged, 1000);
+	assert_int_equal(t.lost, 2000);
+	h = shop_ask(s, 1, 1);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_CAP);
+	assert_int_equal(h.retry_ms, 0);
+	shop_check(s);
+}
+
+/* A cap that is new counts what was spent before it, and what is held. */
+static void
+cap_late(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h, open;
+	struct hold_settle t;
+	struct caps spent;
+	int64_t starts[N_CAP_WINDOWS];
+
+	shop_open(s);
+	h = shop_ask(s, 500, 500);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	t = shop_bill(&h, 300, 0);
+	shop_settle(s->store, &t);
+	open = shop_ask(s, 500, 500);
+	assert_int_equal(shop_admit(s->store, &open), HOLD_OPENED);
+	for (int w = CAP_DAY; w < N_CAP_WINDOWS; w++)
+		for (int kind = 0; kind < N_CAP_OWNERS; kind++) {
+			int64_t owner[] = { 0, s->account, s->project,
+				s->key };
+
+			cap(s, (enum cap_owner)kind, owner[kind],
+			    (enum cap_window)w, 1000);
+			assert_true(cap_spent(s->reader,
+			    (enum cap_owner)kind, owner[kind], &spent,
+			    starts));
+			assert_int_equal(spent.amount[w], 800);
+			h = shop_ask(s, 201, 201);
+			assert_int_equal(shop_admit(s->store, &h), HOLD_CAP);
+		}
+	t = shop_bill(&open, 100, 0);
+	shop_settle(s->store, &t);
+	assert_true(cap_spent(s->reader, CAP_KEY, s->key, &spent, starts));
+	assert_int_equal(spent.amount[CAP_TOTAL], 400);
+	assert_true(cap_spent(s->reader, CAP_SITE, 0, &spent, starts));
+	assert_int_equal(spent.amount[CAP_DAY], 400);
+	shop_check(s);
+}
+
+/* --- extending ---------------------------------------------------------------------------------------- */
+
+static enum hold_verdict
+extend(struct shop *s, int64_t hold, int64_t more)
+{
+	struct hold_extend x = { .op = { .run = hold_extend_run },
+		.hold = hold, .more = more };
+
+	assert_true(store_write(s->store, false, shop_run_op, &x.op));
+	return x.verdict;
+}
+
+static void
+extends(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h;
+	struct hold_settle t;
+	int64_t balance, held;
+
+	s->balance = 1000;
+	shop_open(s);
+	h = shop_ask(s, 300, 800);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	assert_int_equal(extend(s, h.id, 200), HOLD_OPENED);
+	shop_money(s, &balance, &held);
+	assert_int_equal(held, 500);
+	/* Never beyond the bound. */
+	assert_int_equal(extend(s, h.id, 1000), HOLD_OPENED);
+	shop_money(s, &balance, &held);
+	assert_int_equal(held, 800);
+	shop_check(s);
+	t = shop_bill(&h, 700, 0);
+	shop_settle(s->store, &t);
+	assert_int_equal(t.charged, 700);
+	h = shop_ask(s, 200, 800);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	assert_int_equal(extend(s, h.id, 101), HOLD_NO_CREDIT);
+	cap(s, CAP_KEY, s->key, CAP_TOTAL, 950);
+	assert_int_equal(extend(s, h.id, 60), HOLD_CAP);
+	assert_int_equal(extend(s, h.id, 50), HOLD_OPENED);
+	t = shop_bill(&h, 0, 0);
+	shop_settle(s->store, &t);
+	assert_int_equal(extend(s, h.id, 1), HOLD_NO_CREDIT);
+	shop_check(s);
+}
+
+/* --- the dead -------------------------------------------------------------------------------------------- */
+
+enum { DEAD = 12 };
+
+static bool
+add_channel_price(struct shop *s, struct db *db, void *arg)
+{
+	(void)s;
+	(void)arg;
+	return db_script(db, "INSERT INTO channel(id, name, dialect, base_url, "
+	    "cost_ppm) VALUES (1, 'up', 'openai', 'https://x', 500000)");
+}
+
+/* A child with open holds is killed; the next one resolves them. */
+static void
+die(struct shop *s, int pipe_fd)
+{
+	struct store *store = shop_enter(s);
+	char request_id[ID_CHARS];
+
+	if (!store)
+		_exit(1);
+	for (int i = 0; i < DEAD; i++) {
+		struct hold_open h = shop_ask(s, 500000, 900000);
+		struct hold_progress p = { .op = { .run = hold_progress_run } };
+
+		h.process = store_process(store);
+		h.prompt_tokens = 1000;
+		if (shop_admit(store, &h) != HOLD_OPENED)
+			_exit(1);
+		p.hold = h.id;
+		p.channel = 1;
+		p.credential = 1;
+		p.upstream_model = S("up-model");
+		p.sent = i % 3 > 0;
+		p.started = i % 3 > 1;
+		p.out_tokens = i % 3 > 1 ? 200 : 0;
+		if (!store_write(store, true, shop_run_op, &p.op))
+			_exit(1);
+		memcpy(request_id, h.request_id, ID_CHARS);
+	}
+	if (write(pipe_fd, request_id, ID_CHARS) != ID_CHARS)
+		_exit(1);
+	pause();
+}
+
+static bool
+recover(struct shop *s, struct db *db, void *arg)
+{
+	*(int *)arg = hold_recover(s->store, db);
+	return *(int *)arg >= 0;
+}
+
+static void
+dead(void **state)
+{
+	struct shop *s = *state;
+	char request_id[ID_CHARS];
+	struct usage_view u;
+	struct attempt_row *attempts;
+	struct transfer_row *list;
+	int64_t balance, held, lost = 0;
+	int to[2], n, status;
+	pid_t pid;
+
+	s->rate[BUCKET_INPUT] = 10000000;
+	s->rate[BUCKET_OUTPUT] = 100000000;
+	shop_open(s);
+	assert_true(shop_write(s, add_channel_price, NULL));
+	assert_int_equal(pipe(to), 0);
+	pid = fork();
+	if (pid == 0)
+		die(s, to[1]);
+	assert_int_equal(read(to[0], request_id, ID_CHARS), ID_CHARS);
+	close(to[0]);
+	close(to[1]);
+	shop_money(s, &balance, &held);
+	assert_int_equal(held, DEAD * 500000);
+	assert_int_equal(store_any_dead(s->store, s->reader), 0);
+
+	/* Alive, even if it does nothing: SIGSTOP. */
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_true(shop_write(s, recover, &n));
+	assert_int_equal(n, 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(store_any_dead(s->store, s->reader), 1);
+	assert_true(shop_write(s, recover, &n));
+	assert_int_equal(n, DEAD);
+	assert_int_equal(store_any_dead(s->store, s->reader), 0);
+	assert_true(shop_write(s, recover, &n));
+	assert_int_equal(n, 0);
+
+	/* A third had started: 1000 * 10 + 200 * 100 + 1000 each. */
+	shop_money(s, &balance, &held);
+	assert_int_equal(held, 0);
+	assert_int_equal(balance, NANO - DEAD / 3 * 31000);
+	assert_int_equal(usage_find(s->reader, &s->a,
+			     str_from(request_id, ID_CHARS), &u), 1);
+	assert_int_equal(u.state, USAGE_CRASH);
+	assert_true(u.estimated);
+	assert_int_equal(u.charge, 31000);
+	assert_int_equal(u.cost, 15500);
+	assert_int_equal(u.use.n[BUCKET_OUTPUT], 200);
+	assert_string_equal(u.asked.p, "demo");
+	assert_int_equal(usage_attempts(s->reader, &s->a,
+			     str_from(request_id, ID_CHARS), &attempts), 1);
+	assert_string_equal(attempts[0].upstream_model.p, "up-model");
+	assert_string_equal(attempts[0].outcome.p, "crash");
+
+	/* A third was only sent: what the prompt may have cost is our loss. */
+	n = ledger_transfers(s->reader, &s->a, 0, 0, &list);
+	for (int i = 0; i < n; i++)
+		if (str_eq(list[i].kind, S("loss")))
+			lost += list[i].amount;
+	assert_int_equal(lost, DEAD / 3 * 5500);
+	shop_check(s);
+}
+
+/* --- invariants ---------------------------------------------------------------------------------------------- */
+
+static bool
+spoil(struct shop *s, struct db *db, void *arg)
+{
+	(void)s;
+	return db_script(db, arg);
+}
+
+static bool
+thaw(struct shop *s, struct db *db, void *arg)
+{
+	(void)s;
+	(void)arg;
+	return ledger_thaw(db);
+}
+
+/* Books that were tampered with stop all billing; nothing was changed. */
+static void
+frozen(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h;
+	struct hold_settle t;
+	struct ledger_counts counts;
+	struct str why;
+
+	shop_open(s);
+	h = shop_ask(s, 500, 500);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	assert_true(shop_write(s, spoil,
+	    "UPDATE book SET held = 100 WHERE kind = 'wallet'"));
+	assert_int_equal(ledger_check(s->reader, &s->a, &why, &counts), 0);
+	assert_true(str_has(why, S("holds 100")));
+	t = shop_bill(&h, 300, 0);
+	t.op.run = hold_settle_run;
+	assert_false(store_write(s->store, true, shop_run_op, &t.op));
+	assert_true(ledger_frozen(s->reader, &s->a, &why));
+	assert_true(str_has(why, S("CHECK")));
+	assert_int_equal(usage_find(s->reader, &s->a,
+			     str_from(h.request_id, ID_CHARS),
+			     &(struct usage_view){ 0 }), 0);
+	h = shop_ask(s, 1, 1);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_CLOSED);
+
+	assert_true(shop_write(s, spoil,
+	    "UPDATE book SET held = 500 WHERE kind = 'wallet'"));
+	assert_true(shop_write(s, thaw, NULL));
+	shop_settle(s->store, &t);
+	assert_true(t.settled);
+	h = shop_ask(s, 1, 1);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	shop_check(s);
+}
+
+/* --- many at random ---------------------------------------------------------------------------------------------- */
+
+/* Holds of all sizes, charges up to three times as much: never below 0. */
+static void
+random_calls(void **state)
+{
+	enum { OPEN = 40 };
+	struct shop *s = *state;
+	struct hold_open h[OPEN];
+	bool used[OPEN] = { false };
+	uint64_t r = 1234567;
+	int64_t balance, held, charged = 0;
+
+	s->balance = 200000;
+	shop_open(s);
+	cap(s, CAP_ACCOUNT, s->account, CAP_DAY, 150000);
+	for (int i = 0; i < 3000; i++) {
+		int at = (int)(r % OPEN);
+
+		r ^= r << 13;
+		r ^= r >> 7;
+		r ^= r << 17;
+		if (!used[at]) {
+			int64_t estimate = (int64_t)(r % 1000);
+
+			h[at] = shop_ask(s, estimate, estimate * 3 + 10);
+			h[at].least = estimate / 3;
+			used[at] = shop_admit(s->store, &h[at]) == HOLD_OPENED;
+		} else {
+			struct hold_settle t = shop_bill(&h[at],
+			    (int64_t)(r % 3000), (int64_t)(r % 100));
+
+			shop_settle(s->store, &t);
+			assert_true(t.settled);
+			assert_true(t.charged <= h[at].bound);
+			charged += t.charged;
+			used[at] = false;
+		}
+		shop_money(s, &balance, &held);
+		assert_true(balance - held >= 0);
+		assert_int_equal(balance, 200000 - charged);
+		assert_true(charged <= 150000);
+	}
+	shop_check(s);
+	assert_true(charged > 140000);
+}
+
+#define shop_test(f) cmocka_unit_test_setup_teardown(f, open_shop, close_shop)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		shop_test(ordinary),
+		shop_test(idempotent),
+		shop_test(refused),
+		shop_test(superseded),
+		shop_test(credit),
+		shop_test(exactly_twenty),
+		shop_test(beyond),
+		shop_test(not_of_others),
+		shop_test(raised),
+		shop_test(losses),
+		shop_test(requests_a_minute),
+		shop_test(rate_holds),
+		shop_test(tokens_a_minute),
+		shop_test(concurrency),
+		shop_test(caps),
+		shop_test(cap_beyond),
+		shop_test(cap_late),
+		shop_test(extends),
+		shop_test(dead),
+		shop_test(frozen),
+		shop_test(random_calls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
