@@ -7,6 +7,7 @@
  */
 #include "fcgi/dispatch.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -105,7 +106,9 @@ bool
 dispatch_path(struct request *rq)
 {
 	struct str uri = rq->param[PARAM_REQUEST_URI];
-	struct buf plain = BUF(&rq->arena, LIMIT_PATH_BYTES);
+	char room[LIMIT_PATH_BYTES + 1];
+	struct buf plain = { .p = room, .room = sizeof(room),
+	    .max = LIMIT_PATH_BYTES };
 	struct buf path = BUF(&rq->arena, LIMIT_PATH_BYTES);
 
 	rq->path = str_cut(&uri, '?');
@@ -118,6 +121,7 @@ dispatch_path(struct request *rq)
 		    "This path is not one weir can serve.");
 	}
 	rq->path = buf_str(&path);
+	assert(plain.p == room);
 	rq->mount = find_mount(rq, rq->path);
 	if (rq->mount.n && !is_below(rq->path, rq->mount))
 		return fault_set(&rq->fault, &rq->arena, FAULT_UNKNOWN_URL,

@@ -15,7 +15,8 @@
 
 #include "fcgi/base/mem.h"
 
-enum { FIRST_BLOCK = 2048, LAST_BLOCK = 65536, ALIGN = 16 };
+enum { FIRST_BLOCK = 2048, CHILD_BLOCK = 512, LAST_BLOCK = 65536,
+	ALIGN = 16 };
 
 struct arena_block {
 	struct arena_block *next;
@@ -105,9 +106,9 @@ arena_alloc(struct arena *a, size_t n)
 	assert(n < SIZE_MAX / 2);
 	want = ((n ? n : 1) + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 	if (want > (size_t)(a->end - a->at)) {
-		size = a->blocks ? a->blocks->bytes * 2 : FIRST_BLOCK;
-		if (size < FIRST_BLOCK)
-			size = FIRST_BLOCK;
+		size = a->parent ? CHILD_BLOCK : FIRST_BLOCK;
+		if (a->blocks && a->blocks->bytes * 2 > size)
+			size = a->blocks->bytes * 2;
 		if (size > LAST_BLOCK)
 			size = LAST_BLOCK;
 		if (want > size / 2)

@@ -4,7 +4,8 @@
  *
  * Before the head went out a fault is a status and a body; in a running
  * stream it is an event of the caller's dialect and no terminal frame; an
- * unstreamed body that was begun ends as a broken transfer.
+ * unstreamed body that was begun, or a frame cut inside, ends as a broken
+ * transfer.
  */
 #include "fcgi/base/clock.h"
 #include "handlers/relay/call.h"
@@ -60,6 +61,13 @@ answer_fault(const struct dialect *d, struct request *rq,
 	reply_whole(rq, d->status(f), "application/json", buf_str(&body));
 }
 
+/* Part of a frame too large to wait for has gone out: no event may follow. */
+static bool
+inside_a_frame(const struct call *c)
+{
+	return c->attempt && c->content && c->attempt->observer.inside;
+}
+
 enum go
 answer(struct call *c)
 {
@@ -73,7 +81,7 @@ answer(struct call *c)
 	    STR_ARGS(c->fault.text));
 	if (!c->rq->head_sent) {
 		answer_fault(c->dialect, c->rq, &c->fault);
-	} else if (c->asked.stream) {
+	} else if (c->asked.stream && !inside_a_frame(c)) {
 		c->dialect->write_fault_event(&c->fault, request_id(c->rq),
 		    &event);
 		reply_data(c->rq, buf_str(&event));

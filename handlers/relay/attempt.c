@@ -135,22 +135,22 @@ put_secret(struct attempt *a, struct str *header)
 {
 	static const char head[] = "Authorization: Bearer ";
 	const struct credential *k = a->with->credential;
-	size_t room = sizeof(head) + SECRET_MAX;
-	char *line = arena_alloc(&a->arena, room);
+	char secret[SECRET_MAX];
 	int n;
 
-	memcpy(line, head, sizeof(head) - 1);
 	n = vault_open_sealed(store_vault(a->call->relay->house->store),
-	    &k->bound, k->sealed, line + sizeof(head) - 1,
-	    room - sizeof(head));
-	a->secret = line;
-	a->secret_n = room;
+	    &k->bound, k->sealed, secret, sizeof(secret));
 	if (n < 0) {
 		log_error("credential %lld cannot be opened: give its secret "
 		    "again", (long long)k->id);
 		return false;
 	}
-	*header = str_from(line, sizeof(head) - 1 + (size_t)n);
+	a->secret_n = sizeof(head) - 1 + (size_t)n;
+	a->secret = arena_alloc(&a->arena, a->secret_n);
+	memcpy(a->secret, head, sizeof(head) - 1);
+	memcpy(a->secret + sizeof(head) - 1, secret, (size_t)n);
+	vault_wipe(secret, (size_t)n);
+	*header = str_from(a->secret, a->secret_n);
 	return true;
 }
 

@@ -91,6 +91,28 @@ add_channel(struct plan *p, const struct channel *ch,
 	}
 }
 
+/* What the channel calls the model, if it is open to the group; or NULL. */
+static const struct channel_model *
+serving(const struct channel *ch, int64_t group, struct str model)
+{
+	if (!ch->enabled || !channel_has_group(ch, group) ||
+	    !dialect_find(ch->dialect))
+		return NULL;
+	return channel_serves(ch, model);
+}
+
+/* Room for that many candidates is enough. */
+static size_t
+how_many(const struct catalogue *cat, int64_t group, struct str model)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < cat->n_channels && n < LIMIT_CANDIDATES; i++)
+		if (serving(&cat->channels[i], group, model))
+			n += cat->channels[i].n_credentials;
+	return n < LIMIT_CANDIDATES ? n : LIMIT_CANDIDATES;
+}
+
 bool
 plan_make(struct arena *a, const struct catalogue *cat, int64_t group,
     struct str model, int64_t now, struct plan *p, struct fault *f)
@@ -104,15 +126,12 @@ plan_make(struct arena *a, const struct catalogue *cat, int64_t group,
 		f->param = S("model");
 		return false;
 	}
-	p->list = arena_zero(a, sizeof(*p->list) * LIMIT_CANDIDATES);
+	p->list = arena_alloc(a, sizeof(*p->list) * how_many(cat, group,
+	    model));
 	for (size_t i = 0; i < cat->n_channels; i++) {
 		const struct channel *ch = &cat->channels[i];
-		const struct channel_model *serves;
+		const struct channel_model *serves = serving(ch, group, model);
 
-		if (!ch->enabled || !channel_has_group(ch, group) ||
-		    !dialect_find(ch->dialect))
-			continue;
-		serves = channel_serves(ch, model);
 		if (serves)
 			add_channel(p, ch, serves, now);
 	}
