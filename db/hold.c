@@ -746,6 +746,7 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 	struct str none = { NULL, 0 };
 	struct buf attempts = BUF_HEAP(65536);
 	const int64_t *n = u->use.n;
+	int64_t price = u->price ? u->price : p->price;
 	bool ok;
 
 	attempts_text(u, &attempts);
@@ -762,7 +763,7 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 		n[BUCKET_INPUT], n[BUCKET_CACHE_READ], n[BUCKET_CACHE_WRITE],
 		n[BUCKET_CACHE_WRITE_1H], n[BUCKET_OUTPUT],
 		n[BUCKET_REASONING], n[BUCKET_REQUEST], charged, u->cost,
-		u->list, p->held, p->bound, p->price ? &p->price : NULL,
+		u->list, p->held, p->bound, price ? &price : NULL,
 		u->cost_price ? &u->cost_price : NULL, p->markup_ppm,
 		u->cost_ppm, u->first_ms >= 0 ? &u->first_ms : NULL,
 		u->total_ms, u->weir_us, buf_str(&attempts),

@@ -42,6 +42,7 @@ struct usage_row {
 	int64_t charge;			/* wanted, <= bound */
 	int64_t cost;
 	int64_t list;			/* at list price, no markup */
+	int64_t price;			/* charged at; 0: that of the hold */
 	int64_t cost_price, cost_ppm;
 	int64_t first_ms, total_ms;	/* first_ms < 0: nothing came */
 	int64_t weir_us;

@@ -164,6 +164,32 @@ cost_of(const struct call *c, const struct candidate *k,
 	return charge(&c->plan.model->price, use, k->channel->cost_ppm);
 }
 
+/* Does the answer come from another model than the one we asked for? */
+static bool
+another_model(const struct call *c)
+{
+	const struct attempt *a = c->attempt;
+	struct str named = a->observer.model;
+
+	/* Dated variants begin with the name they are variants of. */
+	return c->content && named.n &&
+	    !str_starts(named, a->with->upstream_model);
+}
+
+/* The price of the model asked for, or of the one that answered. */
+static const struct price *
+dearer(const struct call *c, const struct buckets *use)
+{
+	const struct price *asked = &c->plan.model->price;
+	const struct model *m = another_model(c) ?
+	    catalogue_model(c->catalogue, c->attempt->observer.model) : NULL;
+
+	if (!m || !m->priced || c->plan.model->free ||
+	    charge(&m->price, use, PPM) <= charge(asked, use, PPM))
+		return asked;
+	return &m->price;
+}
+
 static void
 put_money(const struct call *c, struct usage_row *row)
 {
@@ -179,6 +205,8 @@ put_money(const struct call *c, struct usage_row *row)
 		    with->serves->cost.id : price->id;
 	}
 	if (used(c, row)) {
+		price = dearer(c, &row->use);
+		row->price = price->id;
 		row->charge = charge(price, &row->use, c->group->markup_ppm);
 		if (row->charge > c->bound)
 			row->charge = c->bound;
@@ -210,18 +238,26 @@ remarks(const struct call *c, struct arena *a)
 {
 	const struct attempt *at = c->attempt;
 	struct buf b = BUF(a, 512);
-	struct str named;
 
 	if (c->cap_output >= 0)
 		buf_printf(&b, "capped:%lld ", (long long)c->cap_output);
 	if (!at || !c->content)
 		return str_trim(buf_str(&b));
-	named = at->observer.model;
-	if (named.n && !str_starts(named, at->with->upstream_model))
+	if (another_model(c)) {
 		buf_put(&b, S("model_mismatch "));
+		log_warn("call %.*s: asked channel %.*s for %.*s, got %.*s",
+		    ID_CHARS, c->rq->id, STR_ARGS(at->with->channel->name),
+		    STR_ARGS(at->with->upstream_model),
+		    STR_ARGS(at->observer.model));
+	}
 	if (at->observer.service_tier.n && !str_eq(at->observer.service_tier,
-	    S("default")))
+	    S("default"))) {
 		buf_put(&b, S("tier_unpriced "));
+		log_warn("call %.*s: channel %.*s reports the tier %.*s, which "
+		    "has no price: charged at the list price", ID_CHARS,
+		    c->rq->id, STR_ARGS(at->with->channel->name),
+		    STR_ARGS(at->observer.service_tier));
+	}
 	if (at->observer.tokens.odd)
 		buf_put(&b, S("odd_usage "));
 	return str_trim(buf_str(&b));
