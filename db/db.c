@@ -384,6 +384,7 @@ prepare(struct row *row)
 bool
 db_prepare(struct db *db, bool lazy, struct arena *a, struct str *why)
 {
+	db->quiet = true;
 	for (size_t i = 0; db_parts[i]; i++) {
 		const struct db_part *part = db_parts[i];
 		struct row *rows = xalloc(part->n * sizeof(struct row));
@@ -395,13 +396,17 @@ db_prepare(struct db *db, bool lazy, struct arena *a, struct str *why)
 			rows[k].sql = part->sql[k];
 			assert(rows[k].sql);
 			if (!lazy && !prepare(&rows[k])) {
-				*why = arena_printf(a,
-				    "statement %zu of %s: %s", k, part->name,
-				    db->words);
+				*why = arena_printf(a, "the tables of the "
+				    "database are not those this program knows "
+				    "(statement %zu of %s: %s): they were "
+				    "damaged or changed by hand; bring a "
+				    "backup back with `weirctl restore`", k,
+				    part->name, db->words);
 				return false;
 			}
 		}
 	}
+	db->quiet = false;
 	return true;
 }
 

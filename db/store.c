@@ -552,6 +552,24 @@ open_vault(struct store *s, const char *master_key_file, struct arena *a,
 	    "database: put the right one there (nothing was changed)", key);
 }
 
+/*
+ * The number of the database stands in weir.lock as well, where no page of a
+ * foreign WAL can replace it.  An empty file (it was lost) gets it now.
+ */
+static bool
+lock_belongs(struct store *s, int64_t identity)
+{
+	char text[32] = "", want[32];
+	ssize_t n = pread(s->lock, text, sizeof(text) - 1, 0);
+
+	snprintf(want, sizeof(want), "%" PRId64 "\n", identity);
+	if (n == 0)
+		n = pwrite(s->lock, want, strlen(want), 0);
+	else if (strcmp(text, want) != 0)
+		return false;
+	return n == (ssize_t)strlen(want);
+}
+
 /* Ours, of a version we know, and with its own WAL? */
 static bool
 known(struct store *s, int64_t *version, struct arena *a, struct str *why)
@@ -569,10 +587,10 @@ known(struct store *s, int64_t *version, struct arena *a, struct str *why)
 	    db_number(s->db, "SELECT CAST(value AS INTEGER) FROM setting "
 		"WHERE name = 'database'", &stored) < 0)
 		return refuse(a, why, "%s", db_remedy(s->db, a, s->path).p);
-	if (stored != identity)
-		return refuse(a, why, "%s-wal belongs to another database: "
-		    "move it away and bring a backup back with "
-		    "`weirctl restore`", s->path);
+	if (stored != identity || !lock_belongs(s, identity))
+		return refuse(a, why, "%s, its -wal and weir.lock are not of "
+		    "one database: put those back that belong together, or "
+		    "a backup with `weirctl restore`", s->path);
 	if (*version > schema_count)
 		return refuse(a, why, "%s was made by a newer weir (schema "
 		    "%" PRId64 ", this program knows %d): install that one "

@@ -25,6 +25,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,7 +35,8 @@
 #include "fcgi/base/mem.h"
 
 enum { BALLAST_BYTES = 1 << 20, BALLAST_EVERY_MS = 1000, WAIT_FIRST_MS = 10,
-	WAIT_MOST_MS = 1000, STOP_MS = 5000 };
+	WAIT_MOST_MS = 1000, STOP_MS = 5000,
+	GATHER_US = 300 };	/* from one batch's beginning to the next's */
 
 struct list {
 	struct op *first, **end;
@@ -58,6 +60,7 @@ struct writer {
 	struct syncer *syncer;
 	int64_t ballast_ms;		/* when to try to make it */
 	int64_t stop_ms;
+	int64_t began_us;		/* the last batch */
 };
 
 static void
@@ -359,10 +362,29 @@ rest(struct writer *w)
 	pthread_mutex_unlock(&w->mutex);
 }
 
+/*
+ * Under load a transaction for each operation would cost more than the
+ * operations: batches begin some time apart.  A writer that was idle does
+ * not wait.
+ */
+static void
+gather(struct writer *w)
+{
+	int64_t now = clock_us(), left = w->began_us + GATHER_US - now;
+
+	if (left > 0) {
+		nanosleep(&(struct timespec){ .tv_nsec = left * 1000 }, NULL);
+		now = clock_us();
+	}
+	w->began_us = now;
+}
+
 static void
 turn(struct writer *w)
 {
 	struct list batch;
+
+	gather(w);
 
 	ballast_again(w);
 	list_clear(&batch);
@@ -411,6 +433,7 @@ run(void *arg)
 	struct writer *w = arg;
 
 	pthread_setname_np(pthread_self(), "weir writer");
+	prctl(PR_SET_TIMERSLACK, 1000UL);
 	do {
 		rest(w);
 		turn(w);

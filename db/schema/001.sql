@@ -21,8 +21,8 @@ CREATE TABLE seal (
 ) STRICT, WITHOUT ROWID;
 
 -- 'generation' is raised by every change of the catalogue.  'database' names
--- this file (PRAGMA user_version says the same), so that a WAL of another is
--- found out.  'frozen', if there: why billing is stopped.
+-- this file (PRAGMA user_version and weir.lock say the same), so that a WAL
+-- of another is found out.  'frozen', if there: why billing is stopped.
 CREATE TABLE setting (
 	name   TEXT PRIMARY KEY,
 	value  TEXT NOT NULL
