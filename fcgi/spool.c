@@ -217,17 +217,19 @@ spool_bytes(struct conn *c, struct str bytes)
 	struct spool *s = c->spool;
 	enum record_seen seen = RECORD_MORE;
 	struct machine *m = c->worker->machine;
+	bool ended = false;
 	size_t used;
 
 	for (struct str rest = bytes; rest.n; rest = str_skip(rest, used)) {
 		seen = record_walk(&s->walk, rest, &used);
-		if (seen == RECORD_PARAMS_END) {
-			if (!params_ended(c))
-				return false;
-		} else if (seen != RECORD_MORE) {
+		ended |= seen == RECORD_PARAMS_END;
+		if (seen != RECORD_MORE && seen != RECORD_PARAMS_END)
 			break;
-		}
 	}
+	/* Only now: what is discarded is walked on from the end of bytes. */
+	if (ended && (seen == RECORD_MORE || seen == RECORD_PARAMS_END) &&
+	    !params_ended(c))
+		return false;
 	if (seen == RECORD_BAD || seen == RECORD_ABORTED ||
 	    seen == RECORD_PARAMS_LARGE || !spool_keep(s, bytes)) {
 		conn_close(c);

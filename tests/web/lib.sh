@@ -81,10 +81,13 @@ trap 'exit 143' TERM
 ctl() { "$build/weirctl" --data "$house/data" "$@"; }
 
 # What weir knows: every mock model at one price; alice with money, bob without.
+# What fails is parked by the model's entry, so mock-503 has one of its own.
 catalogue() {
 	cat <<EOF
 {"models":[{"name":"mock","context":128000,"max_output":4096,
   "price":{"input":"1.00","cache_read":"0.10","output":"2.00"}},
+ {"name":"mock-503","context":128000,"max_output":4096,
+  "price":{"input":"1.00","output":"2.00"}},
  {"name":"mock*","context":128000,"max_output":4096,
   "price":{"input":"1.00","cache_read":"0.10","output":"2.00"}}],
  "channels":[{"name":"mock","dialect":"openai",

@@ -221,10 +221,10 @@ def cross_origin_answer():
 
 @test
 def head():
-    full = ask('GET', '/v1/models', None, BEARER)
-    got = ask('HEAD', '/v1/models', None, BEARER)
+    got = ask('HEAD', '/healthz')
     same((got.status, got.body), (200, b''))
-    same(got.headers['content-type'], full.headers['content-type'])
+    got = ask('HEAD', '/v1/models', None, BEARER)
+    same((got.status, got.body), (405, b''))
 
 
 @test
