@@ -25,7 +25,7 @@ apply_work(struct db *db, void *arg)
 	return k->read && !k->dry;
 }
 
-/* --- telling what happened ---------------------------------------------------------- */
+/* --- telling what happened ------------------------------------------------ */
 
 static void
 tell_json(struct ctl *c, const struct applying *k)

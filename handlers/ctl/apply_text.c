@@ -18,7 +18,7 @@
 const char *const fates[N_FATES] = { "left", "created", "changed",
 	"switched off" };
 
-/* --- the report ---------------------------------------------------------------- */
+/* --- the report ----------------------------------------------------------- */
 
 static bool
 report(struct apply *a, struct applied one)
@@ -47,7 +47,7 @@ report(struct apply *a, struct applied one)
 	    str_of(actions[one.fate]), object, one.members) || lost(&a->r);
 }
 
-/* --- one object ---------------------------------------------------------------- */
+/* --- one object ----------------------------------------------------------- */
 
 /* The objects of one list: where it stands, and what was met in it. */
 struct listed {
@@ -154,7 +154,7 @@ apply_object(struct apply *a, struct listed *l, const struct place *at,
 	    one.name);
 }
 
-/* --- lists --------------------------------------------------------------------- */
+/* --- lists ---------------------------------------------------------------- */
 
 /* Switches off what the list does not have. */
 static bool
@@ -220,7 +220,7 @@ apply_list(struct apply *a, struct listed *l)
 	return !a->prune || prune(a, l);
 }
 
-/* --- the whole ------------------------------------------------------------------- */
+/* --- the whole ------------------------------------------------------------ */
 
 static const struct noun *const order[] = { &noun_group, &noun_model,
 	&noun_channel, &noun_account };

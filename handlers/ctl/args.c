@@ -23,7 +23,7 @@ static const char globals[] = "data= conf= json help version";
 static const char nouns_bar[] =
     "account|project|key|user|channel|credential|model|group";
 
-/* --- help --------------------------------------------------------------------- */
+/* --- help ----------------------------------------------------------------- */
 
 static void
 help_all(const struct command *const *table)
@@ -72,7 +72,7 @@ misused(const struct ctl *c, const char *format, ...)
 	return EXIT_USAGE;
 }
 
-/* --- reading ------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------- */
 
 enum taking { NO_OPTION, TAKES_NOTHING, TAKES_VALUE };
 
@@ -275,7 +275,7 @@ args_read(struct ctl *c, const struct command *const *table, char **argv)
 	return load_conf(c);
 }
 
-/* --- values ------------------------------------------------------------------- */
+/* --- values --------------------------------------------------------------- */
 
 const char *
 opt(const struct ctl *c, const char *name)

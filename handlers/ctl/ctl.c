@@ -53,7 +53,7 @@ refuse(struct ctl *c, const char *format, ...)
 	return false;
 }
 
-/* --- changes ------------------------------------------------------------------- */
+/* --- changes -------------------------------------------------------------- */
 
 struct changing {
 	struct ctl *c;
@@ -105,7 +105,7 @@ noted(struct ctl *c, struct db *db, const char *action, struct str object,
 	    object, detail);
 }
 
-/* --- the store ----------------------------------------------------------------- */
+/* --- the store ------------------------------------------------------------ */
 
 /* A web server's folder: what is below it may be served to everybody. */
 static bool
@@ -212,7 +212,7 @@ close_store(struct ctl *c)
 	c->store = NULL;
 }
 
-/* --- input ---------------------------------------------------------------------- */
+/* --- input ---------------------------------------------------------------- */
 
 bool
 read_all(struct arena *a, const char *path, size_t max, struct str *text,

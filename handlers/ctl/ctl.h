@@ -59,7 +59,7 @@ struct ctl {
 	struct str why;		/* set by refuse() */
 };
 
-/* --- args.c ----------------------------------------------------------------- */
+/* --- args.c --------------------------------------------------------------- */
 
 /* Reads argv for the commands in the table (NULL ends it).  DONE: c->command
  * is set, or help was printed and it is NULL. */
@@ -78,7 +78,7 @@ bool opt_count(struct ctl *c, const char *name, int64_t least, int64_t *v);
 bool opt_time(struct ctl *c, const char *name, bool ahead, int64_t *utc_ms);
 bool word_money(struct ctl *c, const char *word, int64_t *nano);
 
-/* --- ctl.c ------------------------------------------------------------------ */
+/* --- ctl.c ---------------------------------------------------------------- */
 
 /* "weirctl: …" on stderr; EXIT_REFUSED. */
 int failed(const struct ctl *c, const char *format, ...)
@@ -123,7 +123,7 @@ bool read_all(struct arena *a, const char *path, size_t max, struct str *text,
 bool read_secret(struct ctl *c, const char *what, struct str *secret);
 bool read_password(struct ctl *c, struct str *password);
 
-/* --- owner.c ---------------------------------------------------------------- */
+/* --- owner.c -------------------------------------------------------------- */
 
 /*
  * As root: becomes the user that folder belongs to.  As that user: nothing to
@@ -134,7 +134,7 @@ bool owner_become(struct ctl *c, const char *folder);
 /* The command line again, quoted for a shell, with the data directory. */
 struct str owner_line(struct ctl *c, const char *folder);
 
-/* --- print.c ---------------------------------------------------------------- */
+/* --- print.c -------------------------------------------------------------- */
 
 /* Writes a buffer to stdout and empties it. */
 void print(struct buf *b);

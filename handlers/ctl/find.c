@@ -88,7 +88,7 @@ found_name(struct arena *a, const struct found *f)
 	return buf_str(&b);
 }
 
-/* --- picking one ------------------------------------------------------------------ */
+/* --- picking one ---------------------------------------------------------- */
 
 struct pick {
 	struct ctl *c;

@@ -39,7 +39,7 @@ tell_key(struct ctl *c, const struct keying *k)
 	    "of it\n", STR_ARGS(k->name));
 }
 
-/* --- new ------------------------------------------------------------------------ */
+/* --- new ------------------------------------------------------------------ */
 
 /* "a,b" as a JSON list, each checked; *list stays empty without the option. */
 static bool
@@ -190,7 +190,7 @@ run_new(struct ctl *c)
 	return EXIT_DONE;
 }
 
-/* --- rotate, revoke ---------------------------------------------------------------- */
+/* --- rotate, revoke ------------------------------------------------------- */
 
 /* The row of the key that the words mean. */
 static bool

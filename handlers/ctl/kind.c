@@ -3,7 +3,8 @@
  * kind.c - the kinds of members that are one value: texts, numbers, amounts,
  * times, secrets; and lists of names.
  */
-#include <arpa/inet.h>
+#include "handlers/ctl/kind.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,13 +12,11 @@
 #include <unistd.h>
 
 #include "db/money.h"
-#include "db/setting.h"
 #include "db/zone.h"
 #include "fcgi/base/clock.h"
 #include "fcgi/base/json.h"
-#include "handlers/ctl/kind.h"
 
-/* --- helpers, for the other kinds too -------------------------------------------- */
+/* --- helpers, for the other kinds too ------------------------------------- */
 
 bool
 text_of(struct reading *r, const struct place *at, struct str *text)
@@ -78,7 +77,7 @@ list_of(struct reading *r, const struct place *at, size_t *n)
 	return true;
 }
 
-/* --- texts --------------------------------------------------------------------- */
+/* --- texts ---------------------------------------------------------------- */
 
 static bool
 read_text(struct reading *r, const struct place *at, const struct member *m,
@@ -158,7 +157,7 @@ show_drain(struct buf *b, const void *field)
 	buf_put(b, *(const bool *)field ? S("\"drain\"") : S("\"cancel\""));
 }
 
-/* --- numbers ------------------------------------------------------------------- */
+/* --- numbers -------------------------------------------------------------- */
 
 static bool
 read_flag(struct reading *r, const struct place *at, const struct member *m,
@@ -263,7 +262,7 @@ show_time(struct buf *b, const void *field)
 	buf_json(b, str_of(text));
 }
 
-/* --- secrets ------------------------------------------------------------------- */
+/* --- secrets -------------------------------------------------------------- */
 
 bool
 secret_valid(struct str s, size_t least, size_t most)
@@ -350,7 +349,7 @@ read_secret(struct reading *r, const struct place *at, const struct member *m,
 	return true;
 }
 
-/* --- what is dealt with elsewhere -------------------------------------------------- */
+/* --- what is dealt with elsewhere ----------------------------------------- */
 
 static bool
 read_list(struct reading *r, const struct place *at, const struct member *m,
@@ -372,148 +371,6 @@ refuse_later(struct reading *r, const struct place *at, const struct member *m,
 	    "leave it out", m->name);
 }
 
-/* --- lists of names -------------------------------------------------------------- */
-
-/* A list of strings that each pass a check, kept as JSON text. */
-static bool
-read_strings(struct reading *r, const struct place *at, void *field,
-    bool (*check)(struct reading *r, const struct place *at, struct str *s))
-{
-	struct json_each each = json_each(at->value);
-	struct buf b = BUF(r->arena, 1 << 20);
-	size_t n;
-
-	if (!list_of(r, at, &n))
-		return false;
-	if (n == 0)
-		return wrong(r, at, "an empty list would allow nothing: null "
-		    "allows all, \"enabled\": false switches off");
-	buf_char(&b, '[');
-	for (size_t i = 0; json_next(&each); i++) {
-		struct place here = { .up = at, .index = i,
-			.value = each.value };
-		struct str text;
-
-		if (!text_of(r, &here, &text) || !check(r, &here, &text))
-			return false;
-		if (i)
-			buf_char(&b, ',');
-		buf_json(&b, text);
-	}
-	buf_char(&b, ']');
-	*(struct str *)field = buf_str(&b);
-	return !b.full || wrong(r, at, "this list is too long");
-}
-
-static bool
-check_pattern(struct reading *r, const struct place *at, struct str *s)
-{
-	return pattern_valid(*s) || wrong(r, at, "\"%.*s\" is no model name: "
-	    "1 to 64 of A-Z a-z 0-9 . _ : / @ -, a * may be the last",
-	    STR_ARGS(*s));
-}
-
-bool
-network_valid(struct arena *a, struct str s, struct str *full)
-{
-	struct str rest = s, host = str_cut(&rest, '/');
-	struct str z = arena_str(a, host);
-	unsigned char raw[16];
-	int64_t bits = 0, prefix;
-
-	if (inet_pton(AF_INET, z.p, raw) == 1)
-		bits = 32;
-	else if (inet_pton(AF_INET6, z.p, raw) == 1)
-		bits = 128;
-	prefix = bits;
-	if (!bits || z.n != strlen(z.p) || (host.n < s.n &&
-	    (!str_int(rest, &prefix) || prefix < 0 || prefix > bits)))
-		return false;
-	*full = arena_printf(a, "%s/%lld", z.p, (long long)prefix);
-	return true;
-}
-
-static bool
-check_network(struct reading *r, const struct place *at, struct str *s)
-{
-	return network_valid(r->arena, *s, s) || wrong(r, at, "\"%.*s\" is no "
-	    "address or network like \"192.0.2.7\", \"10.0.0.0/8\", "
-	    "\"2001:db8::/32\"", STR_ARGS(*s));
-}
-
-static bool
-read_patterns(struct reading *r, const struct place *at,
-    const struct member *m, void *field)
-{
-	(void)m;
-	return read_strings(r, at, field, check_pattern);
-}
-
-static bool
-read_networks(struct reading *r, const struct place *at,
-    const struct member *m, void *field)
-{
-	(void)m;
-	return read_strings(r, at, field, check_network);
-}
-
-/* JSON already, or nothing: any. */
-static void
-show_json(struct buf *b, const void *field)
-{
-	const struct str *json = field;
-
-	buf_put(b, json->n ? *json : S("null"));
-}
-
-static bool
-read_names(struct reading *r, const struct place *at, const struct member *m,
-    void *field)
-{
-	struct json_each each = json_each(at->value);
-	struct names *names = field;
-	size_t n;
-
-	(void)m;
-	if (!list_of(r, at, &n))
-		return false;
-	names->list = arena_zero(r->arena, (n + 1) * sizeof(*names->list));
-	names->n = 0;
-	for (size_t i = 0; json_next(&each); i++) {
-		struct place here = { .up = at, .index = i,
-			.value = each.value };
-		struct str *s = &names->list[i];
-
-		if (!text_of(r, &here, s))
-			return false;
-		if (!name_valid(*s))
-			return wrong(r, &here, "\"%.*s\" is no name: 1 to 64 "
-			    "of A-Z a-z 0-9 . _ : / @ -", STR_ARGS(*s));
-		for (size_t j = 0; j < i; j++)
-			if (str_eq(*s, names->list[j]))
-				return wrong(r, &here, "\"%.*s\" is there "
-				    "twice", STR_ARGS(*s));
-		names->n++;
-	}
-	if (n > 1)
-		qsort(names->list, n, sizeof(*names->list), by_name);
-	return true;
-}
-
-static void
-show_names(struct buf *b, const void *field)
-{
-	const struct names *names = field;
-
-	buf_char(b, '[');
-	for (size_t i = 0; i < names->n; i++) {
-		if (i)
-			buf_char(b, ',');
-		buf_json(b, names->list[i]);
-	}
-	buf_char(b, ']');
-}
-
 const struct kind
     kind_text = { sizeof(struct str), read_text, show_text },
     kind_file = { sizeof(struct str), read_file, show_text },
@@ -527,7 +384,4 @@ const struct kind
     kind_time = { sizeof(int64_t), read_time, show_time },
     kind_secret = { sizeof(struct str), read_secret, NULL },
     kind_list = { 0, read_list, NULL },
-    kind_later = { 0, refuse_later, NULL },
-    kind_patterns = { sizeof(struct str), read_patterns, show_json },
-    kind_networks = { sizeof(struct str), read_networks, show_json },
-    kind_names = { sizeof(struct names), read_names, show_names };
+    kind_later = { 0, refuse_later, NULL };

@@ -13,7 +13,7 @@
 /* A million USD: a price beyond it is a slip of the pen. */
 enum { DEAREST_USD = 1000000 };
 
-/* --- prices -------------------------------------------------------------------- */
+/* --- prices --------------------------------------------------------------- */
 
 /* Members of a price that later versions will know. */
 static const char *const later[] = { "audio_in", "audio_out", "image_in",
@@ -148,7 +148,7 @@ show_costs(struct buf *b, const void *field)
 	buf_char(b, '}');
 }
 
-/* --- what a channel serves -------------------------------------------------------- */
+/* --- what a channel serves ------------------------------------------------ */
 
 static bool
 read_serve(struct reading *r, const struct place *at,
@@ -223,7 +223,7 @@ show_serves(struct buf *b, const void *field)
 	buf_char(b, '}');
 }
 
-/* --- caps ---------------------------------------------------------------------- */
+/* --- caps ----------------------------------------------------------------- */
 
 static bool
 read_caps(struct reading *r, const struct place *at, const struct member *m,
@@ -283,7 +283,7 @@ show_caps(struct buf *b, const void *field)
 	buf_put(b, before == '{' ? S("{}") : S("}"));
 }
 
-/* --- timeouts ------------------------------------------------------------------- */
+/* --- timeouts ------------------------------------------------------------- */
 
 enum { LONGEST_MS = 86400000 };
 

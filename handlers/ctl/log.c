@@ -26,7 +26,7 @@ pause_ms(int ms)
 	return poll(&out, 1, ms) == 0;
 }
 
-/* --- a file ------------------------------------------------------------------------ */
+/* --- a file --------------------------------------------------------------- */
 
 /* Copies what is there from the descriptor on; false: it cannot be read. */
 static bool
@@ -89,7 +89,7 @@ follow_file(struct ctl *c, const char *path, int64_t lines, bool follow)
 	return EXIT_DONE;
 }
 
-/* --- the store ---------------------------------------------------------------------- */
+/* --- the store ------------------------------------------------------------ */
 
 static void
 put_call(struct ctl *c, struct buf *b, const struct usage_view *u)
@@ -115,7 +115,7 @@ put_call(struct ctl *c, struct buf *b, const struct usage_view *u)
 	    (long long)u->total_ms, (long long)u->weir_us);
 }
 
-/* Rows behind *last (at most `most`, 0: all), oldest first. */
+/* Rows behind *last, at most `most`, oldest first. */
 static bool
 put_calls(struct ctl *c, int64_t *last, int64_t since, int64_t most)
 {
@@ -128,7 +128,7 @@ put_calls(struct ctl *c, int64_t *last, int64_t since, int64_t most)
 	arena_init(&page);
 	n = usage_list(c->db, &page, &f, &list);
 	while (fresh < n && list[fresh].id > *last &&
-	    (most == 0 || fresh < most))
+	    fresh < most)
 		fresh++;
 	for (int i = fresh; i-- > 0; )
 		put_call(c, &b, &list[i]);
@@ -149,7 +149,8 @@ follow_store(struct ctl *c, int64_t lines, bool follow)
 	bool good = put_calls(c, &last, 0, lines);
 
 	while (good && follow && !ferror(stdout) && pause_ms(POLL_MS))
-		good = put_calls(c, &last, clock_utc_ms() - 60000, 0);
+		good = put_calls(c, &last, clock_utc_ms() - 60000,
+		    LIST_MAX);
 	return good ? EXIT_DONE : failed_read(c);
 }
 

@@ -23,7 +23,7 @@
 #include "fcgi/base/arena.h"
 #include "fcgi/base/buf.h"
 
-/* --- reading ------------------------------------------------------------------ */
+/* --- reading -------------------------------------------------------------- */
 
 /* A catalogue that is being read; `file` is empty when it is none: a change
  * of one object by a command. */
@@ -54,7 +54,7 @@ struct place place_in(const struct place *at, struct str name);
 /* False, and says that the database failed unless something else was said. */
 bool lost(struct reading *r);
 
-/* --- kinds ------------------------------------------------------------------- */
+/* --- kinds ---------------------------------------------------------------- */
 
 struct member;
 
@@ -131,7 +131,7 @@ bool secret_valid(struct str s, size_t least, size_t most);
 enum { KEY_SECRET_LEAST = 16, KEY_SECRET_WEAK = 32, KEY_SECRET_MOST = 256,
 	CREDENTIAL_SECRET_MOST = 512 };
 
-/* --- shapes ------------------------------------------------------------------- */
+/* --- shapes --------------------------------------------------------------- */
 
 /* Reads the members of an object; those in `known` (NULL-terminated, or
  * NULL) have been dealt with. */
@@ -147,7 +147,7 @@ void shape_show(struct buf *b, const struct member *members,
 struct str shape_diff(struct arena *a, const struct member *members,
     const void *was, const void *is);
 
-/* --- nouns ------------------------------------------------------------------- */
+/* --- nouns ---------------------------------------------------------------- */
 
 /* The objects an object stands in. */
 struct above {
@@ -164,7 +164,7 @@ struct noun {
 	const struct member *members;
 	const char *const *known;	/* for shape_read */
 	const struct noun *parent;
-	const struct noun *const *inside;	/* lists of objects in it, NULL ends */
+	const struct noun *const *inside;	/* lists in it, NULL ends */
 
 	void (*blank)(void *object, const struct above *up, struct str name);
 	/* 1 and the object, 0 it is blank, -1 the database failed. */
@@ -207,7 +207,12 @@ bool names_take(struct arena *a, struct names *out, const void *rows, int n,
 /* By its word, or NULL. */
 const struct noun *noun_find(struct str word);
 
-/* --- find.c: objects by name ------------------------------------------------------ */
+/* Caps of an owner, written when they differ; and none at all. */
+bool save_caps(struct reading *r, enum cap_owner kind, int64_t owner,
+    const struct caps *is, const struct caps *was);
+extern const struct caps no_caps;
+
+/* --- find.c: objects by name ---------------------------------------------- */
 
 enum { DEEPEST = 3 };
 

@@ -9,7 +9,7 @@
 #include "fcgi/base/mem.h"
 #include "handlers/ctl/noun.h"
 
-/* --- models ------------------------------------------------------------------- */
+/* --- models --------------------------------------------------------------- */
 
 struct model_object {
 	struct model_row row;
@@ -108,7 +108,7 @@ const struct noun noun_model = {
 };
 #undef AT
 
-/* --- groups ------------------------------------------------------------------- */
+/* --- groups --------------------------------------------------------------- */
 
 #define AT(member) offsetof(struct group_row, member)
 static const struct member group_members[] = {
@@ -169,7 +169,7 @@ const struct noun noun_group = {
 };
 #undef AT
 
-/* --- the site ----------------------------------------------------------------- */
+/* --- the site ------------------------------------------------------------- */
 
 struct site_object {
 	int64_t id;
@@ -241,7 +241,7 @@ const struct noun noun_site = {
 	.blank = site_blank, .load = site_load, .save = site_save,
 };
 
-/* --- all of them --------------------------------------------------------------- */
+/* --- all of them ---------------------------------------------------------- */
 
 const struct noun *
 noun_find(struct str word)

@@ -26,7 +26,7 @@ struct routing {
 	size_t n_left;
 };
 
-/* --- the key ------------------------------------------------------------------------ */
+/* --- the key -------------------------------------------------------------- */
 
 /* The group of a key's account; false: refuse() said why not. */
 static bool
@@ -65,7 +65,7 @@ group_default(struct routing *k)
 	return k->group != 0 || refuse(k->c, "there is no group default");
 }
 
-/* --- what the plan has -------------------------------------------------------------- */
+/* --- what the plan has ---------------------------------------------------- */
 
 /* Its share of the calls of its tier, in percent. */
 static int
@@ -106,7 +106,7 @@ put_served(struct routing *k, const struct candidate *one, int tier)
 	    STR_ARGS(one->upstream_model)));
 }
 
-/* --- what it left out --------------------------------------------------------------- */
+/* --- what it left out ----------------------------------------------------- */
 
 static void
 put_left(struct routing *k, const struct channel *ch,
@@ -163,7 +163,7 @@ explain(struct routing *k, const struct channel *ch)
 	}
 }
 
-/* --- the command -------------------------------------------------------------------- */
+/* --- the command ---------------------------------------------------------- */
 
 static void
 tell(struct routing *k, bool planned)

@@ -8,7 +8,7 @@
 #include "fcgi/base/limits.h"
 #include "handlers/ctl/noun.h"
 
-/* --- where something is wrong ---------------------------------------------------- */
+/* --- where something is wrong --------------------------------------------- */
 
 static void
 put_path(struct buf *b, const struct place *at)
@@ -73,7 +73,7 @@ place_in(const struct place *at, struct str name)
 	    .value = value.n ? value : at->value };
 }
 
-/* --- reading ------------------------------------------------------------------ */
+/* --- reading -------------------------------------------------------------- */
 
 static const struct member *
 find(const struct member *members, struct str name, unsigned *index)
@@ -149,7 +149,7 @@ shape_read(struct reading *r, const struct place *at,
 	return true;
 }
 
-/* --- writing ------------------------------------------------------------------ */
+/* --- writing -------------------------------------------------------------- */
 
 enum { SHOWN = 64 << 20 };
 

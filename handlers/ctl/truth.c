@@ -23,7 +23,7 @@
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
 
-/* --- the log ----------------------------------------------------------------------- */
+/* --- the log -------------------------------------------------------------- */
 
 static int
 by_id(const void *a, const void *b)
@@ -162,7 +162,7 @@ truth_release(struct truth *t)
 	*t = (struct truth){ 0 };
 }
 
-/* --- the join ----------------------------------------------------------------------- */
+/* --- the join ------------------------------------------------------------- */
 
 struct joining {
 	struct ctl *c;

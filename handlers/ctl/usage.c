@@ -71,7 +71,7 @@ usage_json(struct buf *b, const struct usage_view *u)
 	buf_char(b, '}');
 }
 
-/* --- CSV --------------------------------------------------------------------------- */
+/* --- CSV ------------------------------------------------------------------ */
 
 /* A cell that no spreadsheet takes for a formula. */
 static void
@@ -112,7 +112,7 @@ csv_line(struct arena *a, struct buf *b, const struct usage_view *u,
 	buf_put(b, S("\r\n"));
 }
 
-/* --- tables ------------------------------------------------------------------------ */
+/* --- tables --------------------------------------------------------------- */
 
 int64_t
 usage_in(const struct usage_view *u)
@@ -160,7 +160,7 @@ table_head(struct table *t)
 		table_add(t, str_of(heads[i]));
 }
 
-/* --- the command ------------------------------------------------------------------- */
+/* --- the command ---------------------------------------------------------- */
 
 struct using {
 	struct usage_filter f;

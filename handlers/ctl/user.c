@@ -79,7 +79,7 @@ run_new(struct ctl *c)
 	return EXIT_DONE;
 }
 
-/* --- user passwd ----------------------------------------------------------------- */
+/* --- user passwd ---------------------------------------------------------- */
 
 static bool
 set_password(struct ctl *c, struct db *db, void *arg)
@@ -119,7 +119,7 @@ run_passwd(struct ctl *c)
 	return EXIT_DONE;
 }
 
-/* --- token new ------------------------------------------------------------------- */
+/* --- token new ------------------------------------------------------------ */
 
 struct token {
 	struct str login, role;

@@ -6,6 +6,7 @@
  * with a reason, and a line in the audit.
  */
 #include "db/account.h"
+#include "db/group.h"
 #include "db/key.h"
 #include "db/ledger.h"
 #include "db/money.h"
@@ -23,7 +24,7 @@ find_account(struct ctl *c, struct db *db, struct account_row *row)
 	return found == 1;
 }
 
-/* --- balance --------------------------------------------------------------------- */
+/* --- balance -------------------------------------------------------------- */
 
 /* What the keys of an account were charged in all. */
 static bool
@@ -40,7 +41,7 @@ spent(struct ctl *c, int64_t account, int64_t *sum)
 			after = page[i].id;
 			*sum = money_add(*sum, page[i].used);
 		}
-	} while (n == 1000);
+	} while (n == LIST_MAX);
 	return n >= 0;
 }
 
@@ -111,7 +112,7 @@ run_balance(struct ctl *c)
 	return EXIT_DONE;
 }
 
-/* --- grant, deduct --------------------------------------------------------------- */
+/* --- grant, deduct -------------------------------------------------------- */
 
 struct moving {
 	bool give;

@@ -22,7 +22,7 @@
 #include "fcgi/base/mem.h"
 #include "handlers/ctl/apply.h"
 
-/* --- a store of its own for each test --------------------------------------- */
+/* --- a store of its own for each test ------------------------------------- */
 
 struct stage {
 	struct arena arena;
@@ -121,7 +121,7 @@ bad(struct stage *s, const char *text, const char *words)
 	assert_int_equal(setting_generation(s->db), generation);
 }
 
-/* --- the example -------------------------------------------------------------- */
+/* --- the example ---------------------------------------------------------- */
 
 static const char example[] =
     "{\"note\":\"as an example\",\n"
@@ -209,7 +209,7 @@ what_was_asked_is_in_the_store(void **state)
 	assert_int_equal(caps.amount[CAP_MONTH], -1);
 }
 
-/* --- absent, null, replaced, merged --------------------------------------------- */
+/* --- absent, null, replaced, merged --------------------------------------- */
 
 static void
 absent_keeps_null_resets_maps_are_replaced(void **state)
@@ -318,7 +318,7 @@ prune_switches_off_what_its_lists_lack(void **state)
 	    "\"projects\":[]}],\"groups\":[]}", 0, 0, 3, 1);
 }
 
-/* --- what is refused -------------------------------------------------------------- */
+/* --- what is refused ------------------------------------------------------ */
 
 static const struct {
 	const char *text, *words;
@@ -584,7 +584,7 @@ every_change_is_in_the_audit(void **state)
 	assert_int_equal(audit_check(s->db, store_vault(s->store), &line), 1);
 }
 
-/* --- base_url ------------------------------------------------------------------- */
+/* --- base_url ------------------------------------------------------------- */
 
 static void
 where_calls_may_go(void **state)

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kind_list.c - the kinds of members that are lists: of model names, of
+ * networks, of groups.
+ */
+#include "handlers/ctl/kind.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "db/setting.h"
+#include "fcgi/base/json.h"
+
+/* A list of strings that each pass a check, kept as JSON text. */
+static bool
+read_strings(struct reading *r, const struct place *at, void *field,
+    bool (*check)(struct reading *r, const struct place *at, struct str *s))
+{
+	struct json_each each = json_each(at->value);
+	struct buf b = BUF(r->arena, 1 << 20);
+	size_t n;
+
+	if (!list_of(r, at, &n))
+		return false;
+	if (n == 0)
+		return wrong(r, at, "an empty list would allow nothing: null "
+		    "allows all, \"enabled\": false switches off");
+	buf_char(&b, '[');
+	for (size_t i = 0; json_next(&each); i++) {
+		struct place here = { .up = at, .index = i,
+			.value = each.value };
+		struct str text;
+
+		if (!text_of(r, &here, &text) || !check(r, &here, &text))
+			return false;
+		if (i)
+			buf_char(&b, ',');
+		buf_json(&b, text);
+	}
+	buf_char(&b, ']');
+	*(struct str *)field = buf_str(&b);
+	return !b.full || wrong(r, at, "this list is too long");
+}
+
+static bool
+check_pattern(struct reading *r, const struct place *at, struct str *s)
+{
+	return pattern_valid(*s) || wrong(r, at, "\"%.*s\" is no model name: "
+	    "1 to 64 of A-Z a-z 0-9 . _ : / @ -, a * may be the last",
+	    STR_ARGS(*s));
+}
+
+bool
+network_valid(struct arena *a, struct str s, struct str *full)
+{
+	struct str rest = s, host = str_cut(&rest, '/');
+	struct str z = arena_str(a, host);
+	unsigned char raw[16];
+	int64_t bits = 0, prefix;
+
+	if (inet_pton(AF_INET, z.p, raw) == 1)
+		bits = 32;
+	else if (inet_pton(AF_INET6, z.p, raw) == 1)
+		bits = 128;
+	prefix = bits;
+	if (!bits || z.n != strlen(z.p) || (host.n < s.n &&
+	    (!str_int(rest, &prefix) || prefix < 0 || prefix > bits)))
+		return false;
+	*full = arena_printf(a, "%s/%lld", z.p, (long long)prefix);
+	return true;
+}
+
+static bool
+check_network(struct reading *r, const struct place *at, struct str *s)
+{
+	return network_valid(r->arena, *s, s) || wrong(r, at, "\"%.*s\" is no "
+	    "address or network like \"192.0.2.7\", \"10.0.0.0/8\", "
+	    "\"2001:db8::/32\"", STR_ARGS(*s));
+}
+
+static bool
+read_patterns(struct reading *r, const struct place *at,
+    const struct member *m, void *field)
+{
+	(void)m;
+	return read_strings(r, at, field, check_pattern);
+}
+
+static bool
+read_networks(struct reading *r, const struct place *at,
+    const struct member *m, void *field)
+{
+	(void)m;
+	return read_strings(r, at, field, check_network);
+}
+
+/* JSON already, or nothing: any. */
+static void
+show_json(struct buf *b, const void *field)
+{
+	const struct str *json = field;
+
+	buf_put(b, json->n ? *json : S("null"));
+}
+
+static bool
+read_names(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	struct json_each each = json_each(at->value);
+	struct names *names = field;
+	size_t n;
+
+	(void)m;
+	if (!list_of(r, at, &n))
+		return false;
+	names->list = arena_zero(r->arena, (n + 1) * sizeof(*names->list));
+	names->n = 0;
+	for (size_t i = 0; json_next(&each); i++) {
+		struct place here = { .up = at, .index = i,
+			.value = each.value };
+		struct str *s = &names->list[i];
+
+		if (!text_of(r, &here, s))
+			return false;
+		if (!name_valid(*s))
+			return wrong(r, &here, "\"%.*s\" is no name: 1 to 64 "
+			    "of A-Z a-z 0-9 . _ : / @ -", STR_ARGS(*s));
+		for (size_t j = 0; j < i; j++)
+			if (str_eq(*s, names->list[j]))
+				return wrong(r, &here, "\"%.*s\" is there "
+				    "twice", STR_ARGS(*s));
+		names->n++;
+	}
+	if (n > 1)
+		qsort(names->list, n, sizeof(*names->list), by_name);
+	return true;
+}
+
+static void
+show_names(struct buf *b, const void *field)
+{
+	const struct names *names = field;
+
+	buf_char(b, '[');
+	for (size_t i = 0; i < names->n; i++) {
+		if (i)
+			buf_char(b, ',');
+		buf_json(b, names->list[i]);
+	}
+	buf_char(b, ']');
+}
+
+const struct kind
+    kind_patterns = { sizeof(struct str), read_patterns, show_json },
+    kind_networks = { sizeof(struct str), read_networks, show_json },
+    kind_names = { sizeof(struct names), read_names, show_names };
