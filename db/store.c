@@ -814,8 +814,8 @@ store_clock(struct store *s, int64_t (*clock)(void))
 struct db *
 store_reader(struct store *s, struct arena *a, struct str *why)
 {
-	struct db *db = db_open(s->path, DB_READ,
-	    strcmp(s->program, "weir.fcgi") != 0, a, why);
+	/* The write connection has prepared every statement already. */
+	struct db *db = db_open(s->path, DB_READ, true, a, why);
 
 	if (db)
 		db_share(db, &s->site);
