@@ -678,6 +678,13 @@ words() {
 	}'
 }
 
+# Does weir know the model by now?  A running one sees a change within a second.
+listed() {
+	printf 'header = "Authorization: Bearer %s"\n' "$key" |
+	    curl -s -K - --max-time 5 "$base/models/$model" |
+	    grep -qF "\"id\":\"$model\""
+}
+
 # Asks once, streamed, and prints the answer as it comes; the key goes in by
 # standard input.  False when there was no whole answer, the reason printed.
 ask() {
@@ -687,7 +694,7 @@ ask() {
 		-H 'Content-Type: application/json' -d "{\"model\":\"$model\",
 		\"stream\":true,\"messages\":[$question]}" \
 		"$base/chat/completions" 2>"$work/curl" |
-	    while IFS= read -r line; do
+	    while IFS= read -r line || [ -n "$line" ]; do
 		case $line in
 		'data: [DONE]'*) echo yes >"$work/done" ;;
 		'data: {"error"'*) printf '%s\n' "$line" >"$work/no" ;;
@@ -698,7 +705,7 @@ ask() {
 	    done
 	echo
 	[ -f "$work/done" ] && return 0
-	cat "$work/curl" "$work/no" >&2 2>/dev/null || :
+	cat "$work/curl" "$work/no" 2>/dev/null >&2 || :
 	return 1
 }
 
@@ -766,9 +773,9 @@ start() {
 	make_program
 	furnish
 	[ -z "$fresh" ] || weir_stop
-	weir_start
 	stock
 	connect
+	weir_start
 	serve
 	base=http://127.0.0.1:$port/v1
 	say "weir is running: $base"
@@ -789,7 +796,7 @@ start() {
 	else
 		say "Asking the demonstration upstream, no language model:"
 	fi
-	if ask; then
+	if await 3 listed && ask; then
 		say
 		cost_line
 		touch "$state/ready"
