@@ -128,8 +128,9 @@ run(struct ctl *c)
 		return failed(c, "%.*s", STR_ARGS(unwritten(c)));
 	for (size_t i = 0; i < k.a.n; i++)
 		if (k.a.list[i].remark)
-			fprintf(stderr, "weirctl: %s %.*s: %s\n",
+			fprintf(stderr, "weirctl: %s%s%.*s: %s\n",
 			    k.a.list[i].noun->word,
+			    k.a.list[i].name.n ? " " : "",
 			    STR_ARGS(k.a.list[i].name), k.a.list[i].remark);
 	if (c->json)
 		tell_json(c, &k);

@@ -148,7 +148,7 @@ apply_object(struct apply *a, struct listed *l, const struct place *at,
 	if (one.fate != FATE_LEFT) {
 		if (!n->save(&a->r, at, &l->up, is, was))
 			return false;
-		one.remark = n->remark ? n->remark(is) : NULL;
+		one.remark = n->remark ? n->remark(is, was) : NULL;
 	}
 	return report(a, one) && apply_inside(a, n, at, &l->up, is,
 	    one.name);

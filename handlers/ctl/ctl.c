@@ -235,7 +235,11 @@ read_all(struct arena *a, const char *path, size_t max, struct str *text,
 		else if (n > 0)
 			b.n += (size_t)n;
 	}
-	if (n < 0)
+	if (n < 0 && errno == EACCES)
+		*why = arena_printf(a, "%s cannot be read by the user that the "
+		    "data directory belongs to: pass it on standard input",
+		    name);
+	else if (n < 0)
 		*why = arena_printf(a, "%s cannot be read: %s", name,
 		    strerror(errno));
 	else if (b.n > max)

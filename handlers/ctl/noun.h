@@ -187,8 +187,8 @@ struct noun {
 	    struct buf *b);
 	/* Should export leave it out? */
 	bool (*gone)(const void *object);
-	/* What deserves a word to whoever gave it, or NULL. */
-	const char *(*remark)(const void *object);
+	/* What deserves a word to whoever made this change, or NULL. */
+	const char *(*remark)(const void *object, const void *was);
 	/* Does what stands in it fit it?  After its lists were read. */
 	bool (*fits)(struct reading *r, const struct place *at,
 	    const void *object);

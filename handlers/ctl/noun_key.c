@@ -144,10 +144,11 @@ key_gone(const void *object)
 }
 
 static const char *
-key_remark(const void *object)
+key_remark(const void *object, const void *was)
 {
 	size_t n = ((const struct key_object *)object)->secret.n;
 
+	(void)was;
 	return n && n < KEY_SECRET_WEAK ? "its secret is weak: it has less "
 	    "than 32 characters" : NULL;
 }

@@ -234,11 +234,22 @@ site_save(struct reading *r, const struct place *at, const struct above *up,
 	    cap_set(r->db, CAP_SITE, 0, &s->caps) || lost(r);
 }
 
+/* Windows of a running process would otherwise change under its calls. */
+static const char *
+site_remark(const void *object, const void *was)
+{
+	const struct site_object *s = object, *old = was;
+
+	return str_eq(s->time_zone, old->time_zone) ? NULL : "weir counts "
+	    "days in the new time zone when it is started again";
+}
+
 const struct noun noun_site = {
 	.word = "site", .list = "site", .called = "name",
 	.size = sizeof(struct site_object), .id = AT(id), .name = AT(name),
 	.enabled = AT(enabled), .members = site_members,
 	.blank = site_blank, .load = site_load, .save = site_save,
+	.remark = site_remark,
 };
 
 /* --- all of them ---------------------------------------------------------- */
