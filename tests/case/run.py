@@ -210,8 +210,11 @@ class Test:
         if isinstance(got, str) and not isinstance(want, str):
             try:
                 number = loads(got)
-                if not isinstance(number, (dict, list)):
+                if not isinstance(number, (dict, list)) and \
+                        not isinstance(want, (dict, list)):
                     got = number
+                else:
+                    want = names(self.want)
             except ValueError:
                 want = names(self.want)
         if self.op in ('=', '!='):

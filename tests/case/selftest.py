@@ -6,18 +6,17 @@ Runs run.py against a weir of 60 lines in here, which forwards what it gets,
 with cases that must pass and cases that must fail for a given reason.  Prints
 "ok NAME" and "not ok NAME: reason" like every test.
 """
-import concurrent.futures
 import os
+import re
 import subprocess
 import sys
 import tempfile
-import textwrap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # The stand-in for weir.fcgi: one request a connection, sent on to the first
 # channel of the catalogue; a path /die ends it, /leak logs the key.
-WEIR = r'''#!%s
+WEIR = r'''#!%s -IS
 import http.client, json, os, signal, socket, struct, sys, threading
 data = sys.argv[sys.argv.index('--data') + 1]
 path = sys.argv[sys.argv.index('--listen') + 1][5:]
@@ -104,29 +103,32 @@ while True:
 '''
 
 # The stand-in for weirctl: a call costs 5.
-CTL = r'''#!%s
-import json, os, sys
-args = [a for a in sys.argv[1:] if a != '--json']
-data = args[args.index('--data') + 1]
-command = args[args.index('--conf') + 2:]
-calls = open(data + '/calls').read().split() if os.path.exists(
-    data + '/calls') else []
-if command[0] == 'init':
-    os.mkdir(data)
-elif command[0] == 'apply':
-    open(data + '/cat.json', 'w').write(open(command[1]).read())
-elif command[0] == 'usage':
-    print(json.dumps([{'id': n, 'charge': 5, 'state': 'done', 'asked': c}
-                      for n, c in enumerate(calls)]))
-elif command[0] == 'balance':
-    print(json.dumps({'balance': 100 - 5 * len(calls),
-                      'held': 7 if '/hold' in calls else 0}))
-elif command[0] == 'refuse':
-    print('no', file=sys.stderr)
-    sys.exit(1)
-elif command != ['ledger', 'check']:
-    sys.exit(2)
-'''
+CTL = r"""#!/bin/sh
+[ "$1" != --json ] || shift
+while [ $# -gt 0 ]; do
+    case $1 in
+    --data) data=$2; shift 2;;
+    --conf) shift 2;;
+    --json) shift;;
+    *) break;;
+    esac
+done
+touch "$data/calls" 2>/dev/null
+n=$(wc -l <"$data/calls" 2>/dev/null)
+case "$*" in
+init*) mkdir "$data";;
+apply*) cat "$2" >"$data/cat.json";;
+usage) awk 'BEGIN { printf "[" }
+    { printf "%%s{\"id\":%%d,\"charge\":5,\"state\":\"done\",\"asked\":\"%%s\"}",
+        (NR > 1 ? "," : ""), NR, $0 } END { print "]" }' "$data/calls";;
+balance*) held=0
+    ! grep -q /hold "$data/calls" || held=7
+    echo "{\"balance\":$((100 - 5 * n)),\"held\":$held}";;
+refuse*) echo no >&2; exit 1;;
+"ledger check") ;;
+*) exit 2;;
+esac
+"""
 
 HEAD = '''
 catalogue only
@@ -297,47 +299,50 @@ BAD = {
 }
 
 
-def run(folder, name, text):
-    path = os.path.join(folder, 'cases', name + '.case')
-    with open(path, 'w', encoding='utf-8') as f:
-        f.write(textwrap.dedent(HEAD + text).replace('\n\n', '\n'))
+def run(folder):
+    """Plays all cases of the folder: name -> (good, what was printed)."""
     done = subprocess.run(
         [sys.executable, os.path.join(HERE, 'run.py'), '--build', folder,
-         '--cases', os.path.join(folder, 'cases'), name + '.case'],
-        capture_output=True, check=False, timeout=60)
-    os.unlink(path)
-    return done.returncode, (done.stdout + done.stderr).decode()
+         '--cases', folder], capture_output=True, check=False, timeout=250)
+    if done.returncode != 1:
+        sys.exit('run.py ended with status %d\n%s' % (
+            done.returncode, done.stderr.decode()))
+    out, text = {}, []
+    for line in done.stdout.decode().split('\n'):
+        text.append(line)
+        found = re.match(r'(ok|not ok) cases/([a-z-]+)', line)
+        if found:
+            out[found.group(2)] = (found.group(1) == 'ok', '\n'.join(text))
+            text = []
+    return out
 
 
 def main():
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
-        os.mkdir(os.path.join(folder, 'cases'))
-        for name, text in (('weir.fcgi', WEIR), ('weirctl', CTL)):
+        for name, text in (('weir.fcgi', WEIR.replace('%s', sys.executable, 1)),
+                           ('weirctl', CTL)):
             path = os.path.join(folder, name)
             with open(path, 'w', encoding='utf-8') as f:
-                f.write(text % sys.executable)
+                f.write(text.replace('%%', '%'))
             os.chmod(path, 0o755)
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            good = pool.map(lambda each: run(folder, *each), GOOD.items())
-            bad = pool.map(lambda each: run(folder, each[0], each[1][0]),
-                           BAD.items())
-            for name, (code, out) in zip(GOOD, good):
-                if code == 0 and out.strip() == 'ok cases/' + name:
-                    print('ok lint/runner-' + name)
-                else:
-                    failed += 1
-                    print('%s\nnot ok lint/runner-%s: a good case failed'
-                          % (out, name))
-            for name, (code, out) in zip(BAD, bad):
-                reason = BAD[name][1]
-                if code == 1 and 'not ok cases/' + name in out and \
-                        reason in out:
-                    print('ok lint/runner-bad-' + name)
-                else:
-                    failed += 1
-                    print('%s\nnot ok lint/runner-bad-%s: not refused with '
-                          '"%s"' % (out, name, reason))
+        for name, text in list(GOOD.items()) + [
+                ('bad-' + name, text) for name, (text, _) in BAD.items()]:
+            with open(os.path.join(folder, name + '.case'), 'w',
+                      encoding='utf-8') as f:
+                f.write((HEAD + text).replace('\n\n', '\n'))
+        seen = run(folder)
+        for name in list(GOOD) + ['bad-' + name for name in BAD]:
+            good, out = seen.get(name, (False, 'nothing was printed'))
+            reason = BAD[name[4:]][1] if name[:4] == 'bad-' else None
+            if good and reason is None or \
+                    not good and reason is not None and reason in out:
+                print('ok lint/runner-' + name)
+            else:
+                failed += 1
+                print('%s\nnot ok lint/runner-%s: %s' % (
+                    out, name, 'a good case failed' if reason is None
+                    else 'not refused with "%s"' % reason))
     return 1 if failed else 0
 
 
