@@ -9,7 +9,6 @@
 #include "fcgi/reply.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "fcgi/base/limits.h"
 #include "fcgi/base/log.h"
@@ -113,14 +112,12 @@ put_stdout(struct conn *c, struct str bytes)
 static void
 put_head(struct request *rq)
 {
-	char line[64];
-	int n;
-
 	assert(rq->status);
-	n = snprintf(line, sizeof(line), "Status: %d %s\r\n", rq->status,
-	    reason(rq->status));
-	put_stdout(rq->conn, str_from(line, (size_t)n));
-	put_stdout(rq->conn, S("x-request-id: "));
+	put_stdout(rq->conn, S("Status: "));
+	put_stdout(rq->conn, arena_int(&rq->arena, rq->status));
+	put_stdout(rq->conn, S(" "));
+	put_stdout(rq->conn, str_of(reason(rq->status)));
+	put_stdout(rq->conn, S("\r\nx-request-id: "));
 	put_stdout(rq->conn, request_id(rq));
 	put_stdout(rq->conn, S("\r\n"));
 	put_stdout(rq->conn, buf_str(&rq->head));
@@ -197,12 +194,10 @@ reply_break(struct request *rq)
 void
 reply_whole(struct request *rq, int status, const char *type, struct str body)
 {
-	char length[24];
-	int n = snprintf(length, sizeof(length), "%zu", body.n);
-
 	reply_status(rq, status);
 	reply_header(rq, "Content-Type", str_of(type));
-	reply_header(rq, "Content-Length", str_from(length, (size_t)n));
+	reply_header(rq, "Content-Length", arena_int(&rq->arena,
+	    (int64_t)body.n));
 	if (!str_eq(rq->param[PARAM_REQUEST_METHOD], S("HEAD")))
 		reply_data(rq, body);
 	reply_end(rq);

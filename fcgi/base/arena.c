@@ -151,6 +151,36 @@ arena_str(struct arena *a, struct str s)
 }
 
 struct str
+arena_join(struct arena *a, const struct str *list)
+{
+	size_t n = 0, at = 0;
+	char *p;
+
+	for (const struct str *s = list; s->p; s++)
+		n += s->n;
+	p = arena_alloc(a, n + 1);
+	for (const struct str *s = list; s->p; at += s->n, s++)
+		memcpy(p + at, s->p, s->n);
+	p[n] = '\0';
+	return str_from(p, n);
+}
+
+struct str
+arena_int(struct arena *a, int64_t v)
+{
+	char digits[24];
+	int i = sizeof(digits);
+	uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+
+	do
+		digits[--i] = (char)('0' + u % 10);
+	while ((u /= 10) != 0);
+	if (v < 0)
+		digits[--i] = '-';
+	return arena_str(a, str_from(digits + i, sizeof(digits) - (size_t)i));
+}
+
+struct str
 arena_vprintf(struct arena *a, const char *format, va_list ap)
 {
 	va_list again;

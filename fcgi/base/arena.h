@@ -47,6 +47,14 @@ void arena_attach(struct arena *a, void (*drop)(void *), void *object);
 /* A copy of s, terminated by a NUL that is not counted. */
 struct str arena_str(struct arena *a, struct str s);
 
+/* Several views one after another, terminated; the last has p NULL. */
+struct str arena_join(struct arena *a, const struct str *list);
+#define ARENA_JOIN(a, ...) \
+	arena_join((a), (const struct str[]){ __VA_ARGS__, { NULL, 0 } })
+
+/* A number in decimal digits, terminated: cheaper than arena_printf. */
+struct str arena_int(struct arena *a, int64_t v);
+
 /* Formatted text, terminated; the view does not count the NUL. */
 struct str arena_printf(struct arena *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -2,7 +2,6 @@
 /* clock.c - two clocks and their spelling; see clock.h. */
 #include "fcgi/base/clock.h"
 
-#include <stdio.h>
 #include <time.h>
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
@@ -34,21 +33,34 @@ clock_utc_ms(void)
 	return read_us(CLOCK_REALTIME) / 1000;
 }
 
+/* Log lines ask for the same second again and again: it is kept. */
 void
 clock_text(int64_t utc_ms, char out[static CLOCK_TEXT])
 {
+	static _Thread_local char second[CLOCK_TEXT];
+	static _Thread_local time_t kept = -1;
+	static _Thread_local size_t n;
 	time_t s = (time_t)(utc_ms / SECOND);
 	int ms = (int)(utc_ms % SECOND);
 	struct tm tm;
-	size_t n;
 
 	if (ms < 0) {
 		ms += SECOND;
 		s--;
 	}
-	gmtime_r(&s, &tm);
-	n = strftime(out, CLOCK_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(out + n, CLOCK_TEXT - n, ".%03dZ", ms);
+	if (s != kept || n == 0) {
+		gmtime_r(&s, &tm);
+		n = strftime(second, CLOCK_TEXT - 6, "%Y-%m-%dT%H:%M:%S",
+		    &tm);
+		kept = s;
+	}
+	memcpy(out, second, n);
+	out[n] = '.';
+	out[n + 1] = (char)('0' + ms / 100);
+	out[n + 2] = (char)('0' + ms / 10 % 10);
+	out[n + 3] = (char)('0' + ms % 10);
+	out[n + 4] = 'Z';
+	out[n + 5] = '\0';
 }
 
 /* Exactly n digits at the head of *s. */

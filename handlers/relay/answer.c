@@ -17,7 +17,7 @@ static void
 served_headers(struct call *c)
 {
 	reply_header(c->rq, "x-weir-model", c->asked.model);
-	reply_header(c->rq, "x-weir-attempts", arena_printf(c->arena, "%d",
+	reply_header(c->rq, "x-weir-attempts", arena_int(c->arena,
 	    c->n_attempts));
 }
 
@@ -52,8 +52,8 @@ answer_fault(const struct dialect *d, struct request *rq,
 	int64_t seconds = (f->retry_ms + 999) / 1000;
 
 	if (f->retry_ms > 0) {
-		reply_header(rq, "Retry-After", arena_printf(&rq->arena,
-		    "%lld", (long long)seconds));
+		reply_header(rq, "Retry-After", arena_int(&rq->arena,
+		    seconds));
 	}
 	if (f->no_retry || f->retry_ms > PATIENCE_MS)
 		reply_header(rq, "x-should-retry", S("false"));

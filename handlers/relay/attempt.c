@@ -117,17 +117,17 @@ static struct str
 url_of(struct attempt *a)
 {
 	struct str base = a->with->channel->base_url, rest;
-	const char *path =
-	    a->call->dialect->path(a->call->asked.endpoint);
-	const char *v1;
+	const char *path = a->call->dialect->path(a->call->asked.endpoint);
+	bool bare;
 
 	while (base.n && base.p[base.n - 1] == '/')
 		base.n--;
 	rest = base;
 	str_cut(&rest, ':');
 	rest = str_skip(rest, 2);
-	v1 = memchr(rest.p ? rest.p : "", '/', rest.n) ? "" : "/v1";
-	return arena_printf(&a->arena, "%.*s%s%s", STR_ARGS(base), v1, path);
+	bare = memchr(rest.p ? rest.p : "", '/', rest.n) == NULL;
+	return ARENA_JOIN(&a->arena, base, bare ? S("/v1") : S(""),
+	    str_of(path));
 }
 
 static bool
@@ -166,8 +166,8 @@ attempt_start(struct attempt *a)
 	headers[n++] = c->asked.stream ? S("Accept: text/event-stream") :
 	    S("Accept: application/json");
 	headers[n++] = S("User-Agent: weir/" PACKAGE_VERSION);
-	headers[n++] = arena_printf(&a->arena, "X-Request-Id: %.*s",
-	    ID_CHARS, c->rq->id);
+	headers[n++] = ARENA_JOIN(&a->arena, S("X-Request-Id: "),
+	    request_id(c->rq));
 	if (!put_secret(a, &headers[n++]))
 		return false;
 	assert(n <= MAX_HEADERS);

@@ -20,8 +20,8 @@ head_of_whole(struct call *c)
 	const struct buf *last = &c->attempt->last;
 
 	answer_head_plain(c);
-	reply_header(c->rq, "Content-Length", arena_printf(c->arena, "%zu",
-	    last->n));
+	reply_header(c->rq, "Content-Length", arena_int(c->arena,
+	    (int64_t)last->n));
 	reply_header(c->rq, "x-weir-cost", money_text(c->arena, c->charged));
 }
 
