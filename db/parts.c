@@ -6,7 +6,8 @@
 
 extern const struct db_part hold_part, store_part, key_part, usage_part,
     ledger_part, setting_part, catalogue_part, account_part, group_part,
-    model_part, channel_part, user_part, park_part, metric_part, audit_part;
+    model_part, channel_part, user_part, park_part, metric_part, audit_part,
+    process_part;
 
 const struct db_part *const db_parts[] = {
 	&hold_part,
@@ -24,5 +25,6 @@ const struct db_part *const db_parts[] = {
 	&park_part,
 	&metric_part,
 	&audit_part,
+	&process_part,
 	NULL,
 };
