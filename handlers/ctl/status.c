@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * status.c - weirctl status: can weir hold money, and is a channel usable?
+ * status.c - weirctl status: who serves, what is held, can weir hold money,
+ * is a channel usable?
  */
 #include "db/catalogue.h"
 #include "db/ledger.h"
+#include "db/money.h"
 #include "db/park.h"
+#include "db/process.h"
 #include "db/setting.h"
 #include "fcgi/base/clock.h"
 #include "handlers/ctl/ctl.h"
@@ -14,6 +17,8 @@ struct health {
 	size_t models, priced, channels, usable, credentials, groups;
 	int parks;
 	int64_t soonest;		/* UTC ms, of the parks */
+	struct process_row *processes;
+	int n_processes;
 	struct str frozen, trouble;
 };
 
@@ -76,7 +81,9 @@ look(struct ctl *c, struct health *h)
 	else if (h->priced == 0)
 		h->trouble = S("no model has a price: weirctl apply gives "
 		    "prices");
-	return h->parks >= 0 && h->generation >= 0;
+	h->n_processes = process_list(c->store, c->db, &c->arena,
+	    &h->processes);
+	return h->parks >= 0 && h->generation >= 0 && h->n_processes >= 0;
 }
 
 /* Nothing is written: it shows that a write lock can be had. */
@@ -88,11 +95,71 @@ touch(struct db *db, void *arg)
 	return true;
 }
 
+static void
+tell_json(struct ctl *c, const struct health *h)
+{
+	struct buf b = BUF(&c->arena, 1 << 20);
+
+	buf_char(&b, '{');
+	out_bool(&b, "good", h->trouble.n == 0);
+	out_str(&b, "trouble", h->trouble);
+	out_str(&b, "data", str_of(store_dir(c->store)));
+	out_int(&b, "generation", h->generation);
+	out_int(&b, "models", (int64_t)h->models);
+	out_int(&b, "models_priced", (int64_t)h->priced);
+	out_int(&b, "channels", (int64_t)h->channels);
+	out_int(&b, "channels_usable", (int64_t)h->usable);
+	out_int(&b, "credentials_usable", (int64_t)h->credentials);
+	out_int(&b, "groups", (int64_t)h->groups);
+	out_int(&b, "parks", h->parks);
+	out_member(&b, "processes");
+	buf_char(&b, '[');
+	for (int i = 0; i < h->n_processes; i++) {
+		const struct process_row *p = &h->processes[i];
+
+		buf_put(&b, i ? S(",{") : S("{"));
+		out_str(&b, "program", p->program);
+		out_int(&b, "pid", p->pid);
+		out_time(&b, "started", p->started);
+		out_bool(&b, "alive", p->alive);
+		out_int(&b, "calls", p->holds);
+		out_usd(&b, "held", p->held);
+		buf_char(&b, '}');
+	}
+	buf_put(&b, S("]}\n"));
+	print(&b);
+}
+
+static void
+tell(struct ctl *c, const struct health *h)
+{
+	printf("data      %s, catalogue %lld\n", store_dir(c->store),
+	    (long long)h->generation);
+	printf("models    %zu of %zu usable (on, with a price or free)\n",
+	    h->priced, h->models);
+	printf("channels  %zu of %zu usable, with %zu credentials\n",
+	    h->usable, h->channels, h->credentials);
+	if (h->parks)
+		printf("parked    %d; the first is back at %.*s\n", h->parks,
+		    STR_ARGS(time_short(&c->arena, h->soonest)));
+	for (int i = 0; i < h->n_processes; i++) {
+		const struct process_row *p = &h->processes[i];
+
+		printf("process   %.*s %lld, %s %.*s, %lld calls hold %.*s "
+		    "USD\n", STR_ARGS(p->program), (long long)p->pid,
+		    p->alive ? "since" : "died; started",
+		    STR_ARGS(time_short(&c->arena, p->started)),
+		    (long long)p->holds,
+		    STR_ARGS(money_text(&c->arena, p->held)));
+	}
+	if (h->n_processes == 0)
+		printf("process   none serves\n");
+}
+
 static int
 run(struct ctl *c)
 {
 	struct health h = { 0 };
-	struct buf b = BUF(&c->arena, 65536);
 
 	if (!look(c, &h))
 		return failed_read(c);
@@ -100,31 +167,10 @@ run(struct ctl *c)
 		h.trouble = S("the database cannot be written: is the disk "
 		    "full, or the file system read-only?");
 	if (c->json) {
-		buf_char(&b, '{');
-		out_bool(&b, "good", h.trouble.n == 0);
-		out_str(&b, "trouble", h.trouble);
-		out_str(&b, "data", str_of(store_dir(c->store)));
-		out_int(&b, "generation", h.generation);
-		out_int(&b, "models", (int64_t)h.models);
-		out_int(&b, "models_priced", (int64_t)h.priced);
-		out_int(&b, "channels", (int64_t)h.channels);
-		out_int(&b, "channels_usable", (int64_t)h.usable);
-		out_int(&b, "credentials_usable", (int64_t)h.credentials);
-		out_int(&b, "groups", (int64_t)h.groups);
-		out_int(&b, "parks", h.parks);
-		buf_put(&b, S("}\n"));
-		print(&b);
+		tell_json(c, &h);
 		return h.trouble.n ? EXIT_REFUSED : EXIT_DONE;
 	}
-	printf("data      %s, catalogue %lld\n", store_dir(c->store),
-	    (long long)h.generation);
-	printf("models    %zu of %zu usable (on, with a price or free)\n",
-	    h.priced, h.models);
-	printf("channels  %zu of %zu usable, with %zu credentials\n",
-	    h.usable, h.channels, h.credentials);
-	if (h.parks)
-		printf("parked    %d; the first is back at %.*s\n", h.parks,
-		    STR_ARGS(time_short(&c->arena, h.soonest)));
+	tell(c, &h);
 	if (h.trouble.n)
 		return failed(c, "%.*s", STR_ARGS(h.trouble));
 	printf("well\n");
@@ -133,7 +179,7 @@ run(struct ctl *c)
 
 const struct command command_status = {
 	.name = "status", .usage = "",
-	.summary = "can the store hold money, is a channel usable?",
+	.summary = "who serves, what is held and parked; is all well?",
 	.help =
 "Exit status 1, and the reason, when calls could not be served.\n",
 	.run = run,
