@@ -1,0 +1,593 @@
+# SPDX-License-Identifier: MIT
+"""house.py - a whole house for tests of what goes wrong.
+
+Read by the scripts beside it, not run by itself.  A House has a folder of its
+own, a mock upstream with its truth log, a data directory and one or more
+weir.fcgi on it, each on a unix socket; nginx in front where a test wants it.
+All of it ends with the house.
+
+    with House(options, [offer('m', '503', '')]) as h:
+        got = h.ask(chat('m'))
+        same(got.status, 200)
+        h.books()
+
+An offer is a model of that name and the ways to it, best first: each way is a
+channel whose base path tells the mock upstream how to behave (mockup --help),
+so that what one test parks is of no concern to the next.
+"""
+import argparse
+import concurrent.futures
+import decimal
+import fnmatch
+import json
+import os
+import signal
+import socket
+import sqlite3
+import struct
+import subprocess
+import sys
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TESTS = os.path.dirname(HERE)
+TOP = os.path.dirname(TESTS)
+sys.path[:0] = [os.path.join(TESTS, 'bench'), os.path.join(TESTS, 'case')]
+import rig                              # noqa: E402
+from rig import free_port, kib, read    # noqa: E402,F401
+from run import frames, pair, record    # noqa: E402
+
+KEY = 'sk-weir-alice-app-4Xq9Vd2Lr7Tn5Wb8Ks3Hy6Pz1Cj0Mf'
+CHAT = '/v1/chat/completions'
+PRICE = {'input': '1.00', 'output': '2.00'}
+IN, OUT = 1000, 2000                    # nano-dollars a token, by PRICE
+USD = 10 ** 9
+
+
+# ---- verdicts -----------------------------------------------------------------
+
+class Skip(Exception):
+    """This machine cannot show it; says why."""
+
+
+def same(seen, wanted, what=''):
+    assert seen == wanted, '%s%r instead of %r' % (
+        what + ': ' if what else '', seen, wanted)
+
+
+def between(low, seen, high, what=''):
+    assert low <= seen <= high, '%s%r is not within %r and %r' % (
+        what + ': ' if what else '', seen, low, high)
+
+
+def until(ready, what, seconds=5):
+    """Waits for ready() to be true; what it said last otherwise."""
+    end = time.monotonic() + seconds
+    while True:
+        got = ready()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise AssertionError('%s, not within %g s' % (what, seconds))
+        time.sleep(0.01)
+
+
+def nano(usd):
+    return int(decimal.Decimal(usd) * USD)
+
+
+# ---- what is on offer -----------------------------------------------------------
+
+def way(do='', keys=1, secrets=None, port=None, base=None, **more):
+    """A channel: how its upstream behaves, its credentials, its members."""
+    return dict(more, do=do, keys=keys, secrets=secrets, port=port, base=base)
+
+
+def offer(name, *ways, price=None, model=None):
+    return {'name': name, 'price': price or PRICE, 'model': model or {},
+            'ways': [w if isinstance(w, dict) else way(w) for w in ways]
+            or [way()]}
+
+
+def account(login, key, balance='100.00', key_members=None, **more):
+    return dict({'login': login, 'balance': balance, 'keys': [
+        dict({'name': 'app', 'secret': key}, **(key_members or {}))]}, **more)
+
+
+def secret_of(model, number, key):
+    """A credential that a search finds in full or in pieces."""
+    return 'up-%s-%d-%d-Zq8Wx3Rv6Nt1Yb5Ms9Kd2Hf' % (model, number, key)
+
+
+def catalogue(offers, accounts, port):
+    out = {'models': [], 'channels': [], 'accounts': accounts}
+    for o in offers:
+        out['models'].append(dict({
+            'name': o['name'], 'context': 128000, 'max_output': 4096,
+            'price': o['price']}, **o['model']))
+        for n, w in enumerate(o['ways']):
+            w = dict(w)
+            do, keys, secrets = w.pop('do'), w.pop('keys'), w.pop('secrets')
+            at, base = w.pop('port') or port, w.pop('base')
+            secrets = secrets or [secret_of(o['name'], n, k)
+                                  for k in range(keys)]
+            out['channels'].append(dict({
+                'name': '%s-%d' % (o['name'], n), 'dialect': 'openai',
+                'base_url': base or 'http://127.0.0.1:%d%s/v1' % (
+                    at, '/mock-' + do if do else ''),
+                'priority': n, 'models': {o['name']: None},
+                'credentials': [{'name': 'k%d' % k, 'secret': s}
+                                for k, s in enumerate(secrets)]}, **w))
+    return out
+
+
+def chat(model, text='Hello there', **members):
+    return json.dumps(dict({'model': model, 'messages': [
+        {'role': 'user', 'content': text}]}, **members)).encode()
+
+
+# ---- one call over FastCGI ----------------------------------------------------
+
+class Call:
+    """A request that was sent, and what has come back of it so far."""
+
+    def __init__(self, path, records, seconds):
+        self.status, self.headers, self.head = None, {}, b''
+        self.body, self.end = bytearray(), None
+        self.buffer, self.split = bytearray(), False
+        self.began = time.monotonic()
+        self.ms = 0
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(seconds)
+        try:
+            self.sock.connect(path)
+            self.sock.sendall(records)
+        except (BrokenPipeError, ConnectionResetError):
+            pass                # answered or gone already
+        except OSError:
+            self.over('refused')
+
+    def over(self, how):
+        self.end = how
+        self.ms = (time.monotonic() - self.began) * 1000
+        self.sock.close()
+
+    def more(self):
+        """Reads once; false when there is nothing more to come."""
+        if self.end:
+            return False
+        try:
+            piece = self.sock.recv(262144)
+        except socket.timeout:
+            self.over('hung')
+            return False
+        except OSError:
+            piece = b''
+        self.buffer += piece
+        if not piece:
+            self.over('closed')
+        self.take()
+        return not self.end
+
+    def take(self):
+        while len(self.buffer) >= 8 and self.end in (None, 'closed'):
+            if self.buffer[0] != 1:
+                self.over('broken')
+                return
+            kind, n, padding = self.buffer[1], *struct.unpack(
+                '>HB', self.buffer[4:7])
+            if len(self.buffer) < 8 + n + padding:
+                return
+            if kind == 6:
+                self.body += self.buffer[8:8 + n]
+                self.split_head()
+            del self.buffer[:8 + n + padding]
+            if kind == 3:
+                self.over('end')
+
+    def split_head(self):
+        if self.split or b'\r\n\r\n' not in self.body:
+            return
+        self.split = True
+        self.head, self.body = self.body.split(b'\r\n\r\n', 1)
+        self.head, self.status = bytes(self.head), 200
+        for line in self.head.decode('latin-1').split('\r\n'):
+            name, _, value = line.partition(':')
+            self.headers[name.strip().lower()] = value.strip()
+        if 'status' in self.headers:
+            self.status = int(self.headers['status'][:3])
+
+    def finish(self):
+        while self.more():
+            pass
+        return self
+
+    def read_frames(self, n):
+        """Until n frames with content are here, or it is over."""
+        while len(self.words()) < n and self.more():
+            pass
+        return self
+
+    def leave(self):
+        if not self.end:
+            self.over('left')
+
+    # -- what came
+
+    @property
+    def id(self):
+        return self.headers.get('x-request-id')
+
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def error(self):
+        """(status, type, code) of an answer that is an error."""
+        e = self.json()['error']
+        assert set(e) == {'message', 'type', 'param', 'code'}, e
+        assert e['message'], 'an error without words'
+        return self.status, e['type'], e['code']
+
+    def frames(self):
+        return [data for _, data in frames(bytes(self.body))[0]]
+
+    def words(self):
+        """The content of each frame that has some."""
+        out = []
+        for data in self.frames():
+            if data.startswith(b'{'):
+                for choice in json.loads(data).get('choices') or []:
+                    word = (choice.get('delta') or {}).get('content')
+                    out += [word] if word else []
+        return out
+
+    def in_band(self):
+        """The error a stream ended with, or None."""
+        last = self.frames()[-1:]
+        if last and last[0].startswith(b'{'):
+            return json.loads(last[0]).get('error')
+        return None
+
+    def done(self):
+        return self.frames()[-1:] == [b'[DONE]']
+
+    def finished(self):
+        """Does any frame say that the model has ended?"""
+        return any(choice.get('finish_reason') for data in self.frames()
+                   if data.startswith(b'{')
+                   for choice in json.loads(data).get('choices') or [])
+
+
+def params_of(method, path, key, length, headers, more):
+    out = {
+        'GATEWAY_INTERFACE': 'CGI/1.1', 'SERVER_PROTOCOL': 'HTTP/1.1',
+        'SERVER_NAME': 'localhost', 'SERVER_PORT': '80',
+        'REMOTE_ADDR': '127.0.0.1', 'REQUEST_SCHEME': 'http',
+        'DOCUMENT_ROOT': '/usr/share/empty', 'REQUEST_METHOD': method,
+        'REQUEST_URI': path, 'SCRIPT_NAME': path.partition('?')[0],
+        'QUERY_STRING': path.partition('?')[2], 'HTTP_HOST': 'localhost',
+        'CONTENT_LENGTH': '' if length is None else str(length),
+        'CONTENT_TYPE': '' if length is None else 'application/json'}
+    if key:
+        out['HTTP_AUTHORIZATION'] = 'Bearer ' + key
+    for name, value in (headers or {}).items():
+        out['HTTP_' + name.upper().replace('-', '_')] = value
+    out.update(more or {})
+    return out
+
+
+def records(params, body, flags=0):
+    def encode(s):
+        return s if isinstance(s, bytes) else s.encode('latin-1')
+    block = b''.join(pair(encode(k), encode(v)) for k, v in params.items()
+                     if v is not None)
+    out = record(1, struct.pack('>HB5x', 1, flags))
+    for i in range(0, len(block), 65535):
+        out += record(4, block[i:i + 65535])
+    out += record(4, b'')
+    for i in range(0, len(body), 65528):
+        out += record(5, body[i:i + 65528])
+    return out + record(5, b'')
+
+
+# ---- the house -----------------------------------------------------------------
+
+class House(rig.Rig):
+    """See above.  weirs: processes on one data directory; change: SQL that
+    is run before the first of them starts, for what no catalogue says."""
+
+    def __init__(self, options, offers=(), accounts=None, weirs=1, conf='',
+                 mock=(), site=None, environment=None, change=()):
+        rig.Rig.__init__(self, options.build, [])
+        os.chmod(self.dir, 0o755)
+        self.calls, self.weirs, self.socks = [], [], []
+        self.environment = environment or {}
+        self.front = None
+        self.url = None
+        self.conf = self.path('weir.conf')
+        with open(self.conf, 'w', encoding='ascii') as f:
+            f.write(conf)
+        try:
+            self.start_mock(*mock)
+            self.ctl('init')
+            wanted = catalogue(offers, [account('alice', KEY)]
+                               if accounts is None else accounts,
+                               self.mock_port)
+            if site:
+                wanted['site'] = site
+            self.add(wanted)
+            self.change(change)
+            for _ in range(weirs):
+                self.start_weir()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def add(self, wanted):
+        self.ctl('apply', '-', input=json.dumps(wanted))
+
+    def offer_more(self, *offers):
+        self.add(catalogue(offers, [], self.mock_port))
+
+    def change(self, statements):
+        """Only while no weir runs."""
+        if not statements:
+            return
+        db = sqlite3.connect(self.path('data/weir.db'))
+        for each in statements:
+            db.execute(each)
+        db.commit()
+        db.close()
+
+    # -- processes
+
+    def start_mock(self, *args):
+        self.truth_file = self.path('truth')
+        port = self.path('mock.port')
+        self.mock = self.start(
+            [self.tool('mockup'), '--threads', '2', '--port-file', port,
+             '--truth', self.truth_file] + list(args), 'mockup')
+        self.until(lambda: os.path.exists(port) and read(port).strip(),
+                   'mockup does not start')
+        self.mock_port = int(read(port))
+
+    def start_proxy(self, *args, port=None):
+        """A faultproxy in front of the mock (or of that port)."""
+        file = self.path('proxy%d.port' % len(self.running))
+        p = self.start([self.tool('faultproxy'), '--to', '127.0.0.1:%d'
+                        % (port or self.mock_port), '--port-file', file]
+                       + [str(a) for a in args], 'faultproxy')
+        self.until(lambda: os.path.exists(file) and read(file).strip(),
+                   'faultproxy does not start')
+        p.port = int(read(file))
+        return p
+
+    def weir_env(self):
+        env = {k: v for k, v in os.environ.items()
+               if not k.startswith('WEIR_')}
+        env['WEIR_WWW'] = os.path.join(TOP, 'www')
+        env.update(self.environment)
+        return env
+
+    def weir_command(self, sock):
+        return [self.program('weir.fcgi'), '--data', self.path('data'),
+                '--conf', self.conf, '--listen', 'unix:' + sock]
+
+    def start_weir(self, number=None):
+        """The number-th weir.fcgi, or one more; returns when it answers."""
+        if number is None:
+            number = len(self.weirs)
+            self.socks.append(self.path('run%d/weir.sock' % number))
+            self.weirs.append(None)
+        sock = self.socks[number]
+        if os.path.exists(sock):
+            os.unlink(sock)
+        p = self.start(self.weir_command(sock), 'weir%d' % number,
+                       env=self.weir_env())
+        self.weirs[number] = p
+        self.until(lambda: p.poll() is not None or listens(sock),
+                   'weir.fcgi does not listen')
+        if p.poll() is not None:
+            self.fail('weir.fcgi ended with %s' % p.returncode)
+        return p
+
+    def stop_weir(self, number=0, seconds=15):
+        """SIGTERM; the exit status."""
+        p = self.weirs[number]
+        p.send_signal(signal.SIGTERM)
+        p.wait(seconds)
+        self.running.remove(p)
+        return p.returncode
+
+    def kill_weir(self, number=0):
+        p = self.weirs[number]
+        p.kill()
+        p.wait()
+        self.running.remove(p)
+
+    def log(self, number=0):
+        return read(self.path('weir%d.log' % number))
+
+    def nginx(self):
+        """nginx in front of all weirs, by the shipped sample; its port."""
+        self.sock = ';\n\tserver unix:'.join(self.socks)
+        try:
+            self.start_front()
+        except rig.Missing as e:
+            raise Skip(str(e)) from None
+        self.until(lambda: knocks(self.front_port), 'nginx does not answer')
+        return self.front_port
+
+    # -- weirctl
+
+    def ctl(self, *args, data='data', **more):
+        return rig.Rig.ctl(self, *args, data=data, **more)
+
+    def ctl_tries(self, *args, data='data', **more):
+        """(exit status, stdout, stderr), whatever they are."""
+        done = subprocess.run(
+            [self.program('weirctl'), '--data', self.path(data)] + list(args),
+            capture_output=True, text=True, timeout=60, check=False, **more)
+        return done.returncode, done.stdout, done.stderr
+
+    def balance(self, login='alice'):
+        """(balance, held, spent) in nano-dollars."""
+        got = json.loads(self.ctl('--json', 'balance', login))
+        return tuple(nano(got[k]) for k in ('balance', 'held', 'spent'))
+
+    def book(self, kind):
+        return self.sql('SELECT balance FROM book WHERE kind = ?', kind)[0][0]
+
+    def usage(self, *args):
+        """Usage rows, oldest first."""
+        got = json.loads(self.ctl('--json', 'usage', *args))
+        return got[::-1]
+
+    def row(self, call):
+        """The usage row of a call; it has exactly one."""
+        rows = [r for r in self.usage('--limit', '2000')
+                if r['request_id'] == call.id]
+        same(len(rows), 1, 'usage rows of the call')
+        return rows[0]
+
+    def sql(self, text, *args):
+        """Rows straight from the database; a reader cannot disturb it."""
+        db = sqlite3.connect('file:%s?mode=ro' % self.path('data/weir.db'),
+                             uri=True, timeout=10)
+        try:
+            return db.execute(text, args).fetchall()
+        finally:
+            db.close()
+
+    def quiet(self, seconds=8):
+        """Until no money is held."""
+        until(lambda: not self.sql('SELECT count(*) FROM hold')[0][0],
+              'holds are still open', seconds)
+
+    def books(self, seconds=8):
+        """No hold is left, and the books and the mock's log agree."""
+        self.quiet(seconds)
+        for n, p in enumerate(self.weirs):
+            assert p.poll() is None, 'weir %d ended with %s\n%s' % (
+                n, p.returncode, self.log(n)[-1500:])
+        code, out, err = self.ctl_tries('ledger', 'check', '--truth',
+                                        self.truth_file)
+        assert code == 0, 'ledger check: %s%s' % (out, err)
+
+    def truth(self, event='request', **members):
+        """Lines of the mock's log."""
+        if not os.path.exists(self.truth_file):
+            return []
+        lines = [json.loads(line) for line in
+                 read(self.truth_file).splitlines()]
+        return [e for e in lines if e['ev'] == event and
+                all(e[k] == v for k, v in members.items())]
+
+    def asked(self, call):
+        """How often the upstream was asked for that call."""
+        return len(self.truth('request', rid=call.id))
+
+    # -- callers
+
+    def call(self, body=None, path=CHAT, key=KEY, weir=0, method=None,
+             headers=None, params=None, seconds=15):
+        """Sends it; the Call."""
+        method = method or ('GET' if body is None else 'POST')
+        call = Call(self.socks[weir], records(params_of(
+            method, path, key, None if body is None else len(body), headers,
+            params), body or b''), seconds)
+        self.calls.append(call)
+        return call
+
+    def ask(self, *args, **more):
+        """Sends it and waits for the end."""
+        return self.call(*args, **more).finish()
+
+    def raw(self, data, weir=0, seconds=15):
+        call = Call(self.socks[weir], data, seconds)
+        self.calls.append(call)
+        return call
+
+    def parallel(self, n, ask, threads=None):
+        """ask(i) for n numbers, at once."""
+        with concurrent.futures.ThreadPoolExecutor(threads or n) as pool:
+            return list(pool.map(ask, range(n)))
+
+    # -- what no caller may see
+
+    def leaks(self):
+        """Fails if an answer so far shows what is not the caller's."""
+        secrets = [b'127.0.0.1:%d' % self.mock_port, b'curl', b'libcurl',
+                   b'OpenSSL', b'SQLITE', b'Zq8Wx3Rv']
+        for p in self.running:
+            if hasattr(p, 'port'):
+                secrets.append(b'127.0.0.1:%d' % p.port)
+        for call in self.calls:
+            for s in secrets:
+                assert s not in call.head + call.body, \
+                    'a caller was shown %r: %r' % (s, call.body[:600])
+
+
+def listens(path):
+    with socket.socket(socket.AF_UNIX) as s:
+        try:
+            s.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+def knocks(port):
+    with socket.socket() as s:
+        return s.connect_ex(('127.0.0.1', port)) == 0
+
+
+# ---- the script around the tests ----------------------------------------------
+
+class Options:
+    def __init__(self, what):
+        p = argparse.ArgumentParser(description=what, formatter_class=argparse
+                                    .RawDescriptionHelpFormatter)
+        p.add_argument('--build', default=os.environ.get(
+            'WEIR_BUILD', os.path.join(TOP, 'build')),
+            help='where weir was built')
+        p.add_argument('--long', action='store_true',
+                       help='also what takes minutes')
+        p.add_argument('--times', action='store_true',
+                       help='how long each took')
+        p.add_argument('names', nargs='*', help='tests or patterns (all)')
+        got = p.parse_args()
+        self.build = os.path.abspath(got.build)
+        self.long, self.times, self.names = got.long, got.times, got.names
+
+    def wants(self, name):
+        return not self.names or any(n in name or fnmatch.fnmatch(name, n)
+                                     for n in self.names)
+
+
+def run(what, tests):
+    """Runs functions f(options), each a test; ends the program."""
+    options = Options(what)
+    script = os.path.basename(sys.argv[0])
+    failed = False
+    for f in tests:
+        name = f.__name__
+        if not options.wants(name):
+            continue
+        began = time.monotonic()
+        try:
+            f(options)
+            line = 'ok faults/%s/%s' % (script, name)
+        except (Skip, rig.Missing) as e:
+            line = 'skip faults/%s/%s: %s' % (script, name, e)
+        except Exception as e:  # each test is told, whatever ends it
+            failed = True
+            traceback.print_exc(file=sys.stdout)
+            line = 'not ok faults/%s/%s: %s' % (script, name, ' '.join(
+                ('%s: %s' % (type(e).__name__, e)).split())[:400])
+        print(line, flush=True)
+        if options.times:
+            print('    %.1f s' % (time.monotonic() - began), flush=True)
+    sys.exit(1 if failed else 0)
