@@ -916,6 +916,8 @@ check() {
 	step sh "$top/tests/sdk/setup" "$build/sdk"
 	run plain "" all
 	run asan --enable-sanitizers quick
+	run tsan --enable-sanitizers=thread unit/machine unit/upstream \
+	    unit/writer web/nginx
 	say "$passed passed, $failed failed"
 	[ "$failed" = 0 ]
 }

@@ -76,17 +76,17 @@ const tests = {
 	},
 
 	async usage_asked_for() {
-		const all = await chunks({ model: 'mock-u-100-20',
+		const all = await chunks({ model: 'mock-u-30-20',
 			stream_options: { include_usage: true } });
 		const last = all.pop();
 		assert.deepEqual(last.choices, []);
-		assert.equal(last.usage.prompt_tokens, 100);
+		assert.equal(last.usage.prompt_tokens, 30);
 		assert.equal(last.usage.completion_tokens, 20);
 		assert.ok(all.every((c) => !c.usage));
 	},
 
 	async usage_not_asked_for() {
-		const all = await chunks({ model: 'mock-u-100-20' });
+		const all = await chunks({ model: 'mock-u-30-20' });
 		assert.ok(all.every((c) => !c.usage && c.choices.length === 1));
 	},
 
@@ -183,11 +183,11 @@ const tests = {
 
 	async own_call_is_found() {
 		const { data, response } = await chat(
-			{ model: 'mock-u-100-20' }).withResponse();
+			{ model: 'mock-u-30-20' }).withResponse();
 		const id = response.headers.get('x-request-id');
 		assert.equal(data._request_id, id);
 		const record = await client.get(`/calls/${id}`);
-		assert.ok(JSON.stringify(record).includes('mock-u-100-20'));
+		assert.ok(JSON.stringify(record).includes('mock-u-30-20'));
 	},
 
 	async wrong_key() {

@@ -87,18 +87,18 @@ def stream_helper():
 @test
 def usage_asked_for():
     chunks = list(client.chat.completions.create(
-        model='mock-u-100-20', messages=HELLO, stream=True,
+        model='mock-u-30-20', messages=HELLO, stream=True,
         stream_options={'include_usage': True}))
     same(chunks[-1].choices, [])
     same((chunks[-1].usage.prompt_tokens, chunks[-1].usage.completion_tokens),
-         (100, 20))
+         (30, 20))
     same([c.usage for c in chunks[:-1]], [None] * (len(chunks) - 1))
 
 
 @test
 def usage_not_asked_for():
     chunks = list(client.chat.completions.create(
-        model='mock-u-100-20', messages=HELLO, stream=True))
+        model='mock-u-30-20', messages=HELLO, stream=True))
     same([c.usage for c in chunks], [None] * len(chunks))
     same([c for c in chunks if not c.choices], [])
 
@@ -199,11 +199,11 @@ def completions_streamed():
 @test
 def own_call_is_found():
     raw = client.chat.completions.with_raw_response.create(
-        model='mock-u-100-20', messages=HELLO)
+        model='mock-u-30-20', messages=HELLO)
     request_id = raw.headers['x-request-id']
     same(raw.parse()._request_id, request_id)
     record = client.get('/calls/' + request_id, cast_to=object)
-    assert 'mock-u-100-20' in json.dumps(record), record
+    assert 'mock-u-30-20' in json.dumps(record), record
 
 
 @test

@@ -144,6 +144,18 @@ house_open() {
 	url=http://127.0.0.1:$port/v1
 }
 
+# The last test of a house: weir ends when it is told to, with status 0 (a
+# sanitizer that has something to say makes it another), and the books agree.
+house_ends_well() {
+	kill "$weir_pid" && wait "$weir_pid"
+	status=$?
+	weir_pid=
+	[ "$status" = 0 ] || tail -n 60 "$house/weir.log"
+	check weir_ends_well "weir ended with status $status" [ "$status" = 0 ]
+	check ledger "the books do not agree" \
+	    ctl ledger check --truth "$house/truth"
+}
+
 # The tests of through.py behind one server.
 through() {
 	if ! web_program "$1" >/dev/null; then
@@ -153,6 +165,7 @@ through() {
 	if house_open "$1"; then
 		python3 "$top/tests/web/through.py" "$1" "$url" "$key" \
 		    "$house/truth" || failures=1
+		house_ends_well
 	else
 		no start "the servers do not start"
 	fi
