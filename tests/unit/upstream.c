@@ -367,11 +367,26 @@ setup(void **state)
 	return 0;
 }
 
+/* Programs that a test started, or 0: they end with it, however it ends. */
+static pid_t tls_pid, h2_pid;
+
+static void
+end_program(pid_t *pid)
+{
+	if (*pid == 0)
+		return;
+	kill(*pid, SIGTERM);
+	waitpid(*pid, NULL, 0);
+	*pid = 0;
+}
+
 static int
 teardown(void **state)
 {
 	(void)state;
 	loop_end();
+	end_program(&tls_pid);
+	end_program(&h2_pid);
 	if (server.serve)
 		server_stop();
 	memset(&server, 0, sizeof(server));
@@ -386,6 +401,24 @@ run(struct call *c)
 	assert_int_equal(c->heads + c->ends, 0);
 	loop_run(loop);
 	assert_int_equal(c->ends, 1);
+}
+
+/* A while later, so that a callback that must not come could have come. */
+static struct timer linger_timer;
+
+static void
+stop_loop(struct timer *t)
+{
+	(void)t;
+	loop_stop(loop);
+}
+
+static void
+linger(struct call *c)
+{
+	(void)c;
+	linger_timer = (struct timer){ .fire = stop_loop };
+	loop_timer(loop, &linger_timer, 60);
 }
 
 static struct post next_post;
@@ -1023,24 +1056,16 @@ resumed_inside_data(void **state)
 
 /* A paused exchange leaves the other side's bytes where they are. */
 static void
-stop_loop(struct timer *t)
-{
-	(void)t;
-	loop_stop(loop);
-}
-
-static void
 pausing_holds_back(void **state)
 {
-	struct timer t = { .fire = stop_loop };
 	struct call c;
 
 	(void)state;
 	server_start(serve_much);
 	call_init(&c, "POST", S("{}"));
 	c.refuse = 1;
+	c.at_data = linger;
 	exchange_start(pool, &c.x);
-	loop_timer(loop, &t, 100);
 	loop_run(loop);
 	assert_int_equal(c.heads, 1);
 	assert_int_equal(c.refuse, 0);	/* asked once, not again and again */
@@ -1060,6 +1085,7 @@ cancel_victim(struct call *c)
 		return;
 	exchange_cancel(&victim->x);
 	cancelled++;
+	linger(c);
 	if (victim != c) {
 		call_end(victim);
 		memset(victim, 0x5a, sizeof(*victim));
@@ -1088,7 +1114,6 @@ cancelled_in_own_callbacks(void **state)
 {
 	(void)state;
 	for (int where = 0; where < 3; where++) {
-		struct timer t = { .fire = stop_loop };
 		struct call c;
 
 		server_start(serve_slowly);
@@ -1102,7 +1127,6 @@ cancelled_in_own_callbacks(void **state)
 			c.at_data = cancel_victim;
 		c.refuse = where == 2;	/* refuses and cancels */
 		exchange_start(pool, &c.x);
-		loop_timer(loop, &t, 150);
 		loop_run(loop);
 		assert_int_equal(cancelled, 1);
 		assert_int_equal(c.heads, 1);
@@ -1146,7 +1170,6 @@ cancelled_by_another(void **state)
 	(void)state;
 	server_start(serve_slowly);
 	for (int where = 0; where < 6; where++) {
-		struct timer t = { .fire = stop_loop };
 		struct call c;
 
 		victim = xalloc(sizeof(*victim));
@@ -1167,10 +1190,11 @@ cancelled_by_another(void **state)
 			exchange_start(pool, &victim->x);
 		else if (where != 2)
 			exchange_start(pool, &victim->x);
-		loop_timer(loop, &t, 120);
 		loop_run(loop);
 		assert_int_equal(cancelled, 1);
-		assert_int_equal(c.ends, 1);
+		if (where >= 4)
+			assert_int_equal(c.ends, 1);
+		exchange_cancel(&c.x);
 		call_end(&c);
 		loop_end();
 		loop_begin();
@@ -1957,8 +1981,6 @@ remove_certificate(void **state)
 	return 0;
 }
 
-static pid_t tls_pid;
-
 /* `openssl s_server` on a port that the kernel chose; false: not here. */
 static bool
 tls_server_start(const char *option)
@@ -1981,26 +2003,19 @@ tls_server_start(const char *option)
 	posix_spawn_file_actions_adddup2(&out, ends[1], 1);
 	posix_spawn_file_actions_addopen(&out, 2, "/dev/null", O_WRONLY, 0);
 	error = posix_spawnp(&tls_pid, argv[0], &out, NULL, argv, environ);
+	if (error)
+		tls_pid = 0;
 	posix_spawn_file_actions_destroy(&out);
 	close(ends[1]);
 	f = fdopen(ends[0], "r");
 	server.port = 0;
 	while (!error && server.port == 0 && fgets(line, sizeof(line), f))
 		sscanf(line, "ACCEPT 127.0.0.1:%d", &server.port);
-	/* The pipe stays open in the child's eyes: it may write on. */
-	if (server.port == 0) {
-		fclose(f);
-		return false;
-	}
-	/* Kept open until the end of the program. */
-	return true;
-}
-
-static void
-tls_server_stop(void)
-{
-	kill(tls_pid, SIGKILL);
-	waitpid(tls_pid, NULL, 0);
+	if (server.port == 0)
+		end_program(&tls_pid);
+	/* What it writes later is lost, and it minds no SIGPIPE. */
+	fclose(f);
+	return server.port != 0;
 }
 
 static void
@@ -2032,7 +2047,6 @@ certificates(void **state)
 	try_tls("127.0.0.1", tls_cert, EXCHANGE_DONE);
 	try_tls("other.test", tls_cert, EXCHANGE_TLS);
 	try_tls("127.0.0.1", "/nonexistent/roots.pem", EXCHANGE_TLS);
-	tls_server_stop();
 }
 
 /* The private roots of one channel are not those of the next. */
@@ -2054,7 +2068,6 @@ roots_do_not_stay(void **state)
 	expect(&a, EXCHANGE_DONE);
 	expect(&b, EXCHANGE_TLS);
 	assert_false(b.x.sent);
-	tls_server_stop();
 	call_end(&a);
 }
 
@@ -2065,7 +2078,6 @@ old_tls_refused(void **state)
 	if (!tls_server_start("-cipher"))
 		skip();
 	try_tls("127.0.0.1", tls_cert, EXCHANGE_TLS);
-	tls_server_stop();
 }
 
 static void
@@ -2097,6 +2109,267 @@ no_handshake(void **state)
 	server_stop();
 	server_start(serve_in_clear);
 	try_tls("127.0.0.1", NULL, EXCHANGE_TLS);
+}
+
+/* --- HTTP/2 --------------------------------------------------------------------------------------- */
+
+static int h2_port;
+
+/*
+ * nginx with TLS and HTTP/2 before the plain server; it inherits a socket
+ * whose port the kernel chose.  False: no such nginx here.
+ */
+static bool
+h2_start(void)
+{
+	char conf[80], arg[32];
+	char *argv[] = { "nginx", "-p", tls_folder, "-c", conf, "-e",
+	    "stderr", NULL };
+	posix_spawn_file_actions_t quiet;
+	int fd, error;
+	FILE *f;
+
+	if (!have_cert)
+		return false;
+	fd = listen_here(64, &h2_port);
+	snprintf(conf, sizeof(conf), "%s/nginx.conf", tls_folder);
+	f = fopen(conf, "we");
+	assert_non_null(f);
+	fprintf(f, "%sdaemon off;\nworker_processes 1;\npid nginx.pid;\n"
+	    "events { worker_connections 1000; }\n"
+	    "http {\n"
+	    "	access_log off;\n"
+	    "	client_max_body_size 10m;\n"
+	    "	client_body_temp_path b;\n"
+	    "	proxy_temp_path p;\n"
+	    "	fastcgi_temp_path f;\n"
+	    "	uwsgi_temp_path u;\n"
+	    "	scgi_temp_path s;\n"
+	    "	server {\n"
+	    "		listen 127.0.0.1:%d ssl http2;\n"
+	    "		ssl_certificate %s;\n"
+	    "		ssl_certificate_key %s;\n"
+	    "		location / {\n"
+	    "			proxy_pass http://127.0.0.1:%d;\n"
+	    "			proxy_buffering off;\n"
+	    "			add_header x-connection $connection;\n"
+	    "		}\n"
+	    "	}\n"
+	    "}\n", geteuid() == 0 ? "user root;\n" : "", h2_port, tls_cert, tls_key, server.port);
+	fclose(f);
+	posix_spawn_file_actions_init(&quiet);
+	posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&quiet, fd, fd);	/* inherited */
+	snprintf(arg, sizeof(arg), "%d;", fd);
+	setenv("NGINX", arg, 1);
+	error = posix_spawnp(&h2_pid, argv[0], &quiet, NULL, argv, environ);
+	if (error)
+		h2_pid = 0;
+	unsetenv("NGINX");
+	posix_spawn_file_actions_destroy(&quiet);
+	close(fd);
+	return error == 0;
+}
+
+static void
+h2_call(struct call *c, const char *method, struct str body)
+{
+	call_init(c, method, body);
+	snprintf(c->url, sizeof(c->url), "https://127.0.0.1:%d/", h2_port);
+	c->x.url = str_of(c->url);
+	c->x.ca_file = str_of(tls_cert);
+}
+
+enum { STREAMS = 40 };
+
+/* How many streams each connection has carried. */
+static struct {
+	int64_t number;
+	int streams;
+} carried[STREAMS];
+static int n_carried, streams_wanted;
+
+static void
+note_connection(struct call *c)
+{
+	struct str s = exchange_header(&c->x, "x-connection");
+	int64_t number;
+	int i = 0;
+
+	assert_true(str_int(s, &number));
+	while (i < n_carried && carried[i].number != number)
+		i++;
+	if (i == n_carried)
+		carried[n_carried++].number = number;
+	carried[i].streams++;
+}
+
+static void
+serve_in_step(int fd, int number)
+{
+	char text[4096];
+
+	(void)number;
+	if (!read_request(fd, text, sizeof(text)))
+		return;
+	for (int i = 0; i < 5000 && server.requests < streams_wanted; i++)
+		usleep(1000);
+	answer(fd, strstr(text, "\r\n\r\n") + 4);
+}
+
+static struct call streams[STREAMS];
+static int streams_left, streams_reused;
+
+static void
+stream_ended(struct call *c)
+{
+	streams_reused += c->x.reused;
+	if (--streams_left == 0)
+		loop_defer(loop, &next_post);
+}
+
+/* So many at once; next_post when all have ended. */
+static void
+start_streams(int n)
+{
+	static char bodies[STREAMS][32];
+
+	streams_left = n;
+	streams_wanted = server.requests + n;
+	streams_reused = n_carried = 0;
+	memset(carried, 0, sizeof(carried));
+	for (int i = 0; i < n; i++) {
+		snprintf(bodies[i], sizeof(bodies[i]), "I am stream %d", i);
+		h2_call(&streams[i], "POST", str_of(bodies[i]));
+		streams[i].stops = false;
+		streams[i].at_head = note_connection;
+		streams[i].at_end = stream_ended;
+		exchange_start(pool, &streams[i].x);
+	}
+}
+
+static void
+check_streams(int n)
+{
+	for (int i = 0; i < n; i++) {
+		expect(&streams[i], EXCHANGE_DONE);
+		assert_true(str_eq(streams[i].x.body,
+		    str_from(streams[i].got, streams[i].n)));
+		call_end(&streams[i]);
+	}
+	for (int i = 0; i < n_carried; i++)
+		assert_in_range(carried[i].streams, 1, LIMIT_H2_STREAMS);
+}
+
+static int h2_step;
+
+static void
+next_streams(struct post *p)
+{
+	int n = h2_step < 2 ? LIMIT_H2_STREAMS : STREAMS;
+
+	(void)p;
+	check_streams(n);
+	if (h2_step == 0) {
+		/* They waited for the one handshake. */
+		assert_int_equal(n_carried, 1);
+		assert_int_equal(streams_reused, n - 1);
+	} else if (h2_step == 1) {
+		assert_int_equal(n_carried, 1);
+		assert_int_equal(streams_reused, n);
+	} else {
+		/* libcurl opens one each when all it knows are full. */
+		assert_in_range(n_carried, 3, 1 + n - LIMIT_H2_STREAMS);
+		loop_stop(loop);
+		return;
+	}
+	start_streams(++h2_step < 2 ? LIMIT_H2_STREAMS : STREAMS);
+}
+
+static void
+streams_share_connections(void **state)
+{
+	(void)state;
+	server_start(serve_in_step);
+	if (!h2_start())
+		skip();
+	h2_step = 0;
+	next_post = (struct post){ .run = next_streams };
+	start_streams(LIMIT_H2_STREAMS);
+	loop_run(loop);
+	assert_int_equal(h2_step, 2);
+}
+
+static void
+serve_much_and_sum(int fd, int number)
+{
+	char *text = xalloc(BIG + 65536), *body, *much = pattern(BIG);
+	size_t n = read_request(fd, text, BIG + 65536);
+
+	(void)number;
+	if (n) {
+		body = strstr(text, "\r\n\r\n") + 4;
+		sum_seen = sum_of(body, n - (size_t)(body - text));
+		sprintf(text, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n",
+		    BIG);
+		say(fd, text);
+		say(fd, much);
+	}
+	free(much);
+	free(text);
+}
+
+static void
+cancel_first(struct timer *t)
+{
+	(void)t;
+	exchange_cancel(&firsts[0]->x);
+}
+
+static void
+cancel_soon(struct call *c)
+{
+	(void)c;
+	linger_timer = (struct timer){ .fire = cancel_first };
+	loop_timer(loop, &linger_timer, 20);
+}
+
+/*
+ * Two large ones over one connection: one is paused with bytes in hand and
+ * cancelled, the other is paused now and then and comes whole.
+ */
+static void
+paused_among_streams(void **state)
+{
+	char *body = pattern(BIG);
+	struct call a, b;
+
+	(void)state;
+	server_start(serve_much_and_sum);
+	if (!h2_start())
+		skip();
+	h2_call(&a, "POST", str_from(body, 100));
+	a.refuse = 1;
+	a.at_data = cancel_soon;
+	firsts[0] = &a;
+	h2_call(&b, "POST", str_from(body, BIG));
+	b.at_data = refused_or_taken;
+	paused_call = &b;
+	resumes = 0;
+	exchange_start(pool, &a.x);
+	exchange_start(pool, &b.x);
+	loop_run(loop);
+	expect(&b, EXCHANGE_DONE);
+	assert_int_equal(b.n, BIG);
+	assert_memory_equal(b.got, body, BIG);
+	assert_true(resumes >= 10);
+	assert_int_equal(a.refuse, 0);
+	assert_int_equal(a.datas + a.ends, 0);
+	assert_true(b.x.body_taken);
+	exchange_cancel(&a.x);
+	free(body);
+	call_end(&b);
 }
 
 int
@@ -2144,6 +2417,8 @@ main(void)
 		TEST(roots_do_not_stay),
 		TEST(old_tls_refused),
 		TEST(no_handshake),
+		TEST(streams_share_connections),
+		TEST(paused_among_streams),
 	};
 
 	return cmocka_run_group_tests(tests, make_certificate,
