@@ -917,7 +917,7 @@ check() {
 	run plain "" all
 	run asan --enable-sanitizers quick
 	run tsan --enable-sanitizers=thread unit/machine unit/upstream \
-	    unit/writer web/nginx
+	    unit/writer web/nginx sdk/run
 	say "$passed passed, $failed failed"
 	[ "$failed" = 0 ]
 }

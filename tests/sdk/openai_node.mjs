@@ -11,7 +11,10 @@ import OpenAI from 'openai';
 const baseURL = process.env.WEIR_URL;
 const apiKey = process.env.WEIR_KEY;
 const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 30000 });
-const hello = [{ role: 'user', content: 'Hello' }];
+/* Long enough for the tokens that the mock says it read: weir believes no more
+ * than the bytes that were sent. */
+const words = 'Hello, and some words more for twenty or thirty tokens.';
+const hello = [{ role: 'user', content: words }];
 const text = 'Good day. This answer comes from the mock upstream.';
 const weather = [{ type: 'function', function: {
 	name: 'weather', description: 'the weather of a city',
@@ -149,12 +152,12 @@ const tests = {
 
 	async embeddings() {
 		const got = await client.embeddings.create(
-			{ model: 'mock', input: ['one', 'two'] });
+			{ model: 'mock', input: [words, words] });
 		assert.equal(got.data.length, 2);
 		assert.deepEqual([...got.data[1].embedding].slice(0, 3),
 			[0.5, -0.25, 0.125]);
 		const floats = await client.embeddings.create({ model: 'mock',
-			input: 'one', encoding_format: 'float' });
+			input: words, encoding_format: 'float' });
 		assert.equal(floats.data[0].embedding.length, 8);
 	},
 
@@ -169,14 +172,14 @@ const tests = {
 
 	async completions() {
 		const got = await client.completions.create(
-			{ model: 'mock', prompt: 'Hello' });
+			{ model: 'mock', prompt: words });
 		assert.equal(got.choices[0].text, text);
 	},
 
 	async completions_streamed() {
 		let seen = '';
 		for await (const c of await client.completions.create(
-			{ model: 'mock', prompt: 'Hello', stream: true }))
+			{ model: 'mock', prompt: words, stream: true }))
 			seen += c.choices[0].text;
 		assert.equal(seen, text);
 	},

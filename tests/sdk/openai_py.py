@@ -16,7 +16,10 @@ from openai import AsyncOpenAI, OpenAI
 URL = os.environ['WEIR_URL']
 KEY = os.environ['WEIR_KEY']
 client = OpenAI(base_url=URL, api_key=KEY, max_retries=0, timeout=30)
-HELLO = [{'role': 'user', 'content': 'Hello'}]
+# Long enough for the tokens that the mock says it read: weir believes no more
+# than the bytes that were sent.
+WORDS = 'Hello, and some words more for twenty or thirty tokens.'
+HELLO = [{'role': 'user', 'content': WORDS}]
 TEXT = 'Good day. This answer comes from the mock upstream.'
 WEATHER = [{'type': 'function', 'function': {
     'name': 'weather', 'description': 'the weather of a city',
@@ -168,10 +171,10 @@ def unknown_members():
 
 @test
 def embeddings():
-    got = client.embeddings.create(model='mock', input=['one', 'two'])
+    got = client.embeddings.create(model='mock', input=[WORDS, WORDS])
     same([len(d.embedding) for d in got.data], [8, 8])
     same(got.data[1].embedding[:3], [0.5, -0.25, 0.125])
-    got = client.embeddings.create(model='mock', input='one',
+    got = client.embeddings.create(model='mock', input=WORDS,
                                    encoding_format='float')
     same(got.data[0].embedding[:3], [0.5, -0.25, 0.125])
 
@@ -185,7 +188,7 @@ def models():
 
 @test
 def completions():
-    got = client.completions.create(model='mock', prompt='Hello')
+    got = client.completions.create(model='mock', prompt=WORDS)
     same(got.choices[0].text, TEXT)
     same(got.usage.prompt_tokens, 20)
 
@@ -193,7 +196,7 @@ def completions():
 @test
 def completions_streamed():
     same(''.join(c.choices[0].text for c in client.completions.create(
-        model='mock', prompt='Hello', stream=True)), TEXT)
+        model='mock', prompt=WORDS, stream=True)), TEXT)
 
 
 @test
