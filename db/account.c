@@ -9,6 +9,7 @@
 #include "db/group.h"
 #include "db/ledger.h"
 #include "db/setting.h"
+#include "db/tab.h"
 #include "db/zone.h"
 #include "fcgi/base/id.h"
 
@@ -335,7 +336,7 @@ cap_set(struct db *db, enum cap_owner kind, int64_t owner,
 
 	assert(kind != CAP_SITE || owner == 0);
 	cap_starts(db, starts);
-	if (!cap_get(db, kind, owner, &old) ||
+	if (!tab_flush(db) || !cap_get(db, kind, owner, &old) ||
 	    db_run(db, &account_part, CAPS_DROP, "si",
 		str_of(cap_owners[kind]), owner) < 0)
 		return false;

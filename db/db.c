@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "db/tab.h"
 #include "fcgi/base/buf.h"
 #include "fcgi/base/clock.h"
 #include "fcgi/base/log.h"
@@ -49,6 +50,7 @@ struct statements {
 
 struct db {
 	sqlite3 *conn;
+	sqlite3_stmt *begin, *commit;	/* prepared on first use */
 	enum db_mode mode;
 	struct statements parts[DB_PARTS_MAX];
 	size_t n_parts;
@@ -63,6 +65,7 @@ struct db {
 	int64_t began;		/* UTC ms of BEGIN, 0: outside */
 	struct db_site *site;
 	struct db_tally tally;
+	struct tab *tab;
 };
 
 /* --- what went wrong --------------------------------------------------------- */
@@ -436,7 +439,10 @@ db_close(struct db *db)
 		}
 		free(db->parts[i].rows);
 	}
+	sqlite3_finalize(db->begin);
+	sqlite3_finalize(db->commit);
 	sqlite3_close(db->conn);
+	tab_free(db->tab);
 	free(db);
 }
 
@@ -456,6 +462,12 @@ struct db_tally *
 db_tally(struct db *db)
 {
 	return &db->tally;
+}
+
+struct tab *
+db_tab(struct db *db)
+{
+	return db->tab;
 }
 
 static int64_t
@@ -775,6 +787,26 @@ db_number(struct db *db, const char *sql, int64_t *value)
 	return found;
 }
 
+/* BEGIN and COMMIT, of which there is one each a batch. */
+static bool
+step(struct db *db, sqlite3_stmt **stmt, const char *sql)
+{
+	int rc = SQLITE_OK;
+
+	if (!*stmt)
+		rc = sqlite3_prepare_v3(db->conn, sql, -1,
+		    SQLITE_PREPARE_PERSISTENT, stmt, NULL);
+	if (rc == SQLITE_OK) {
+		rc = sqlite3_step(*stmt);
+		if (rc != SQLITE_DONE)
+			failed(db, rc, sql);
+		sqlite3_reset(*stmt);
+	} else {
+		failed(db, rc, sql);
+	}
+	return rc == SQLITE_DONE;
+}
+
 bool
 db_begin(struct db *db, bool durable)
 {
@@ -782,13 +814,16 @@ db_begin(struct db *db, bool durable)
 	db->failed = false;
 	db->stopped[0] = '\0';
 	memset(&db->tally, 0, sizeof(db->tally));
+	if (!db->tab)
+		db->tab = tab_new();
+	tab_clear(db->tab);
 	if (durable != db->durable) {
 		if (!script(db, durable ? "PRAGMA synchronous=FULL"
 					: "PRAGMA synchronous=NORMAL"))
 			return false;
 		db->durable = durable;
 	}
-	if (!script(db, "BEGIN IMMEDIATE"))
+	if (!step(db, &db->begin, "BEGIN IMMEDIATE"))
 		return false;
 	db->began = clock_of(db);
 	return true;
@@ -797,7 +832,8 @@ db_begin(struct db *db, bool durable)
 bool
 db_commit(struct db *db)
 {
-	bool ok = db->began && !db->failed && script(db, "COMMIT");
+	bool ok = db->began && !db->failed &&
+	    step(db, &db->commit, "COMMIT");
 
 	if (!ok) {
 		db_rollback(db);

@@ -134,6 +134,10 @@ struct db_tally {
 };
 struct db_tally *db_tally(struct db *db);
 
+/* What it changes in keys, wallets and caps (tab.h); NULL: none began. */
+struct tab;
+struct tab *db_tab(struct db *db);
+
 /* Turns an empty file into an empty database in WAL mode with these two
  * numbers in its header (application_id, user_version). */
 bool db_create(const char *path, int64_t application, int64_t version,

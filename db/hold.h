@@ -89,9 +89,6 @@ struct hold_settle {
 };
 bool hold_settle_run(struct db *db, struct op *op);
 
-/* Has a process died whose holds nobody has resolved yet?  A look only. */
-bool hold_any_dead(struct store *s, struct db *db);
-
 /*
  * Resolves the holds of processes that died (their byte of weir.lock can be
  * locked).  Inside store_write.  Count resolved, or -1.

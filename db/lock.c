@@ -34,15 +34,6 @@ lock_give(int fd, int64_t byte)
 }
 
 bool
-lock_held(int fd, int64_t byte)
-{
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
-		.l_start = byte, .l_len = 1 };
-
-	return fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
-}
-
-bool
 lock_free(int fd, int64_t byte)
 {
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET,

@@ -30,9 +30,6 @@ void lock_give(int fd, int64_t byte);
 /* Could we lock it now?  Locks nothing. */
 bool lock_free(int fd, int64_t byte);
 
-/* Does another process hold it?  Takes nothing. */
-bool lock_held(int fd, int64_t byte);
-
 /* BYTE_WRITE in its turn. */
 bool lock_take_write(int fd, int64_t wait_ms);
 

@@ -4,13 +4,16 @@
  */
 #include "db/db.h"
 
-extern const struct db_part hold_part, store_part, key_part, usage_part,
+extern const struct db_part hold_part, settle_part, tab_part, crash_part,
+    store_part, key_part, usage_part,
     ledger_part, setting_part, catalogue_part, account_part, group_part,
     model_part, channel_part, user_part, park_part, metric_part, audit_part,
     process_part;
 
 const struct db_part *const db_parts[] = {
 	&hold_part,
+	&settle_part,
+	&tab_part,
 	&store_part,
 	&key_part,
 	&usage_part,
@@ -23,6 +26,7 @@ const struct db_part *const db_parts[] = {
 	&channel_part,
 	&user_part,
 	&park_part,
+	&crash_part,
 	&metric_part,
 	&audit_part,
 	&process_part,

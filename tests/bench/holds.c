@@ -209,7 +209,7 @@ measure(struct site *s, int n, int calls)
 static void
 sync_cost(const char *dir)
 {
-	char path[4096], page[4096] = { 0 };
+	char path[8192], page[4096] = { 0 };
 	int64_t at;
 	int fd;
 

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * crash.c - the holds of processes that died; see hold.h.
+ *
+ * Any living process resolves them, from what their journal says.  Nobody
+ * can be wrong about who is dead: the byte of weir.lock a process holds for
+ * life can be locked by another only then.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "db/channel.h"
+#include "db/hold.h"
+#include "db/model.h"
+#include "db/money.h"
+#include "db/settle.h"
+#include "fcgi/base/buf.h"
+#include "fcgi/base/log.h"
+#include "fcgi/base/mem.h"
+
+enum { PAGE = 1000 };
+
+enum { PROCESSES, OF_PROCESS, BURY, N_SQL };
+static const char *const sql[N_SQL] = {
+	[PROCESSES] = "SELECT id FROM process /*scan*/ ORDER BY id",
+	[OF_PROCESS] = "SELECT " PENDING_COLUMNS " FROM hold h /*scan*/ "
+		       "WHERE h.process = ?1 LIMIT 1000",
+	[BURY] = "DELETE FROM process /*scan*/ WHERE id = ?1",
+};
+const struct db_part crash_part = { "crash", sql, N_SQL };
+
+/*
+ * What the upstream asks for some use: the channel's own price, or its share
+ * of the list price.
+ */
+static bool
+upstream_cost(struct db *db, const struct pending *p,
+    const struct price *list, const struct buckets *use, struct usage_row *u)
+{
+	struct price_row row;
+	struct price own;
+	int64_t ppm;
+	int n;
+
+	if (p->channel == 0)
+		return true;
+	n = price_find(db, p->model, p->channel, p->opened, &row);
+	if (n < 0 || (ppm = channel_cost_ppm(db, p->channel)) < 0)
+		return false;
+	if (n == 1 && price_fill(row.given, &own)) {
+		u->cost_price = row.id;
+		u->cost_ppm = PPM;
+		return price_charge(&own, use, PPM, &u->cost);
+	}
+	u->cost_ppm = ppm;
+	return price_charge(list, use, ppm, &u->cost);
+}
+
+/*
+ * The policy for a call whose process died.  Nothing had come: the caller
+ * pays nothing, what the prompt may have cost is our loss.  Something had
+ * come: the prompt and what was journalled are charged, as an estimate.
+ */
+static bool
+crash_bill(struct db *db, const struct pending *p, struct usage_row *u)
+{
+	struct buckets use = { .n = { [BUCKET_INPUT] = p->prompt_tokens,
+				   [BUCKET_OUTPUT] = p->out_tokens,
+				   [BUCKET_REQUEST] = 1 } };
+	struct price list = { 0 };
+	struct price_row row;
+
+	if (p->price && (price_get(db, p->price, &row) != 1 ||
+			    !price_fill(row.given, &list)))
+		return db_stop(db, "price %" PRId64 " of hold %" PRId64
+		    " is gone", p->price, p->id);
+	u->cost_ppm = PPM;
+	if (!p->sent && !p->started)
+		return true;
+	if (!upstream_cost(db, p, &list, &use, u))
+		return false;
+	if (!p->started) {
+		u->loss = u->cost;
+		u->cost = 0;
+		return true;
+	}
+	u->use = use;
+	u->estimated = true;
+	return price_charge(&list, &use, p->markup_ppm, &u->charge) &&
+	    price_charge(&list, &use, PPM, &u->list);
+}
+
+static bool
+resolve(struct db *db, const struct pending *p)
+{
+	struct attempt_row attempt = {
+		.channel = p->channel,
+		.credential = p->credential,
+		.upstream_model = str_of(p->upstream_model),
+		.started = p->opened,
+		.ms = db_now(db) > p->opened ? db_now(db) - p->opened : 0,
+		.outcome = S("crash"),
+	};
+	struct usage_row u = {
+		.state = USAGE_CRASH,
+		.channel = p->channel,
+		.credential = p->credential,
+		.fault = "CRASH",
+		.first_ms = -1,
+		.total_ms = attempt.ms,
+		.attempts = &attempt,
+		.n_attempts = p->sent || p->started,
+	};
+	struct model_row model;
+	struct bill bill;
+	struct arena a;
+	bool ok;
+
+	arena_init(&a);
+	memcpy(u.request_id, p->request_id, ID_CHARS);
+	ok = model_get(db, &a, p->model, &model) >= 0;
+	if (ok) {
+		u.asked = model.name;
+		ok = crash_bill(db, p, &u) &&
+		    settle_reckon(db, p, u.charge, &bill) &&
+		    settle_close(db, p, &u,
+			p->started ? p->prompt_tokens + p->out_tokens : 0,
+			&bill);
+	}
+	arena_release(&a);
+	return ok;
+}
+
+/* All holds of one dead process; how many, or -1. */
+static int
+resolve_all(struct db *db, int64_t process)
+{
+	struct pending *list = xalloc(PAGE * sizeof(*list));
+	int total = 0, n, got;
+
+	do {
+		struct row *row = db_each(db, &crash_part, OF_PROCESS, "i",
+		    process);
+
+		n = 0;
+		while (n < PAGE && (got = db_next(row)) == 1)
+			pending_read(row, &list[n++]);
+		db_reset(row);
+		for (int i = 0; i < n; i++)
+			if (!resolve(db, &list[i]))
+				goto failed;
+		total += n;
+	} while (n == PAGE && !db_failed(db));
+	free(list);
+	return db_failed(db) ||
+		db_run(db, &crash_part, BURY, "i", process) < 0
+	    ? -1
+	    : total;
+failed:
+	free(list);
+	return -1;
+}
+
+int
+hold_recover(struct store *s, struct db *db)
+{
+	struct row *row = db_each(db, &crash_part, PROCESSES, "");
+	struct buf ids = BUF_HEAP(1 << 20);
+	int total = 0, n;
+	int64_t id;
+
+	while (db_next(row) == 1) {
+		id = row_int(row, 0);
+		buf_put(&ids, str_from(&id, sizeof(id)));
+	}
+	for (size_t at = 0; at < ids.n && total >= 0; at += sizeof(id)) {
+		memcpy(&id, ids.p + at, sizeof(id));
+		if (!store_dead(s, id))
+			continue;
+		n = resolve_all(db, id);
+		store_bury(s, id);
+		if (n > 0)
+			log_line(LOG_WARN, "store: process %" PRId64 " died: "
+			    "resolved %d calls of it", id, n);
+		total = n < 0 ? -1 : total + n;
+	}
+	buf_release(&ids);
+	return db_failed(db) ? -1 : total;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * settle.h - a pending hold, and how it ends.
+ *
+ * What hold.c (which makes it), settle.c (which ends it) and crash.c (which
+ * ends it for a process that died) share; nobody else needs it.
+ */
+#ifndef WEIR_SETTLE_H
+#define WEIR_SETTLE_H
+
+#include "db/account.h"
+#include "db/usage.h"
+
+enum { WINDOWS_TEXT = N_CAP_OWNERS * N_CAP_WINDOWS * 20 };
+
+struct pending {
+	int64_t id;
+	char request_id[ID_CHARS];
+	int64_t opened, account, project, key, model, price, markup_ppm, book;
+	int64_t held, bound, prompt_tokens, tpm_taken;
+	char windows[WINDOWS_TEXT];	/* "kd1763769600000 at0 " */
+	size_t windows_n;
+	char endpoint[32];
+	bool stream;
+	int64_t channel, credential;
+	char upstream_model[256];
+	bool sent, started;
+	int64_t out_tokens;
+};
+
+/* The columns of hold (as h) that pending_read reads. */
+#define PENDING_COLUMNS \
+	"h.id, h.request_id, h.opened, h.account, h.project, h.key, h.model, " \
+	"h.price, h.markup_ppm, h.book, h.held, h.bound, h.prompt_tokens, " \
+	"h.tpm_taken, h.windows, h.endpoint, h.stream, h.channel, " \
+	"h.credential, h.upstream_model, h.sent, h.started, h.out_tokens"
+void pending_read(struct row *row, struct pending *p);
+
+/* 1, 0 gone, -1 the database failed. */
+int pending_get(struct db *db, int64_t id, struct pending *p);
+
+/* Adds to what is spent in the windows a hold is counted in. */
+bool pending_spend(struct db *db, const struct pending *p, int64_t amount);
+
+/*
+ * What it may take beyond what it holds: free money of its wallet, and what
+ * the tightest of its caps has left.  False: the database failed.
+ */
+bool pending_room(struct db *db, const struct pending *p, int64_t *free,
+    int64_t *room);
+
+/* What is charged: from the hold and what is free beyond it; and lost. */
+struct bill {
+	int64_t charged, lost;
+};
+bool settle_reckon(struct db *db, const struct pending *p, int64_t charge,
+    struct bill *bill);
+
+/* Everything that the end of a hold writes. */
+bool settle_close(struct db *db, const struct pending *p,
+    const struct usage_row *u, int64_t tokens_used, const struct bill *bill);
+
+#endif
