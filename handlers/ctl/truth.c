@@ -5,7 +5,7 @@
  * What must hold, whatever broke in between:
  *   - every request that reached the upstream belongs to a call in the books
  *     and has an attempt of its own there (a call whose process died keeps
- *     the last one only);
+ *     the last one, if its commit came through);
  *   - a call whose caller got content, or left, is charged its prompt at
  *     least;
  *   - a call that was served whole at the first attempt has the tokens that
@@ -20,6 +20,7 @@
 #include "db/ledger.h"
 #include "db/group.h"
 #include "db/model.h"
+#include "db/usage.h"
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
 
@@ -309,6 +310,28 @@ join_all(struct joining *j, reader read_page)
 	return verdict;
 }
 
+/*
+ * A call without an attempt in the books: its process died before the commit
+ * that would have said that it was sent?
+ */
+static int
+join_unsent(struct joining *j, const struct seen *s)
+{
+	struct usage_view u;
+	int found;
+
+	arena_init(&j->page);
+	found = usage_find(j->c->db, &j->page, str_from(s->id, ID_CHARS), &u);
+	arena_release(&j->page);
+	if (found < 0)
+		return -1;
+	if (found == 0)
+		return differ(j, s, "it reached the upstream, but the books "
+		    "have no call of that id");
+	return u.state == USAGE_CRASH || differ(j, s, "it reached the "
+	    "upstream, but its call has no attempt");
+}
+
 int
 truth_check(struct ctl *c, struct truth *t, struct str *first)
 {
@@ -321,8 +344,7 @@ truth_check(struct ctl *c, struct truth *t, struct str *first)
 		const struct seen *s = &t->list[i];
 
 		if (!s->known)
-			verdict = differ(&j, s, "it reached the upstream, but "
-			    "the books have no call of that id");
+			verdict = join_unsent(&j, s);
 		else if (s->requests > s->attempts)
 			verdict = differ(&j, s, arena_printf(&c->arena, "it "
 			    "reached the upstream %d times, but the books "
