@@ -4,7 +4,9 @@
  *
  * What each class does to a key stands in one table.  A park learned here
  * counts at once in this process; the row makes it count everywhere within a
- * second.  Parks are few, so they are a list.
+ * second.  What the store tells may be older than what was learned here: an
+ * entry of our own outlives it until the row is written and was read since.
+ * Parks are few, so they are a list.
  */
 #include "handlers/relay/health.h"
 
@@ -35,10 +37,19 @@ static const struct {
 	[UP_WRONG_BASE]     = { NOTHING, 0, false, true },
 };
 
+/* Loads that an entry of our own outlives. */
+enum { NONE = 0, WRITTEN = 2, NOT_WRITTEN = 60, WRITING = 1 << 30 };
+
+struct known {
+	struct park park;
+	int loads;
+};
+
 static struct {
 	pthread_rwlock_t lock;
-	struct park *list;
+	struct known *list;
 	int n, room;
+	int any;	/* n, to be read without the lock */
 } parks = { .lock = PTHREAD_RWLOCK_INITIALIZER };
 
 int64_t
@@ -46,11 +57,11 @@ health_parked(int64_t credential, int64_t model, int64_t now)
 {
 	int64_t until = 0;
 
-	if (__atomic_load_n(&parks.n, __ATOMIC_RELAXED) == 0)
+	if (__atomic_load_n(&parks.any, __ATOMIC_RELAXED) == 0)
 		return 0;
 	pthread_rwlock_rdlock(&parks.lock);
 	for (int i = 0; i < parks.n; i++) {
-		const struct park *p = &parks.list[i];
+		const struct park *p = &parks.list[i].park;
 
 		if (p->credential == credential && p->until > now &&
 		    (p->model == 0 || p->model == model) && p->until > until)
@@ -60,39 +71,76 @@ health_parked(int64_t credential, int64_t model, int64_t now)
 	return until;
 }
 
-/* Under the lock. */
-static void
-put(const struct park *p)
+/* Under the lock: the entry of that pair, or NULL. */
+static struct known *
+find(int64_t credential, int64_t model)
 {
-	int i = 0;
+	for (int i = 0; i < parks.n; i++)
+		if (parks.list[i].park.credential == credential &&
+		    parks.list[i].park.model == model)
+			return &parks.list[i];
+	return NULL;
+}
 
-	while (i < parks.n && (parks.list[i].credential != p->credential ||
-	    parks.list[i].model != p->model))
-		i++;
-	if (i == parks.room) {
-		parks.room = parks.room ? parks.room * 2 : 16;
-		parks.list = xresize(parks.list, sizeof(*parks.list) *
-		    (size_t)parks.room);
+static void
+put(const struct park *p, int loads)
+{
+	struct known *k = find(p->credential, p->model);
+
+	if (!k) {
+		if (parks.n == parks.room) {
+			parks.room = parks.room ? parks.room * 2 : 16;
+			parks.list = xresize(parks.list, sizeof(*parks.list) *
+			    (size_t)parks.room);
+		}
+		k = &parks.list[parks.n++];
 	}
-	parks.list[i] = *p;
-	if (i == parks.n)
-		__atomic_store_n(&parks.n, i + 1, __ATOMIC_RELAXED);
+	k->park = *p;
+	k->loads = loads;
+}
+
+static void
+unlock(void)
+{
+	__atomic_store_n(&parks.any, parks.n, __ATOMIC_RELAXED);
+	pthread_rwlock_unlock(&parks.lock);
 }
 
 void
 health_load(const struct park *list, int n)
 {
+	int kept = 0;
+
 	pthread_rwlock_wrlock(&parks.lock);
-	__atomic_store_n(&parks.n, 0, __ATOMIC_RELAXED);
+	for (int i = 0; i < parks.n; i++) {
+		struct known *k = &parks.list[i];
+
+		if (k->loads == NONE)
+			continue;
+		if (k->loads != WRITING)
+			k->loads--;
+		parks.list[kept++] = *k;
+	}
+	parks.n = kept;
 	for (int i = 0; i < n; i++)
-		put(&list[i]);
-	pthread_rwlock_unlock(&parks.lock);
+		if (!find(list[i].credential, list[i].model))
+			put(&list[i], NONE);
+	unlock();
 }
 
+/* Writer thread: one load that began before the commit may be under way. */
 static void
 stored(struct op *op)
 {
-	free(holder(op, struct park_put, op));
+	struct park_put *p = holder(op, struct park_put, op);
+	struct known *k;
+
+	pthread_rwlock_wrlock(&parks.lock);
+	k = find(p->park.credential, p->park.model);
+	if (k && k->loads == WRITING && k->park.until == p->park.until)
+		k->loads = op->ok ? WRITTEN : NOT_WRITTEN;
+	pthread_rwlock_unlock(&parks.lock);
+	free(p);
 }
 
 static void
@@ -124,7 +172,7 @@ health_learn(struct writer *w, int64_t credential, int64_t model,
 	p.until = now + ms;
 	snprintf(p.reason, sizeof(p.reason), "%s", up_class_name(kind));
 	pthread_rwlock_wrlock(&parks.lock);
-	put(&p);
-	pthread_rwlock_unlock(&parks.lock);
+	put(&p, WRITING);
+	unlock();
 	store(w, &p);
 }
