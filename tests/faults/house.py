@@ -18,6 +18,7 @@ so that what one test parks is of no concern to the next.
 import argparse
 import concurrent.futures
 import decimal
+import fcntl
 import fnmatch
 import json
 import os
@@ -43,6 +44,7 @@ CHAT = '/v1/chat/completions'
 PRICE = {'input': '1.00', 'output': '2.00'}
 IN, OUT = 1000, 2000                    # nano-dollars a token, by PRICE
 USD = 10 ** 9
+F_OFD_SETLKW = 38
 
 
 # ---- verdicts -----------------------------------------------------------------
@@ -488,6 +490,14 @@ class House(rig.Rig):
     def asked(self, call):
         """How often the upstream was asked for that call."""
         return len(self.truth('request', rid=call.id))
+
+    def write_lock(self):
+        """Takes the lock that every writer needs; close() gives it back."""
+        f = open(self.path('data/weir.lock'), 'r+b')
+        for byte in (0, 1):             # the turn, then the lock
+            fcntl.fcntl(f, F_OFD_SETLKW, struct.pack(
+                'hhqqi4x', fcntl.F_WRLCK, 0, byte, 1, 0))
+        return f
 
     # -- callers
 
