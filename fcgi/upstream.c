@@ -27,6 +27,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -49,7 +50,7 @@ enum {
 	KEEP_HEADS_BYTES = 4096,	/* of a kept handle's header store */
 	KEEP_VALUE_BYTES = 1024,	/* a longer header is not looked at */
 	IDLE_CONNECTION_S = 118,
-	DNS_CACHE_S = 60,		/* of addresses; failures are never kept */
+	DNS_CACHE_S = 60,		/* failures are never kept */
 	KEEPALIVE_IDLE_S = 60,
 	KEEPALIVE_EVERY_S = 15,
 	SOCKETS_TRIED = 4,		/* remembered of those made last */
@@ -274,7 +275,7 @@ link_name(struct transfer *t, const char *remote_ip, int remote_port,
 		    strlen(remote_ip) >= sizeof(k->remote_ip))
 			continue;
 		link_forget_name(k);
-		strcpy(k->remote_ip, remote_ip);
+		memcpy(k->remote_ip, remote_ip, strlen(remote_ip) + 1);
 		k->remote_port = remote_port;
 		k->local_port = local_port;
 		k->next_named = *bucket_of(t->pool, local_port);
@@ -302,7 +303,7 @@ link_leave(struct transfer *t)
 	t->run.link = NULL;
 }
 
-/* --- The answer: callbacks of libcurl -------------------------------------
+/* --- The answer: callbacks of libcurl ---------------------------------------
  *
  * After each call of the exchange's, t->x tells whether it was cancelled
  * there.  A cancelled transfer swallows what comes until the round's end.
@@ -565,7 +566,7 @@ before_request(void *data, char *remote_ip, char *local_ip, int remote_port,
 	return CURL_PREREQFUNC_OK;
 }
 
-/* --- Sockets and time ------------------------------------------------------ */
+/* --- Sockets and time ----------------------------------------------------- */
 
 static void finish_transfers(struct shard *s);
 
@@ -686,7 +687,7 @@ set_timer(CURLM *multi, long ms, void *data)
 	return 0;
 }
 
-/* --- Shards ----------------------------------------------------------------- */
+/* --- Shards --------------------------------------------------------------- */
 
 static struct shard *
 shard_new(struct pool *p, long max_idle)
@@ -734,7 +735,7 @@ shard_free(struct shard *s)
 	free(s);
 }
 
-/* --- Transfers ---------------------------------------------------------------- */
+/* --- Transfers ------------------------------------------------------------ */
 
 static void
 set_roots(struct transfer *t, const char *file)
@@ -907,7 +908,7 @@ transfer_retire(struct transfer *t)
 	p->n_kept[t->small]++;
 }
 
-/* --- Starting ------------------------------------------------------------------- */
+/* --- Starting ------------------------------------------------------------- */
 
 static bool
 has_header(const struct exchange *x, struct str name)
@@ -1018,8 +1019,8 @@ begin(struct transfer *t)
 	t->why[0] = '\0';
 	code = curl_multi_add_handle(s->multi, t->easy);
 	if (code != CURLM_OK) {
-		strncpy(t->why, curl_multi_strerror(code),
-		    sizeof(t->why) - 1);
+		snprintf(t->why, sizeof(t->why), "%s",
+		    curl_multi_strerror(code));
 		t->run.spent = true;
 		end_exchange(t, EXCHANGE_REFUSED);
 		return;
@@ -1028,7 +1029,7 @@ begin(struct transfer *t)
 	s->n_transfers++;
 }
 
-/* --- Ending --------------------------------------------------------------------- */
+/* --- Ending --------------------------------------------------------------- */
 
 /* Nothing was sent: what was in the way? */
 static enum exchange_end
@@ -1073,8 +1074,8 @@ judge(struct transfer *t, CURLcode code)
 		return EXCHANGE_DONE;
 	t->run.spent = true;
 	if (t->why[0] == '\0')
-		strncpy(t->why, code == CURLE_OK ? "the answer's head is cut" :
-		    curl_easy_strerror(code), sizeof(t->why) - 1);
+		snprintf(t->why, sizeof(t->why), "%s", code == CURLE_OK ?
+		    "the answer's head is cut" : curl_easy_strerror(code));
 	/* One header beyond libcurl's own limit: it has no better name. */
 	if (t->run.too_large ||
 	    (code == CURLE_OUT_OF_MEMORY && t->run.asked &&
@@ -1203,7 +1204,7 @@ at_round_end(struct post *post)
 		}
 }
 
-/* --- The door --------------------------------------------------------------------- */
+/* --- The door ------------------------------------------------------------- */
 
 void
 exchange_start(struct pool *p, struct exchange *x)

@@ -30,7 +30,7 @@ static struct loop *loop;
 static struct pool *pool;
 static char url[64];
 
-/* --- The child: an upstream that thinks of nothing -------------------------- */
+/* --- The child: an upstream that thinks of nothing ------------------------ */
 
 /* Bytes of the request that are still to come, by descriptor. */
 static long missing[4096];
@@ -107,7 +107,7 @@ serve(int listener)
 	}
 }
 
-/* --- The measured side -------------------------------------------------------- */
+/* --- The measured side ---------------------------------------------------- */
 
 static void
 got_head(struct exchange *x)

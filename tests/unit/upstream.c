@@ -35,7 +35,7 @@
 
 extern char **environ;
 
-/* --- Names ------------------------------------------------------------------ */
+/* --- Names ---------------------------------------------------------------- */
 
 static int
 call_real(const char *node, const char *service,
@@ -87,7 +87,7 @@ getaddrinfo(const char *node, const char *service,
 	return call_real(node, service, hints, out);
 }
 
-/* --- The server --------------------------------------------------------------- */
+/* --- The server ----------------------------------------------------------- */
 
 enum { SERVER_THREADS = 1200 };
 
@@ -252,7 +252,7 @@ serve_fixed_once(int fd, int number)
 		say(fd, fixed_answer);
 }
 
-/* --- The caller ------------------------------------------------------------------ */
+/* --- The caller ----------------------------------------------------------- */
 
 struct call {
 	struct exchange x;
@@ -500,7 +500,7 @@ try(const char *method, const char *text, enum exchange_end end,
 	call_end(c);
 }
 
-/* --- The plain ways ------------------------------------------------------------------ */
+/* --- The plain ways ------------------------------------------------------- */
 
 static char last_request[65536];
 
@@ -701,7 +701,7 @@ bodies_of_all_sizes(void **state)
 	free(body);
 }
 
-/* --- At most once --------------------------------------------------------------------- */
+/* --- At most once --------------------------------------------------------- */
 
 /* Answers the first request of a connection and dies on the second. */
 static void
@@ -849,7 +849,7 @@ closed_while_idle(void **state)
 	call_end(&b);
 }
 
-/* --- Answers nobody asked for ------------------------------------------------------------ */
+/* --- Answers nobody asked for --------------------------------------------- */
 
 static void
 serve_two_answers(int fd, int number)
@@ -942,7 +942,7 @@ second_answer_behind_the_buffer(void **state)
 	call_end(&b);
 }
 
-/* --- Pausing ------------------------------------------------------------------------------ */
+/* --- Pausing -------------------------------------------------------------- */
 
 static void
 serve_much(int fd, int number)
@@ -1073,7 +1073,7 @@ pausing_holds_back(void **state)
 	exchange_cancel(&c.x);
 }
 
-/* --- Cancelling ---------------------------------------------------------------------------- */
+/* --- Cancelling ----------------------------------------------------------- */
 
 static struct call *victim;
 static int cancelled;
@@ -1282,7 +1282,7 @@ pool_freed_in_mid_air(void **state)
 	loop_begin();
 }
 
-/* --- No connection -------------------------------------------------------------------------- */
+/* --- No connection -------------------------------------------------------- */
 
 static void
 refused(void **state)
@@ -1501,7 +1501,7 @@ proxies(void **state)
 	call_end(&a);
 }
 
-/* --- Strange answers -------------------------------------------------------------------------- */
+/* --- Strange answers ------------------------------------------------------ */
 
 static char *
 many_headers(int n, size_t value)
@@ -1753,7 +1753,7 @@ early_answer(void **state)
 	call_end(&b);
 }
 
-/* --- Many --------------------------------------------------------------------------------------- */
+/* --- Many ----------------------------------------------------------------- */
 
 enum { MANY = 300 };	/* more than one shard takes */
 
@@ -1930,7 +1930,7 @@ nobody_elses_bytes(void **state)
 	loop_begin();
 }
 
-/* --- TLS ------------------------------------------------------------------------------------------ */
+/* --- TLS ------------------------------------------------------------------ */
 
 static char tls_folder[] = "/tmp/weir-upstream-XXXXXX";
 static char tls_cert[64], tls_key[64];
@@ -2111,7 +2111,7 @@ no_handshake(void **state)
 	try_tls("127.0.0.1", NULL, EXCHANGE_TLS);
 }
 
-/* --- HTTP/2 --------------------------------------------------------------------------------------- */
+/* --- HTTP/2 --------------------------------------------------------------- */
 
 static int h2_port;
 
@@ -2155,7 +2155,8 @@ h2_start(void)
 	    "			add_header x-connection $connection;\n"
 	    "		}\n"
 	    "	}\n"
-	    "}\n", geteuid() == 0 ? "user root;\n" : "", h2_port, tls_cert, tls_key, server.port);
+	    "}\n", geteuid() == 0 ? "user root;\n" : "", h2_port, tls_cert,
+	    tls_key, server.port);
 	fclose(f);
 	posix_spawn_file_actions_init(&quiet);
 	posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
