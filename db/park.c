@@ -16,8 +16,9 @@ static const char *const sql[N_SQL] = {
 		"THEN excluded.reason ELSE reason END, "
 		"until = max(until, excluded.until)",
 	[DROP] = "DELETE FROM park WHERE credential = ?1 AND model = ?2",
-	[LOAD] = "SELECT credential, model, until, reason FROM park /*scan*/ "
-		 "WHERE until > ?1 ORDER BY credential, model LIMIT 1000",
+	[LOAD] =
+		("SELECT credential, model, until, reason FROM park /*scan*/ "
+		"WHERE until > ?1 ORDER BY credential, model LIMIT 1000"),
 	[OLD] = "DELETE FROM park /*scan*/ WHERE until <= ?1",
 };
 const struct db_part park_part = { "park", sql, N_SQL };
