@@ -49,8 +49,11 @@ here is an error with its line number.
       raw TEXT             more body, with \\n \\r \\t \\0 \\\\ \\xHH
       fill N TEXT          more body: TEXT over and over, N bytes in all
       header NAME = VALUE  (content-type is application/json when there is a body)
+      header NAME = N*TEXT     TEXT over and over, N bytes in all
       no header NAME
       param NAME = VALUE   a FastCGI parameter as it is;  no param NAME
+      headers N            N headers more, x-1 to x-N
+      late MS              begins so much later: for together
       split N              every N bytes of the request in a write of their own
       records N            STDIN in records of N bytes
       padding N            every record padded with N bytes (0-255)
@@ -84,6 +87,7 @@ here is an error with its line number.
     Without "length" or "framing", an answer of content type text/event-stream
     and one with close, reset or sleep is chunked; others carry their length.
 
+    caller [NAME] sees nothing      the connection is closed without an answer
     caller [NAME] sees STATUS [CONTENT-TYPE]
       header NAME = VALUE;  header NAME;  no header NAME
       {"id":…}  body  raw  fill     the exact body
@@ -275,7 +279,7 @@ class Caller:
         self.line, self.name, self.method, self.path = line, name, method, path
         self.key, self.headers, self.no_headers = key, [], []
         self.body, self.params, self.no_params = Body(), {}, []
-        self.split = self.records = self.padding = 0
+        self.split = self.records = self.padding = self.late = 0
         self.keep = self.abort = False
         self.leaves = None
         self.sees = None
@@ -537,7 +541,8 @@ class Case:
     def read_caller(self, section):
         found = re.fullmatch(
             r'caller (?:(?!sees\b)(%s) )?(?:(%s) (\S+)(?: key=(\S+))?'
-            r'|(sees) (\d{3})(?: (\S.*))?)' % (WORD, METHODS), section.head)
+            r'|(sees) (\d{3}|nothing)(?: (\S.*))?)' % (WORD, METHODS),
+            section.head)
         if not found:
             raise Bad('not "caller [NAME] METHOD PATH [key=…]" or '
                       '"caller [NAME] sees STATUS [TYPE]"')
@@ -548,8 +553,10 @@ class Case:
             if not waiting:
                 raise Bad('no caller%s is waiting for this'
                           % (' ' + name if name else ''))
-            waiting[0].sees = sees = Sees(section.line, int(found.group(6)),
-                                          found.group(7))
+            status = found.group(6)
+            waiting[0].sees = sees = Sees(
+                section.line, int(status) if status.isdigit() else None,
+                found.group(7))
             body = Body()
             for text in self.lines(section):
                 self.read_sees(sees, body, text)
@@ -567,15 +574,22 @@ class Case:
         if caller.body.take(text):
             pass
         elif re.match(r'header \S+ =', text):
-            caller.headers.append((words[1],
-                                   text.split('=', 1)[1].strip(' ')))
+            value = text.split('=', 1)[1].strip(' ')
+            many = re.fullmatch(r'(\d+)\*(.+)', value)
+            if many:
+                n = int(many.group(1))
+                value = (many.group(2) * (n // len(many.group(2)) + 1))[:n]
+            caller.headers.append((words[1], value))
+        elif re.fullmatch(r'headers [1-9]\d*', text):
+            caller.headers += [('x-%d' % (i + 1), 'a')
+                               for i in range(int(words[1]))]
         elif re.fullmatch(r'no header \S+', text):
             caller.no_headers.append(words[2].lower())
         elif re.match(r'param \S+ =', text):
             caller.params[words[1]] = text.split('=', 1)[1].strip(' ')
         elif re.fullmatch(r'no param \S+', text):
             caller.no_params.append(words[2])
-        elif re.fullmatch(r'(split|records) [1-9]\d*', text) or (
+        elif re.fullmatch(r'(split|records|late) [1-9]\d*', text) or (
                 re.fullmatch(r'padding \d+', text) and int(words[1]) < 256):
             setattr(caller, words[0], int(words[1]))
         elif text in ('keep', 'abort'):
@@ -1008,7 +1022,7 @@ class Client:
         except Gone:
             answer.end = 'closed without END_REQUEST'
         except ConnectionResetError:
-            answer.end = 'reset without END_REQUEST'
+            answer.end = 'closed without END_REQUEST'
         except socket.timeout:
             answer.end = 'no end within the time'
 
@@ -1365,6 +1379,7 @@ class Play:
     def call(self, caller):
         answer = Answer()
         caller.answer = answer
+        time.sleep(caller.late / 1000)
         body = caller.body.bytes()
         self.sent[None] = body
         began = time.monotonic()
@@ -1393,7 +1408,11 @@ class Play:
 
     def judge(self, sees, answer):
         want = 'broken' if sees.broken else 'clean'
-        if answer.status != sees.status:
+        if sees.status is None:
+            want = 'closed without END_REQUEST'
+            if answer.raw:
+                self.fail(sees.line, 'something came: %r' % answer.raw[:400])
+        elif answer.status != sees.status:
             self.fail(sees.line, 'status %s, not %d\n  %s' % (
                 answer.status, sees.status,
                 answer.raw[:1000].decode('utf-8', 'replace')
