@@ -11,7 +11,10 @@
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
 
-enum { ID_BYTES = 8 /* of an account's id behind its prefix */ };
+enum {
+	ID_BYTES = 8, /* of an account's id behind its prefix */
+	PIECE_BYTES = 8 /* of a secret, that may not be shown */
+};
 
 static const char between_words[] = " \t\r\n\"'`()<>[]{},;:=|";
 static const char behind_address[] = " \t\r\n\"'`<>";
@@ -169,4 +172,42 @@ redact(struct arena *a, struct str text, size_t max)
 		out.n = max;
 	out.n = json_utf8(out);
 	return out;
+}
+
+/* How much of text's beginning is somewhere in the secret. */
+static size_t
+shared(struct str text, struct str secret)
+{
+	size_t n, most = 0;
+
+	for (; secret.n > most; secret = str_skip(secret, 1)) {
+		for (n = 0; n < text.n && n < secret.n &&
+		    text.p[n] == secret.p[n];)
+			n++;
+		if (n > most)
+			most = n;
+	}
+	return most;
+}
+
+struct str
+redact_secret(struct arena *a, struct str text, struct str secret)
+{
+	struct buf b = BUF(a, text.n * 2 + 16);
+	struct str rest = text;
+	bool found = false;
+	size_t n;
+
+	while (rest.n) {
+		n = shared(rest, secret);
+		if (n >= PIECE_BYTES) {
+			buf_put(&b, S("[redacted]"));
+			found = true;
+		} else {
+			n = 1;
+			buf_char(&b, rest.p[0]);
+		}
+		rest = str_skip(rest, n);
+	}
+	return found ? buf_str(&b) : text;
 }

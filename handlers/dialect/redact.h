@@ -15,4 +15,11 @@
  */
 struct str redact(struct arena *a, struct str text, size_t max);
 
+/*
+ * The text without what it has of a secret: each piece of 8 bytes or more
+ * that is also in the secret is "[redacted]".  The text itself when it has
+ * none, else a copy.
+ */
+struct str redact_secret(struct arena *a, struct str text, struct str secret);
+
 #endif

@@ -70,10 +70,10 @@ on_head(struct exchange *x)
 		.endpoint = c->asked.endpoint,
 	};
 	c->dialect->observe(&a->observer);
-	if (!a->observer.stream && type.n &&
-	    !str_has_nocase(type, S("json")))
-		a->observer.seen |= SEEN_BAD;
-	if (exchange_header(x, "content-encoding").n)
+	a->foreign = exchange_header(x, "content-encoding").n ||
+	    (!a->observer.stream && type.n &&
+	    !str_has_nocase(type, S("json")));
+	if (a->foreign)
 		a->observer.seen |= SEEN_BAD;
 }
 
@@ -151,6 +151,7 @@ put_secret(struct attempt *a, struct str *header)
 	memcpy(a->secret + sizeof(head) - 1, secret, (size_t)n);
 	vault_wipe(secret, (size_t)n);
 	*header = str_from(a->secret, a->secret_n);
+	a->key = str_skip(*header, sizeof(head) - 1);
 	return true;
 }
 
@@ -207,6 +208,7 @@ attempt_end(struct attempt *a, const char *outcome)
 	if (a->secret)
 		vault_wipe(a->secret, a->secret_n);
 	a->secret = NULL;
+	a->key = S("");
 	*row = (struct attempt_row){
 		.channel = a->with->channel->id,
 		.credential = a->with->credential->id,

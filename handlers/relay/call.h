@@ -55,12 +55,14 @@ struct attempt {
 	struct buf body;		/* as sent; heap */
 	char *secret;			/* header with the key; wiped */
 	size_t secret_n;
+	struct str key;			/* in it */
 	struct observer observer;
 	struct buf out;			/* for the caller now */
 	struct buf last;		/* for the caller once it is settled */
 	struct buf error_body;		/* of an error status */
 	int64_t began_us, began_utc;
 	struct str type;		/* the answer's Content-Type */
+	bool foreign;			/* a page or gzip: not the model's */
 	bool running;			/* the pool knows the exchange */
 	bool ended;			/* exchange.done was called */
 	enum exchange_end end;

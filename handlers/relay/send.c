@@ -12,6 +12,7 @@
 
 #include "fcgi/base/clock.h"
 #include "fcgi/base/log.h"
+#include "handlers/dialect/redact.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/health.h"
 #include "handlers/relay/hint.h"
@@ -67,14 +68,26 @@ go_on(struct call *c)
 	return fault_table[c->fault.kind].elsewhere ? AGAIN : STOP;
 }
 
+/* Some upstreams repeat our key in what they say; it is still known here. */
+static void
+hide_key(struct call *c, struct up_error *e)
+{
+	struct str key = c->attempt->key;
+
+	e->message = redact_secret(c->arena, e->message, key);
+	e->code = redact_secret(c->arena, e->code, key);
+	e->param = redact_secret(c->arena, e->param, key);
+}
+
 static enum go
-refused_by_upstream(struct call *c, const struct up_error *e)
+refused_by_upstream(struct call *c, struct up_error *e)
 {
 	struct attempt *a = c->attempt;
 	int64_t now = clock_utc_ms();
 	int64_t hint = hint_ms(&a->exchange, now);
 	int status = a->exchange.status;
 
+	hide_key(c, e);
 	attempt_end(a, up_class_name(e->kind));
 	health_learn(c->relay->house->writer, a->with->credential->id,
 	    c->plan.model->id, e->kind, hint, now);
@@ -84,7 +97,9 @@ refused_by_upstream(struct call *c, const struct up_error *e)
 		fail(c, told[e->kind].fault, "%.*s", STR_ARGS(e->message.n ?
 		    e->message : S("The upstream refused the request.")));
 	if (!told[e->kind].words) {
-		c->fault.code = arena_str(c->arena, e->code);
+		/* The other classes have a code of their own. */
+		if (told[e->kind].fault == FAULT_BAD_REQUEST)
+			c->fault.code = arena_str(c->arena, e->code);
 		c->fault.param = arena_str(c->arena, e->param);
 		if (status == 422 || status == 404)
 			c->fault.status = status;
@@ -162,7 +177,7 @@ judge_end(struct call *c)
 		return refused_by_upstream(c, &e);
 	}
 	if (a->observer.seen & SEEN_BAD)
-		return bad_answer(c, true);
+		return bad_answer(c, a->foreign);
 	whole = c->dialect->finish(&a->observer, &a->out, &a->last);
 	if (a->observer.seen & SEEN_ERROR)
 		return refused_by_upstream(c, &a->observer.error);
