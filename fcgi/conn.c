@@ -33,7 +33,7 @@ enum { OUT_MAX = 32 << 20, OUT_KEPT = 4096 };
 static void conn_ready(struct watch *w, unsigned events);
 static void conn_late(struct timer *t);
 
-/* --- A connection's life -------------------------------------------------- */
+/* --- A connection's life ------------------------------------------------ */
 
 static unsigned
 idle_events(void)
@@ -94,7 +94,7 @@ conn_close(struct conn *c)
 	}
 }
 
-/* --- Writing -------------------------------------------------------------- */
+/* --- Writing ------------------------------------------------------------ */
 
 static void
 run_close(struct post *p)
@@ -196,7 +196,7 @@ writable(struct conn *c)
 	}
 }
 
-/* --- Serving --------------------------------------------------------------- */
+/* --- Serving ------------------------------------------------------------ */
 
 void
 conn_serve(struct conn *c, struct request *rq)
@@ -242,7 +242,7 @@ serve_in_place(struct conn *c)
 	conn_close(c);
 }
 
-/* --- Events ------------------------------------------------------------------ */
+/* --- Events ------------------------------------------------------------- */
 
 static void
 readable(struct conn *c)

@@ -32,7 +32,8 @@ struct conn {
 	struct buf out;			/* records not sent yet */
 	size_t open_record;		/* offset of the STDOUT record that can
 					 * still grow, or (size_t)-1 */
-	bool discarding;		/* the answer came before the body's end */
+	bool discarding;		/* the answer came before the body's
+					 * end */
 	bool close_after;		/* when out is empty */
 	bool was_full;
 	bool dead;			/* closing says when */

@@ -17,7 +17,7 @@
 #include "fcgi/machine.h"
 #include "fcgi/reply.h"
 
-/* --- The path ---------------------------------------------------------------- */
+/* --- The path ----------------------------------------------------------- */
 
 static int
 hex(char c)
@@ -132,7 +132,7 @@ dispatch_path(struct request *rq)
 	return true;
 }
 
-/* --- The table ----------------------------------------------------------------- */
+/* --- The table ---------------------------------------------------------- */
 
 /* Does path fit the pattern?  "{}" takes the rest, which must not be empty. */
 static bool
@@ -189,7 +189,7 @@ find_route(struct request *rq, struct buf *allow, unsigned *guard)
 	return NULL;
 }
 
-/* --- Guards ---------------------------------------------------------------------- */
+/* --- Guards ------------------------------------------------------------- */
 
 /* Which origin a browser may read the answer from; empty: none. */
 static struct str

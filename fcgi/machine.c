@@ -38,7 +38,7 @@ machine_running(const struct machine *m)
 	return m->n_running;
 }
 
-/* --- Accepting ---------------------------------------------------------------- */
+/* --- Accepting ---------------------------------------------------------- */
 
 struct arrival {
 	struct post post;
@@ -138,7 +138,7 @@ accept_ready(struct watch *w, unsigned events)
 	}
 }
 
-/* --- Stopping ------------------------------------------------------------------- */
+/* --- Stopping ----------------------------------------------------------- */
 
 struct order {
 	struct post post;
@@ -242,7 +242,7 @@ signal_thread(void *arg)
 	return NULL;
 }
 
-/* --- Starting -------------------------------------------------------------------- */
+/* --- Starting ----------------------------------------------------------- */
 
 void
 machine_prepare(void)

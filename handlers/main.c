@@ -51,7 +51,7 @@ static const char usage[] =
 "systemd). Signals: TERM ends (running calls get drain_s seconds), HUP opens\n"
 "the log anew. Make the data directory with: weirctl --data DIR init\n";
 
-/* --- Tables, printed ---------------------------------------------------------------- */
+/* --- Tables, printed ---------------------------------------------------- */
 
 static void
 print_settings(void)
@@ -79,7 +79,7 @@ print_faults(void)
 		    fault_table[i].code ? fault_table[i].code : "-");
 }
 
-/* --- The command line ------------------------------------------------------------------ */
+/* --- The command line --------------------------------------------------- */
 
 enum { OPT_LISTEN = 256, OPT_DATA, OPT_CONF, OPT_SETTINGS, OPT_ROUTES,
 	OPT_DIALECTS, OPT_FAULTS, OPT_METRICS, OPT_VERSION, OPT_HELP };
@@ -162,7 +162,7 @@ program_dir(struct arena *a)
 	return arena_str(a, str_of(dirname(path))).p;
 }
 
-/* --- Start and stop ----------------------------------------------------------------------- */
+/* --- Start and stop ----------------------------------------------------- */
 
 /* No core file, no reading of our memory by others: keys pass through it. */
 static void
@@ -209,7 +209,7 @@ loops_wanted(const struct conf *c)
 	return cores < 1 ? 1 : cores > MOST_LOOPS ? MOST_LOOPS : (int)cores;
 }
 
-/* --- What the keeper tells and asks ------------------------------------------------------ */
+/* --- What the keeper tells and asks ------------------------------------- */
 
 static void
 parks_came(void *arg, const struct park *list, int n)

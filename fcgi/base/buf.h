@@ -27,7 +27,8 @@ struct buf {
 	bool full;		/* something did not fit and was left out */
 };
 
-#define BUF(arena_, max_)	((struct buf){ .arena = (arena_), .max = (max_) })
+#define BUF(arena_, max_) \
+	((struct buf){ .arena = (arena_), .max = (max_) })
 #define BUF_HEAP(max_)		((struct buf){ .max = (max_) })
 
 /* Frees a heap buffer's memory; the buffer is empty and usable again. */

@@ -100,7 +100,7 @@ page_home(struct request *rq)
 	request_free(rq);
 }
 
-/* --- Static files ------------------------------------------------------------------- */
+/* --- Static files ------------------------------------------------------- */
 
 struct file_job {
 	struct job job;

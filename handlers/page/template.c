@@ -43,7 +43,7 @@ html_escape(struct buf *out, struct str s)
 	}
 }
 
-/* --- Holes -------------------------------------------------------------------------- */
+/* --- Holes -------------------------------------------------------------- */
 
 struct hole {
 	struct str before;	/* plain text in front of it */
@@ -213,7 +213,7 @@ template_render(const struct templates *t, const char *name,
 	render(t, buf_str(&found->text), &s, out);
 }
 
-/* --- Reading ----------------------------------------------------------------------- */
+/* --- Reading ------------------------------------------------------------ */
 
 static int
 line_of(const struct template *t, struct str rest)

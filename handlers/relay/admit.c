@@ -131,7 +131,7 @@ ask(struct call *c)
 	writer_put(a->writer, &h->op);
 }
 
-/* --- The verdict ------------------------------------------------------------- */
+/* --- The verdict -------------------------------------------------------- */
 
 static enum go
 no_credit(struct call *c, const struct hold_open *h)

@@ -46,7 +46,7 @@ attempt_free(struct attempt *a)
 	arena_release(&a->arena);
 }
 
-/* --- What comes back ------------------------------------------------------------- */
+/* --- What comes back ---------------------------------------------------- */
 
 static void
 on_head(struct exchange *x)
@@ -110,7 +110,7 @@ on_done(struct exchange *x, enum exchange_end end)
 	call_wake(a->call, WAKE_UPSTREAM);
 }
 
-/* --- The start ------------------------------------------------------------------- */
+/* --- The start ---------------------------------------------------------- */
 
 /* base_url is never lengthened, except that an empty path gets /v1. */
 static struct str

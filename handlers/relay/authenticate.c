@@ -18,7 +18,7 @@
 #include "handlers/relay/keys.h"
 #include "handlers/relay/relay.h"
 
-/* --- The credential of a request ------------------------------------------------ */
+/* --- The credential of a request ---------------------------------------- */
 
 /* What stands behind "Bearer", however often and in whatever case. */
 static struct str
@@ -55,7 +55,7 @@ is_visible(struct str s)
 	return s.n >= 16 && s.n <= LIMIT_KEY_BYTES;
 }
 
-/* --- Addresses -------------------------------------------------------------------- */
+/* --- Addresses ---------------------------------------------------------- */
 
 /* 16 bytes for either family, IPv4 mapped as usual. */
 static bool
@@ -115,7 +115,7 @@ address_allowed(struct str list, struct str remote)
 	return false;
 }
 
-/* --- The step ------------------------------------------------------------------------ */
+/* --- The step ----------------------------------------------------------- */
 
 static int
 unknown(struct request *rq, struct fault *f)

@@ -98,22 +98,22 @@ struct call {
 
 	struct plan plan;			/* plan */
 	int64_t held, bound, least;		/* plan, nano-dollars */
-	int64_t output_planned;			/* plan, tokens of all choices */
-	int64_t output_least;			/* plan, that `least` pays for */
+	int64_t output_planned;		/* plan, tokens of all choices */
+	int64_t output_least;		/* plan, that `least` pays for */
 	int64_t input_bound, output_bound;	/* plan, tokens */
 
 	struct admission *admission;		/* admit, until it is back */
 	int64_t hold;				/* admit: the row, 0: none */
 	int64_t granted;			/* admit */
-	int64_t cap_output;			/* admit: -1, or the limit set */
+	int64_t cap_output;		/* admit: -1, or the limit set */
 	int64_t store_due_ms;			/* admit, settle */
 
 	struct attempt *attempt;		/* choose: the running one */
 	struct attempt_row rows[LIMIT_ATTEMPTS + 1];	/* choose … */
 	int n_attempts;
 	int ambiguous;				/* resends after a break */
-	bool once_more;				/* send: a 408 or 409 was retried */
-	bool wasted;				/* send: an upstream may have worked
+	bool once_more;			/* send: a 408 or 409 was retried */
+	bool wasted;			/* send: an upstream may have worked
 						 * for nothing */
 	struct journal *journal;		/* send: the stream's, busy */
 
@@ -126,17 +126,17 @@ struct call {
 	int64_t first_us;			/* monotonic, 0: nothing came */
 	int64_t journal_due_ms, journal_tokens;	/* stream */
 	int64_t drain_due_ms;			/* stream: a lost caller's */
-	int64_t end_due_ms;			/* stream: after the last frame */
+	int64_t end_due_ms;		/* stream: after the last frame */
 	bool broken;				/* answer: end as broken */
 
 	struct settlement *settlement;		/* settle */
 	bool settled;				/* settle: COMMIT is through */
 	int64_t charged;			/* settle */
-	bool told;				/* answer: a fault was written */
+	bool told;			/* answer: a fault was written */
 	bool estimated;				/* settle */
 	struct buckets use;			/* settle */
 	enum usage_state state;			/* settle */
-	int64_t upstream_us;			/* attempt: waited for upstreams */
+	int64_t upstream_us;		/* attempt: waited for upstreams */
 };
 
 /* Serves POST /v1/chat/completions and friends; route->what: the endpoint. */

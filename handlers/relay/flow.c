@@ -132,7 +132,7 @@ give_up(struct call *c)
 	    "moment.");
 }
 
-/* --- Wake-ups ----------------------------------------------------------------- */
+/* --- Wake-ups ----------------------------------------------------------- */
 
 static void
 on_gone(struct request *rq)
@@ -213,7 +213,7 @@ call_read(struct call *c, void (*work)(struct call *c))
 	reader_put(c->rq->worker->machine->readers, &c->job);
 }
 
-/* --- The beginning -------------------------------------------------------------- */
+/* --- The beginning ------------------------------------------------------ */
 
 static void
 trace_begin(struct call *c)

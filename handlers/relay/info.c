@@ -56,7 +56,7 @@ store_failed(struct request *rq)
 	refuse(rq, &f);
 }
 
-/* --- Models ------------------------------------------------------------------------ */
+/* --- Models ------------------------------------------------------------- */
 
 struct listing {
 	struct request *rq;
@@ -230,7 +230,7 @@ info_model(struct request *rq)
 	refuse(rq, &f);
 }
 
-/* --- The key -------------------------------------------------------------------------- */
+/* --- The key ------------------------------------------------------------ */
 
 static void
 put_money(struct request *rq, struct buf *out, const char *name, int64_t nano)
@@ -335,7 +335,7 @@ info_key(struct request *rq)
 	answer_json(rq, &out);
 }
 
-/* --- One call ---------------------------------------------------------------------------- */
+/* --- One call ----------------------------------------------------------- */
 
 static void
 put_call(struct request *rq, struct buf *out, const struct usage_view *u)

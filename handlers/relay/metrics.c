@@ -121,7 +121,7 @@ metrics_print(void)
 		printf("%-32s gauge    %s\n", gauges[g].name, gauges[g].help);
 }
 
-/* --- The two endpoints ---------------------------------------------------------- */
+/* --- The two endpoints -------------------------------------------------- */
 
 static void
 put_counters(struct buf *out, const struct metric *list, int n)

@@ -19,9 +19,9 @@ enum {
 	STREAMED_OUTPUT = 4096,		/* assumed when no limit is given */
 	PLAIN_OUTPUT = 16384,
 	LEAST_OUTPUT = 256,		/* a call is not admitted for less */
-	UNKNOWN_OUTPUT = 131072,	/* bound of a model without max_output */
+	UNKNOWN_OUTPUT = 131072,	/* of a model without max_output */
 	UNKNOWN_CONTEXT = 1048576,
-	IMAGE_BOUND = 50000,		/* dearest image: gpt-4o-mini, 8 tiles */
+	IMAGE_BOUND = 50000,		/* gpt-4o-mini, 8 tiles */
 	WEIGHT_SCALE = 1000
 };
 
@@ -176,7 +176,7 @@ plan_next(struct plan *p, uint64_t dice, int64_t now)
 	return first;
 }
 
-/* --- What it may cost -------------------------------------------------------- */
+/* --- What it may cost --------------------------------------------------- */
 
 static int64_t
 dearest(const struct price *p, enum bucket from, enum bucket to)

@@ -20,7 +20,7 @@
 
 enum { FIRST_STEP_TOKENS = 50000, MAX_AMBIGUOUS = 1 };
 
-/* --- Failures ---------------------------------------------------------------------- */
+/* --- Failures ----------------------------------------------------------- */
 
 /* What the caller is told of each class, if nobody else is left. */
 static const struct {
@@ -187,7 +187,7 @@ judge_end(struct call *c)
 	return NEXT;
 }
 
-/* --- Clocks -------------------------------------------------------------------------- */
+/* --- Clocks ------------------------------------------------------------- */
 
 static bool
 another_is_left(struct call *c)
@@ -263,7 +263,7 @@ look_at_clocks(struct call *c)
 	return WAIT;
 }
 
-/* --- The step -------------------------------------------------------------------------- */
+/* --- The step ----------------------------------------------------------- */
 
 /* Past the point of no return: this upstream serves the call. */
 static void

@@ -69,7 +69,7 @@ settlement_leave(struct call *c)
 		settlement_free(s);
 }
 
-/* --- Counts ----------------------------------------------------------------------- */
+/* --- Counts ------------------------------------------------------------- */
 
 static int64_t
 clamp(int64_t n, int64_t most)
@@ -141,7 +141,7 @@ used(const struct call *c, struct usage_row *row)
 	return true;
 }
 
-/* --- Money -------------------------------------------------------------------------- */
+/* --- Money -------------------------------------------------------------- */
 
 static int64_t
 charge(const struct price *p, const struct buckets *use, int64_t share)
@@ -219,7 +219,7 @@ put_money(const struct call *c, struct usage_row *row)
 	}
 }
 
-/* --- The row ------------------------------------------------------------------------- */
+/* --- The row ------------------------------------------------------------ */
 
 static enum usage_state
 state_of(const struct call *c)

@@ -33,7 +33,7 @@ static char dir[] = "/tmp/weir-machine-XXXXXX";
 static char path[64];
 static _Atomic int left;
 
-/* --- What is served ------------------------------------------------------------- */
+/* --- What is served ----------------------------------------------------- */
 
 static unsigned
 sum_of(struct str s)
@@ -117,7 +117,7 @@ machine_thread(void *arg)
 	return (void *)(intptr_t)machine_run(&conf);
 }
 
-/* --- The client --------------------------------------------------------------------- */
+/* --- The client --------------------------------------------------------- */
 
 static int
 dial(void)
@@ -263,7 +263,7 @@ body_of(size_t n)
 	return str_from(bytes, n);
 }
 
-/* --- Tests ------------------------------------------------------------------------------ */
+/* --- Tests -------------------------------------------------------------- */
 
 static void
 whole_requests(void **state)
