@@ -577,27 +577,34 @@ class Options:
                                      for n in self.names)
 
 
-def run(what, tests):
+def verdict(f, options):
+    """(has it failed, what to print)"""
+    name = 'faults/%s/%s' % (os.path.basename(sys.argv[0]), f.__name__)
+    began = time.monotonic()
+    failed, before = False, ''
+    try:
+        f(options)
+        line = 'ok ' + name
+    except (Skip, rig.Missing) as e:
+        line = 'skip %s: %s' % (name, e)
+    except Exception as e:      # each test is told, whatever ends it
+        failed, before = True, traceback.format_exc()
+        line = 'not ok %s: %s' % (name, ' '.join(
+            ('%s: %s' % (type(e).__name__, e)).split())[:400])
+    if options.times:
+        line += '\n    %.1f s' % (time.monotonic() - began)
+    return failed, before + line
+
+
+def run(what, tests, at_once=1):
     """Runs functions f(options), each a test; ends the program."""
     options = Options(what)
-    script = os.path.basename(sys.argv[0])
+    tests = [f for f in tests if options.wants(f.__name__)]
     failed = False
-    for f in tests:
-        name = f.__name__
-        if not options.wants(name):
-            continue
-        began = time.monotonic()
-        try:
-            f(options)
-            line = 'ok faults/%s/%s' % (script, name)
-        except (Skip, rig.Missing) as e:
-            line = 'skip faults/%s/%s: %s' % (script, name, e)
-        except Exception as e:  # each test is told, whatever ends it
-            failed = True
-            traceback.print_exc(file=sys.stdout)
-            line = 'not ok faults/%s/%s: %s' % (script, name, ' '.join(
-                ('%s: %s' % (type(e).__name__, e)).split())[:400])
-        print(line, flush=True)
-        if options.times:
-            print('    %.1f s' % (time.monotonic() - began), flush=True)
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        for each in concurrent.futures.as_completed(
+                [pool.submit(verdict, f, options) for f in tests]):
+            bad, text = each.result()
+            failed |= bad
+            print(text, flush=True)
     sys.exit(1 if failed else 0)
