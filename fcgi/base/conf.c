@@ -93,7 +93,7 @@ read_bytes(struct str s, int64_t *v)
 		    toupper((unsigned char)s.p[s.n - 1])) - "KMG"));
 		s.n--;
 	}
-	if (!str_int(s, v) || *v > INT64_MAX >> shift)
+	if (!str_int(s, v) || *v < 0 || *v > INT64_MAX >> shift)
 		return false;
 	*v <<= shift;
 	return true;
@@ -152,6 +152,12 @@ from_line(struct conf *c, struct str line, const char *path, int number,
 		    number, STR_ARGS(name));
 		return false;
 	}
+	if (strcmp(c->source[id], "file") == 0) {
+		*why = arena_printf(&c->arena, "%s line %d: %s stands in the "
+		    "file twice; keep one line", path, number,
+		    conf_table[id].name);
+		return false;
+	}
 	if (strcmp(c->source[id], "built-in") != 0)
 		return true;
 	if (conf_set(c, id, str_trim(rest), "file", &what))
@@ -179,6 +185,11 @@ from_file(struct conf *c, const char *path, struct str *why)
 	while (ok && (n = getline(&line, &room, f)) > 0)
 		ok = from_line(c, str_from(line, (size_t)n), path, ++number,
 		    why);
+	if (ok && ferror(f)) {
+		*why = arena_printf(&c->arena, "%s: %s", path,
+		    strerror(errno));
+		ok = false;
+	}
 	free(line);
 	fclose(f);
 	return ok;

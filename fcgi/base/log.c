@@ -176,7 +176,7 @@ put_line(const char *line, size_t n)
 	} else if (!logger.running) {
 		write_out(line, n);
 	} else if (logger.n + n > RING) {
-		logger.dropped++;
+		__atomic_add_fetch(&logger.dropped, 1, __ATOMIC_RELAXED);
 	} else {
 		memcpy(logger.waiting + logger.n, line, n);
 		logger.n += n;
