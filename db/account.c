@@ -82,13 +82,13 @@ static const char *const sql[N_SQL] = {
 	[CAPPED_ACCOUNT] = "UPDATE account SET capped = ?2 WHERE id = ?1",
 	[CAPPED_PROJECT] = "UPDATE project SET capped = ?2 WHERE id = ?1",
 	[CAPPED_KEY] = "UPDATE key SET capped = ?2 WHERE id = ?1",
-	[USED_SITE] = "SELECT coalesce(sum(used), 0) FROM key /*scan*/ "
+	[USED_SITE] = "SELECT coalesce(sum(used), 0) FROM meter /*scan*/ "
 		      "WHERE ?1 = 0",
-	[USED_ACCOUNT] = "SELECT coalesce(sum(used), 0) FROM key "
-			 "WHERE account = ?1",
-	[USED_PROJECT] = "SELECT coalesce(sum(used), 0) FROM key "
-			 "WHERE project = ?1",
-	[USED_KEY] = "SELECT used FROM key WHERE id = ?1",
+	[USED_ACCOUNT] = "SELECT coalesce(sum(m.used), 0) FROM key k "
+			 "JOIN meter m ON m.key = k.id WHERE k.account = ?1",
+	[USED_PROJECT] = "SELECT coalesce(sum(m.used), 0) FROM key k "
+			 "JOIN meter m ON m.key = k.id WHERE k.project = ?1",
+	[USED_KEY] = "SELECT used FROM meter WHERE key = ?1",
 	[SINCE_SITE] = SINCE "AND ?1 = 0",
 	[SINCE_ACCOUNT] = SINCE "AND +account = ?1",
 	[SINCE_PROJECT] = SINCE "AND +project = ?1",

@@ -9,12 +9,13 @@
 #define COLUMNS \
 	"k.id, k.project, k.account, k.name, k.tail, k.weak, k.models, k.ips, " \
 	"k.rpm, k.tpm, k.concurrency, k.expires, k.created, k.revoked, " \
-	"k.used, k.open_holds, k.enabled, k.note, p.name, a.name "
+	"m.used, m.open_holds, k.enabled, k.note, p.name, a.name "
 #define TABLES \
 	"FROM key k JOIN project p ON p.id = k.project " \
 	"JOIN account a ON a.id = k.account "
+#define METERED TABLES "JOIN meter m ON m.key = k.id "
 
-enum { BY_HASH, TOKEN, OWNER, FIND, LIST, LIST_ALL, ADD, PUT, ROTATE, REVOKE,
+enum { BY_HASH, TOKEN, OWNER, FIND, LIST, LIST_ALL, ADD, ADD_METER, PUT, ROTATE, REVOKE,
 	N_SQL };
 static const char *const sql[N_SQL] = {
 	[BY_HASH] =
@@ -26,16 +27,17 @@ static const char *const sql[N_SQL] = {
 		  "WHERE t.hash = ?1 AND t.enabled AND u.enabled "
 		  "AND u.account IS NULL",
 	[OWNER] = "SELECT id FROM key WHERE hash = ?1",
-	[FIND] = "SELECT " COLUMNS TABLES "WHERE k.project = ?1 "
+	[FIND] = "SELECT " COLUMNS METERED "WHERE k.project = ?1 "
 		 "AND k.name = ?2",
-	[LIST] = "SELECT " COLUMNS TABLES "WHERE k.account = ?1 AND k.id > ?2 "
+	[LIST] = "SELECT " COLUMNS METERED "WHERE k.account = ?1 AND k.id > ?2 "
 		 "ORDER BY k.id LIMIT 1000",
-	[LIST_ALL] = "SELECT " COLUMNS TABLES "WHERE k.id > ?1 "
+	[LIST_ALL] = "SELECT " COLUMNS METERED "WHERE k.id > ?1 "
 		     "ORDER BY k.id LIMIT 1000",
 	[ADD] = "INSERT INTO key(project, account, name, hash, tail, weak, "
 		"models, ips, rpm, tpm, concurrency, expires, created, "
 		"enabled, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
 		"?10, ?11, ?12, ?13, ?14, ?15)",
+	[ADD_METER] = "INSERT INTO meter(key) VALUES (?1)",
 	[PUT] = "UPDATE key SET name = ?2, models = ?3, ips = ?4, rpm = ?5, "
 		"tpm = ?6, concurrency = ?7, expires = ?8, enabled = ?9, "
 		"note = ?10 WHERE id = ?1",
@@ -199,7 +201,7 @@ key_add(struct db *db, const struct vault *v, struct key_row *k,
 		k->note) != 1)
 		return false;
 	k->id = db_last_id(db);
-	return true;
+	return db_run(db, &key_part, ADD_METER, "i", k->id) == 1;
 }
 
 int64_t

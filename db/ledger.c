@@ -25,7 +25,7 @@ enum {
 	/* each row of these is a difference */
 	CHECK_STRUCTURE, CHECK_FOREIGN, CHECK_SUM, CHECK_FREE, CHECK_BALANCE,
 	CHECK_HELD, CHECK_BOOKS, CHECK_BOUND, CHECK_BOTH, CHECK_KEY,
-	CHECK_USED, CHECK_OWNER, CHECK_SPENT, N_SQL
+	CHECK_USED, CHECK_OWNER, CHECK_SPENT, CHECK_INDEX, N_SQL
 };
 
 static const char *const sql[N_SQL] = {
@@ -134,18 +134,18 @@ static const char *const sql[N_SQL] = {
 	    "pending hold' FROM hold h /*scan*/ JOIN usage u "
 	    "ON u.request_id = h.request_id LIMIT 1",
 	[CHECK_KEY] =
-	    "SELECT 'key ' || k.id || ' (' || k.name || ') counts ' || "
-	    "k.open_holds || ' open calls, its pending holds say ' || "
-	    "coalesce(h.n, 0) FROM key k /*scan*/ LEFT JOIN "
+	    "SELECT 'key ' || m.key || ' counts ' || "
+	    "m.open_holds || ' open calls, its pending holds say ' || "
+	    "coalesce(h.n, 0) FROM meter m /*scan*/ LEFT JOIN "
 	    "(SELECT key, count(*) AS n FROM hold GROUP BY key) h "
-	    "ON h.key = k.id WHERE k.open_holds <> coalesce(h.n, 0)",
+	    "ON h.key = m.key WHERE m.open_holds <> coalesce(h.n, 0)",
 	/* Rows before a closing line may be gone, so only without one. */
 	[CHECK_USED] =
-	    "SELECT 'key ' || k.id || ' (' || k.name || ') counts ' || "
-	    "k.used || ' as used, its usage rows say ' || "
-	    "coalesce(u.charge, 0) FROM key k /*scan*/ LEFT JOIN "
+	    "SELECT 'key ' || m.key || ' counts ' || "
+	    "m.used || ' as used, its usage rows say ' || "
+	    "coalesce(u.charge, 0) FROM meter m /*scan*/ LEFT JOIN "
 	    "(SELECT key, sum(charge) AS charge FROM usage GROUP BY key) u "
-	    "ON u.key = k.id WHERE k.used <> coalesce(u.charge, 0) "
+	    "ON u.key = m.key WHERE m.used <> coalesce(u.charge, 0) "
 	    "AND NOT EXISTS (SELECT 1 FROM closing)",
 	[CHECK_OWNER] =
 	    "SELECT 'hold ' || h.id || ' belongs to process ' || h.process || "
@@ -155,6 +155,11 @@ static const char *const sql[N_SQL] = {
 	    "SELECT 'spent by ' || owner_kind || ' ' || owner || ' in a ' || "
 	    "window || ' is ' || amount FROM spent /*scan*/ WHERE amount < 0 "
 	    "LIMIT 1",
+	[CHECK_INDEX] =
+	    "SELECT 'the rows of keys list ' || listed || ' calls of ' || all_ "
+	    "FROM (SELECT (SELECT count(*) FROM usage_key /*scan*/) AS listed, "
+	    "(SELECT count(*) FROM usage WHERE id <= (SELECT max(id) / 512 * "
+	    "512 FROM usage)) AS all_) WHERE listed <> all_",
 };
 const struct db_part ledger_part = { "ledger", sql, N_SQL };
 

@@ -24,7 +24,7 @@
 
 enum { HOUR_MS = 3600000 };
 
-enum { GET, DROP, ROOM, USAGE, EXCESS, N_SQL };
+enum { GET, DROP, ROOM, USAGE, LIST, EXCESS, N_SQL };
 static const char *const sql[N_SQL] = {
 	[GET] = "SELECT " PENDING_COLUMNS " FROM hold h WHERE h.id = ?1",
 	[DROP] = "DELETE FROM hold WHERE id = ?1",
@@ -44,6 +44,9 @@ static const char *const sql[N_SQL] = {
 	    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
 	    "?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, "
 	    "?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39)",
+	/* The rows of keys, 512 at once (schema, table usage_key). */
+	[LIST] = "INSERT INTO usage_key(key, id) SELECT key, id FROM usage "
+		 "WHERE id > ?1 - 512 AND id <= ?1 ORDER BY key, id",
 	/* ?2: now, ?3: an hour ago, ?4: tomorrow. */
 	[EXCESS] =
 	    "UPDATE account SET raised_until = CASE WHEN excess_since > ?3 "
@@ -242,7 +245,7 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 	struct str none = { NULL, 0 };
 	struct buf attempts = BUF_HEAP(65536);
 	const int64_t *n = u->use.n;
-	int64_t price = u->price ? u->price : p->price;
+	int64_t price = u->price ? u->price : p->price, id;
 	bool ok;
 
 	attempts_text(u, &attempts);
@@ -265,7 +268,11 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 		u->total_ms, u->weir_us, buf_str(&attempts),
 		u->end_user.n ? u->end_user : none, u->remarks) == 1;
 	buf_release(&attempts);
-	return ok;
+	if (!ok)
+		return false;
+	id = db_last_id(db);
+	return id % USAGE_CHUNK != 0 ||
+	    db_run(db, &settle_part, LIST, "i", id) >= 0;
 }
 
 /* Cost without a charge, and charge without money: to the loss book. */

@@ -17,15 +17,16 @@
 
 enum { MINUTE_US = 60000000, FIRST_SLOTS = 64 };
 
-enum { KEY, BOOK, CAPS, KEY_CLOCKS, KEY_CLOSE, KEY_DEBT, BOOK_MOVE, SPEND,
+enum { KEY, BOOK, CAPS, KEY_CLOCKS, KEY_CLOSE, KEY_TOKENS, KEY_DEBT, BOOK_MOVE, SPEND,
 	SPEND_FIRST, N_SQL };
 static const char *const sql[N_SQL] = {
 	[KEY] =
 	    "SELECT k.enabled AND p.enabled AND k.revoked IS NULL, a.enabled, "
-	    "k.expires, k.rpm, k.tpm, k.concurrency, k.rpm_at, k.tpm_at, "
-	    "k.tpm_debt, k.open_holds, k.project, k.account, k.capped, "
+	    "k.expires, k.rpm, k.tpm, k.concurrency, m.rpm_at, m.tpm_at, "
+	    "m.tpm_debt, m.open_holds, k.project, k.account, k.capped, "
 	    "p.capped, a.capped, a.raised_until, a.wallet "
-	    "FROM key k JOIN project p ON p.id = k.project "
+	    "FROM key k JOIN meter m ON m.key = k.id "
+	    "JOIN project p ON p.id = k.project "
 	    "JOIN account a ON a.id = k.account WHERE k.id = ?1",
 	[BOOK] = "SELECT balance, held FROM book WHERE id = ?1",
 	/* The caps of one owner, and what is spent in the running windows. */
@@ -37,15 +38,18 @@ static const char *const sql[N_SQL] = {
 	    "WHEN 'day' THEN ?4 WHEN 'week' THEN ?5 WHEN 'month' THEN ?6 "
 	    "ELSE 0 END WHERE c.owner_kind = ?1 AND c.owner = ?2",
 	[KEY_CLOCKS] =
-	    "UPDATE key SET open_holds = open_holds + ?2, used = used + ?3, "
-	    "rpm_at = ?4, tpm_at = ?5, tpm_debt = ?6 WHERE id = ?1",
+	    "UPDATE meter SET open_holds = open_holds + ?2, used = used + ?3, "
+	    "rpm_at = ?4, tpm_at = ?5, tpm_debt = ?6 WHERE key = ?1",
 	[KEY_CLOSE] =
-	    "UPDATE key SET open_holds = open_holds + ?2, used = used + ?3, "
-	    "tpm_at = CASE WHEN tpm IS NULL THEN tpm_at ELSE "
-	    "max(0, tpm_at + ?4 * 60000000 / tpm) END WHERE id = ?1",
+	    "UPDATE meter SET open_holds = open_holds + ?2, used = used + ?3 "
+	    "WHERE key = ?1",
+	[KEY_TOKENS] =
+	    "UPDATE meter SET tpm_at = max(0, tpm_at + ?2 * 60000000 / "
+	    "(SELECT tpm FROM key WHERE id = ?1)) WHERE key = ?1 AND "
+	    "(SELECT tpm FROM key WHERE id = ?1) IS NOT NULL",
 	[KEY_DEBT] =
-	    "UPDATE key SET tpm_debt = max(tpm_debt, tpm_at - ?2) "
-	    "WHERE id = ?1",
+	    "UPDATE meter SET tpm_debt = max(tpm_debt, tpm_at - ?2) "
+	    "WHERE key = ?1",
 	[BOOK_MOVE] =
 	    "UPDATE book SET balance = balance + ?2, held = held + ?3 "
 	    "WHERE id = ?1",
@@ -280,8 +284,11 @@ flush_key(struct db *db, struct tab_key *k)
 			   k->tpm_debt) == 1;
 	if (!k->d_open && !k->d_used && !k->d_tokens)
 		return true;
-	return db_run(db, &tab_part, KEY_CLOSE, "iiii", k->id, k->d_open,
-		   k->d_used, k->d_tokens) == 1 &&
+	return db_run(db, &tab_part, KEY_CLOSE, "iii", k->id, k->d_open,
+		   k->d_used) == 1 &&
+	    (k->d_tokens == 0 ||
+		db_run(db, &tab_part, KEY_TOKENS, "ii", k->id,
+		    k->d_tokens) >= 0) &&
 	    (k->d_tokens <= 0 ||
 		db_run(db, &tab_part, KEY_DEBT, "ii", k->id,
 		    db_now(db) * 1000 + MINUTE_US) == 1);

@@ -43,13 +43,21 @@ const char *const usage_states[N_USAGE_STATES] = {
 	"u.id >= ?1 AND u.id < ?2 AND (?3 = 0 OR u.model = ?3) "
 #define NEWEST "ORDER BY u.id DESC LIMIT 1000"
 
-enum { FIND, ALL, OF_KEY, KEYS, NEXT_OF_KEY, BY_ID, LAST, AT, ATTEMPTS, N_SQL };
+enum { FIND, ALL, TAIL_OF_KEY, TAIL_OF_ACCOUNT, OF_KEY, KEYS, NEXT_OF_KEY,
+	BY_ID, LAST, AT, ATTEMPTS, N_SQL };
 static const char *const sql[N_SQL] = {
 	[FIND] = VIEW "WHERE u.request_id = ?1",
 	[ALL] = VIEW "WHERE " PAGE NEWEST,
-	[OF_KEY] = VIEW "WHERE u.key = ?4 AND " PAGE NEWEST,
+	/* Rows that are not listed yet: fewer than a chunk. */
+	[TAIL_OF_KEY] = VIEW "WHERE " PAGE "AND u.key = ?4 " NEWEST,
+	[TAIL_OF_ACCOUNT] = VIEW "WHERE " PAGE "AND u.account = ?4 " NEWEST,
+	[OF_KEY] = VIEW "JOIN usage_key l ON l.id = u.id WHERE l.key = ?4 "
+			"AND l.id >= ?1 AND l.id < ?2 "
+			"AND (?3 = 0 OR u.model = ?3) "
+			"ORDER BY l.id DESC LIMIT 1000",
 	[KEYS] = "SELECT id FROM key WHERE account = ?1 ORDER BY id",
-	[NEXT_OF_KEY] = "SELECT max(id) FROM usage WHERE key = ?1 AND id < ?2",
+	[NEXT_OF_KEY] = "SELECT max(id) FROM usage_key WHERE key = ?1 "
+			"AND id < ?2",
 	[BY_ID] = VIEW "WHERE u.id = ?1",
 	[LAST] = "SELECT max(id) FROM usage",
 	/* The first row from an id on. */
@@ -160,32 +168,62 @@ id_at(struct db *db, int64_t ms)
 	return low;
 }
 
+/* A page being filled: what is asked for, and what came. */
+struct page {
+	struct db *db;
+	struct arena *a;
+	const struct usage_filter *f;
+	int64_t from, to;		/* ids: [from, to) */
+	struct usage_view *list;
+	int n;
+};
+
+/* Rows of one statement with ?1 .. ?4: from, to, model, owner. */
+static bool
+page_add(struct page *p, size_t which, int64_t from, int64_t to,
+    int64_t owner)
+{
+	struct row *row = owner
+	    ? db_each(p->db, &usage_part, which, "iiii", from, to,
+		  p->f->model, owner)
+	    : db_each(p->db, &usage_part, which, "iii", from, to,
+		  p->f->model);
+
+	while (p->n < LIST_MAX && db_next(row) == 1) {
+		/* A key of another account is nobody's here. */
+		if (p->f->account && row_int(row, 3) != p->f->account)
+			continue;
+		read_view(p->a, row, &p->list[p->n++]);
+	}
+	db_reset(row);
+	return !db_failed(p->db);
+}
+
 /* A key and the newest of its rows not yet in the page; 0: none. */
 struct head {
 	int64_t key, id;
 };
 
 static bool
-head_next(struct db *db, struct head *h, int64_t from)
+head_next(struct page *p, struct head *h)
 {
 	struct row *row;
-	int n = db_one(db, &usage_part, NEXT_OF_KEY, &row, "ii", h->key,
+	int n = db_one(p->db, &usage_part, NEXT_OF_KEY, &row, "ii", h->key,
 	    h->id);
 
-	h->id = n == 1 && row_int(row, 0) >= from ? row_int(row, 0) : 0;
+	h->id = n == 1 && row_int(row, 0) >= p->from ? row_int(row, 0) : 0;
 	return n >= 0;
 }
 
-/* An account's rows: always the newest of its keys' newest. */
-static int
-list_account(struct db *db, struct arena *a, const struct usage_filter *f,
-    int64_t from, int64_t to, struct usage_view *list)
+/* An account's listed rows below `to`: always the newest of its keys'. */
+static bool
+page_merge(struct page *p, int64_t to)
 {
-	struct row *row = db_each(db, &usage_part, KEYS, "i", f->account);
-	struct buf heads = BUF(a, 1 << 24);
+	struct row *row = db_each(p->db, &usage_part, KEYS, "i",
+	    p->f->account);
+	struct buf heads = BUF(p->a, 1 << 24);
 	struct head h, *head;
 	size_t n_heads;
-	int n = 0;
 
 	while (db_next(row) == 1) {
 		h = (struct head){ row_int(row, 0), to };
@@ -194,9 +232,9 @@ list_account(struct db *db, struct arena *a, const struct usage_filter *f,
 	head = (struct head *)(void *)heads.p;
 	n_heads = heads.n / sizeof(h);
 	for (size_t i = 0; i < n_heads; i++)
-		if (!head_next(db, &head[i], from))
-			return -1;
-	while (n < LIST_MAX) {
+		if (!head_next(p, &head[i]))
+			return false;
+	while (p->n < LIST_MAX) {
 		struct head *newest = NULL;
 
 		for (size_t i = 0; i < n_heads; i++)
@@ -204,45 +242,54 @@ list_account(struct db *db, struct arena *a, const struct usage_filter *f,
 				newest = &head[i];
 		if (!newest)
 			break;
-		if (db_one(db, &usage_part, BY_ID, &row, "i", newest->id) != 1)
-			return -1;
-		if (!f->model || row_int(row, 6) == f->model)
-			read_view(a, row, &list[n++]);
-		if (!head_next(db, newest, from))
-			return -1;
+		if (db_one(p->db, &usage_part, BY_ID, &row, "i",
+			newest->id) != 1)
+			return false;
+		if (!p->f->model || row_int(row, 6) == p->f->model)
+			read_view(p->a, row, &p->list[p->n++]);
+		if (!head_next(p, newest))
+			return false;
 	}
-	return n;
+	return true;
+}
+
+/* First the rows after the last whole chunk, then those that are listed. */
+static bool
+page_fill(struct page *p)
+{
+	int64_t owner = p->f->key ? p->f->key : p->f->account;
+	struct row *row;
+	int64_t listed;
+
+	if (!owner)
+		return page_add(p, ALL, p->from, p->to, 0);
+	if (db_one(p->db, &usage_part, LAST, &row, "") != 1)
+		return false;
+	listed = row_int(row, 0) / USAGE_CHUNK * USAGE_CHUNK;
+	if (p->to > listed + 1 &&
+	    !page_add(p, p->f->key ? TAIL_OF_KEY : TAIL_OF_ACCOUNT,
+		p->from > listed ? p->from : listed + 1, p->to, owner))
+		return false;
+	if (listed >= p->to)
+		listed = p->to - 1;
+	return p->f->key ? page_add(p, OF_KEY, p->from, listed + 1, owner)
+			 : page_merge(p, listed + 1);
 }
 
 int
 usage_list(struct db *db, struct arena *a, const struct usage_filter *f,
     struct usage_view **list)
 {
-	int64_t from = f->since ? id_at(db, f->since) : 0;
-	int64_t to = f->until ? id_at(db, f->until) : INT64_MAX;
-	struct row *row;
-	int n = 0;
+	struct page p = { .db = db, .a = a, .f = f };
 
-	if (from < 0 || to < 0)
+	p.from = f->since ? id_at(db, f->since) : 0;
+	p.to = f->until ? id_at(db, f->until) : INT64_MAX;
+	if (p.from < 0 || p.to < 0)
 		return -1;
-	if (f->before && f->before < to)
-		to = f->before;
-	*list = arena_alloc(a, LIST_MAX * sizeof(**list));
-	if (f->account && !f->key)
-		return list_account(db, a, f, from, to, *list);
-	if (f->key)
-		row = db_each(db, &usage_part, OF_KEY, "iiii", from, to,
-		    f->model, f->key);
-	else
-		row = db_each(db, &usage_part, ALL, "iii", from, to, f->model);
-	while (n < LIST_MAX && db_next(row) == 1) {
-		/* A key of another account is nobody's here. */
-		if (f->key && f->account && row_int(row, 3) != f->account)
-			continue;
-		read_view(a, row, &(*list)[n++]);
-	}
-	db_reset(row);
-	return db_failed(db) ? -1 : n;
+	if (f->before && f->before < p.to)
+		p.to = f->before;
+	*list = p.list = arena_alloc(a, LIST_MAX * sizeof(**list));
+	return page_fill(&p) && !db_failed(db) ? p.n : -1;
 }
 
 int

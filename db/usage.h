@@ -53,6 +53,9 @@ struct usage_row {
 	int64_t loss;			/* upstream cost nobody pays */
 };
 
+/* The rows of keys are listed in chunks of so many (schema, usage_key). */
+enum { USAGE_CHUNK = 512 };
+
 /* --- reading them back ------------------------------------------------------ */
 
 struct usage_view {

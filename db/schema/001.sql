@@ -191,9 +191,6 @@ CREATE TABLE token (
 ) STRICT;
 
 -- A client's key, by keyed hash.  models, ips: JSON lists, NULL: any.
--- rpm_at, tpm_at: GCRA theoretical arrival times, UTC microseconds; tpm_debt:
--- how far a call larger than tpm may have put tpm_at beyond a full burst.
--- used: sum of its usage rows' charges.
 CREATE TABLE key (
 	id           INTEGER PRIMARY KEY,
 	project      INTEGER NOT NULL REFERENCES project(id),
@@ -207,11 +204,6 @@ CREATE TABLE key (
 	rpm          INTEGER CHECK (rpm > 0),
 	tpm          INTEGER CHECK (tpm > 0),
 	concurrency  INTEGER CHECK (concurrency > 0),
-	rpm_at       INTEGER NOT NULL DEFAULT 0,
-	tpm_at       INTEGER NOT NULL DEFAULT 0,
-	tpm_debt     INTEGER NOT NULL DEFAULT 0 CHECK (tpm_debt >= 0),
-	open_holds   INTEGER NOT NULL DEFAULT 0 CHECK (open_holds >= 0),
-	used         INTEGER NOT NULL DEFAULT 0 CHECK (used >= 0),
 	capped       INTEGER NOT NULL DEFAULT 0,
 	expires      INTEGER,
 	created      INTEGER NOT NULL,
@@ -221,6 +213,19 @@ CREATE TABLE key (
 	UNIQUE (project, name)
 ) STRICT;
 CREATE INDEX key_account ON key(account);
+
+-- What every call changes of a key, apart from it because it is written so
+-- often.  rpm_at, tpm_at: GCRA theoretical arrival times, UTC microseconds;
+-- tpm_debt: how far a call larger than tpm may have put tpm_at beyond a full
+-- burst.  used: sum of its usage rows' charges.
+CREATE TABLE meter (
+	key          INTEGER PRIMARY KEY REFERENCES key(id),
+	rpm_at       INTEGER NOT NULL DEFAULT 0,
+	tpm_at       INTEGER NOT NULL DEFAULT 0,
+	tpm_debt     INTEGER NOT NULL DEFAULT 0 CHECK (tpm_debt >= 0),
+	open_holds   INTEGER NOT NULL DEFAULT 0 CHECK (open_holds >= 0),
+	used         INTEGER NOT NULL DEFAULT 0 CHECK (used >= 0)
+) STRICT;
 
 -- A limit on spending in a window.  owner_kind: site (owner 0), account,
 -- project, key.  amount: nano-dollars.
@@ -348,7 +353,15 @@ CREATE TABLE usage (
 	end_user    TEXT,
 	remarks     TEXT NOT NULL DEFAULT ''
 ) STRICT;
-CREATE INDEX usage_key ON usage(key, id);
+
+-- The usage rows of a key.  Written for 512 rows at once, when the last of
+-- them is: an index of the ordinary kind would change a page of its own for
+-- every key of a batch.  Rows after the last multiple of 512 are not in it.
+CREATE TABLE usage_key (
+	key  INTEGER NOT NULL,
+	id   INTEGER NOT NULL,
+	PRIMARY KEY (key, id)
+) STRICT, WITHOUT ROWID;
 
 -- One line a book and day, so that rows before it may be removed.
 CREATE TABLE closing (
