@@ -168,7 +168,7 @@ account_list(struct db *db, struct arena *a, struct str after,
 	return db_failed(db) ? -1 : n;
 }
 
-/* --- projects ---------------------------------------------------------------------- */
+/* --- projects ------------------------------------------------------------- */
 
 static void
 read_project(struct arena *a, struct row *row, struct project_row *p)
@@ -231,7 +231,7 @@ project_list(struct db *db, struct arena *a, int64_t account,
 	return db_failed(db) ? -1 : n;
 }
 
-/* --- caps ----------------------------------------------------------------------------- */
+/* --- caps ----------------------------------------------------------------- */
 
 static int
 window_of(struct str name)

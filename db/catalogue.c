@@ -74,7 +74,7 @@ struct catalogue_name {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct catalogue *published;
 
-/* --- loading ------------------------------------------------------------------------ */
+/* --- loading -------------------------------------------------------------- */
 
 /* How many rows of each table there are, to size the arrays. */
 struct counts {
@@ -387,7 +387,7 @@ catalogue_load(struct db *db)
 	return NULL;
 }
 
-/* --- sharing -------------------------------------------------------------------------- */
+/* --- sharing -------------------------------------------------------------- */
 
 const struct catalogue *
 catalogue_take(void)
@@ -432,7 +432,7 @@ catalogue_publish(struct catalogue *c)
 	catalogue_give(old);
 }
 
-/* --- asking ------------------------------------------------------------------------------ */
+/* --- asking --------------------------------------------------------------- */
 
 static bool
 matches(struct str pattern, struct str name)

@@ -167,7 +167,7 @@ channel_cost_ppm(struct db *db, int64_t channel)
 	    : -1;
 }
 
-/* --- what it serves, and to whom ------------------------------------------------- */
+/* --- what it serves, and to whom ------------------------------------------ */
 
 int
 channel_models(struct db *db, struct arena *a, int64_t channel,
@@ -237,7 +237,7 @@ channel_groups_set(struct db *db, int64_t channel, const int64_t *list,
 	return setting_bump(db);
 }
 
-/* --- credentials -------------------------------------------------------------------- */
+/* --- credentials ---------------------------------------------------------- */
 
 static void
 read_credential(struct arena *a, struct row *row, struct credential_row *c)

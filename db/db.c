@@ -68,7 +68,7 @@ struct db {
 	struct tab *tab;
 };
 
-/* --- what went wrong --------------------------------------------------------- */
+/* --- what went wrong ------------------------------------------------------ */
 
 static enum db_trouble
 trouble_of(int rc)
@@ -192,7 +192,7 @@ db_stopped(const struct db *db)
 	return db->stopped[0] ? db->stopped : NULL;
 }
 
-/* --- opening ------------------------------------------------------------------ */
+/* --- opening -------------------------------------------------------------- */
 
 static void
 sqlite_init(void)
@@ -483,7 +483,7 @@ db_now(const struct db *db)
 	return db->began ? db->began : clock_of(db);
 }
 
-/* --- statements ----------------------------------------------------------------- */
+/* --- statements ----------------------------------------------------------- */
 
 static struct row *
 statement(struct db *db, const struct db_part *part, size_t which)
@@ -746,7 +746,7 @@ row_bytes(struct row *row, int column)
 	return view(row, column, true);
 }
 
-/* --- transactions ----------------------------------------------------------------- */
+/* --- transactions --------------------------------------------------------- */
 
 static bool
 script(struct db *db, const char *sql)
@@ -891,7 +891,7 @@ db_checkpoint(struct db *db, enum db_checkpoint how)
 	return rc == SQLITE_OK && in_wal == done;
 }
 
-/* --- lint ---------------------------------------------------------------------------- */
+/* --- lint ----------------------------------------------------------------- */
 
 /* Does the plan of a statement walk a table or an index from end to end? */
 static int

@@ -108,7 +108,7 @@ bool db_stop(struct db *db, const char *format, ...)
  */
 int db_scans(struct db *db, struct arena *a, struct str *report);
 
-/* --- for store.c ------------------------------------------------------------- */
+/* --- for store.c ---------------------------------------------------------- */
 
 struct zone;
 

@@ -57,7 +57,7 @@ struct gate {
 	int64_t cap_room;		/* what the tightest cap has left */
 };
 
-/* --- limits ---------------------------------------------------------------------- */
+/* --- limits --------------------------------------------------------------- */
 
 /* The model's price row in force now (0: none), asked for once a
  * transaction. */
@@ -148,7 +148,7 @@ tpm_good(struct gate *g, struct hold_open *h)
 	return true;
 }
 
-/* --- caps -------------------------------------------------------------------------- */
+/* --- caps ----------------------------------------------------------------- */
 
 /* Counts the hold into the windows of one owner; notes the tightest in *h. */
 static bool
@@ -208,7 +208,7 @@ cap_retry(struct db *db, const char *window)
 	return 0;
 }
 
-/* --- admission ------------------------------------------------------------------------ */
+/* --- admission ------------------------------------------------------------ */
 
 /*
  * How much can be set aside: the estimate, or, while nothing else of the
@@ -346,7 +346,7 @@ hold_open_run(struct db *db, struct op *op)
 	return true;
 }
 
-/* --- while it runs ---------------------------------------------------------------------- */
+/* --- while it runs -------------------------------------------------------- */
 
 bool
 hold_progress_run(struct db *db, struct op *op)

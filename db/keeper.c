@@ -37,7 +37,7 @@ struct keeper {
 	} recovery;
 };
 
-/* --- what it looks at ---------------------------------------------------------------- */
+/* --- what it looks at ----------------------------------------------------- */
 
 static bool
 look_at_catalogue(struct keeper *k)
@@ -109,7 +109,7 @@ look_at_processes(struct keeper *k)
 	return true;
 }
 
-/* --- metrics ---------------------------------------------------------------------------- */
+/* --- metrics -------------------------------------------------------------- */
 
 struct note {
 	struct metric_add add;
@@ -148,7 +148,7 @@ add_metrics(struct keeper *k)
 	writer_put(k->writer, &n->add.op);
 }
 
-/* --- the thread --------------------------------------------------------------------------- */
+/* --- the thread ----------------------------------------------------------- */
 
 static bool
 look(struct keeper *k)

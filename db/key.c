@@ -87,7 +87,7 @@ token_by_hash(struct db *db, const uint8_t hash[static VAULT_HASH])
 						      : TOKEN_AUDITOR;
 }
 
-/* --- for administration ----------------------------------------------------------- */
+/* --- for administration --------------------------------------------------- */
 
 /* A list that may be absent. */
 static struct str

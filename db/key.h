@@ -29,7 +29,7 @@ enum token_role { TOKEN_NONE, TOKEN_AUDITOR, TOKEN_OPERATOR };
 /* Role of an administrator's token; TOKEN_NONE: unknown or off; -1 failed. */
 int token_by_hash(struct db *db, const uint8_t hash[static VAULT_HASH]);
 
-/* --- for administration; handled as group.h says --------------------------- */
+/* --- for administration; handled as group.h says -------------------------- */
 
 struct key_row {
 	int64_t id, project, account;

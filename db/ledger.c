@@ -163,7 +163,7 @@ static const char *const sql[N_SQL] = {
 };
 const struct db_part ledger_part = { "ledger", sql, N_SQL };
 
-/* --- books ------------------------------------------------------------------------- */
+/* --- books ---------------------------------------------------------------- */
 
 int64_t
 ledger_wallet(struct db *db, int64_t account)
@@ -234,7 +234,7 @@ ledger_flush(struct db *db)
 		"nowhere", sum);
 }
 
-/* --- transfers ----------------------------------------------------------------------- */
+/* --- transfers ------------------------------------------------------------ */
 
 static bool
 move(struct db *db, int64_t book, int64_t amount)
@@ -311,7 +311,7 @@ ledger_transfers(struct db *db, struct arena *a, int64_t account,
 	return db_failed(db) ? -1 : n;
 }
 
-/* --- the proof --------------------------------------------------------------------------- */
+/* --- the proof ------------------------------------------------------------ */
 
 static int
 first_row(struct db *db, struct arena *a, int which, struct str *first)
@@ -372,7 +372,7 @@ ledger_thaw(struct db *db)
 	return setting_set(db, S("frozen"), (struct str){ NULL, 0 });
 }
 
-/* --- attempts, for the upstream's log ------------------------------------------------------- */
+/* --- attempts, for the upstream's log ------------------------------------- */
 
 /* The items of one usage row's list that follow `after`. */
 static int

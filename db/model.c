@@ -126,7 +126,7 @@ model_list(struct db *db, struct arena *a, struct str after,
 	return db_failed(db) ? -1 : n;
 }
 
-/* --- prices --------------------------------------------------------------------- */
+/* --- prices --------------------------------------------------------------- */
 
 static void
 read_price(struct row *row, struct price_row *p)

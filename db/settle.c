@@ -57,7 +57,7 @@ static const char *const sql[N_SQL] = {
 };
 const struct db_part settle_part = { "settle", sql, N_SQL };
 
-/* --- a pending hold ----------------------------------------------------------- */
+/* --- a pending hold ------------------------------------------------------- */
 
 static size_t
 keep(char *out, size_t room, struct str s)
@@ -112,7 +112,7 @@ pending_get(struct db *db, int64_t id, struct pending *p)
 	return n;
 }
 
-/* --- the windows of its caps ---------------------------------------------------- */
+/* --- the windows of its caps ---------------------------------------------- */
 
 struct window {
 	enum cap_owner kind;
@@ -184,7 +184,7 @@ pending_room(struct db *db, const struct pending *p, int64_t *free,
 	return b != NULL;
 }
 
-/* --- the bill --------------------------------------------------------------------- */
+/* --- the bill ------------------------------------------------------------- */
 
 bool
 settle_reckon(struct db *db, const struct pending *p, int64_t charge,

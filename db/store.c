@@ -75,7 +75,7 @@ static const char *const sql[N_SQL] = {
 };
 const struct db_part store_part = { "store", sql, N_SQL };
 
-/* --- words ------------------------------------------------------------------------ */
+/* --- words ---------------------------------------------------------------- */
 
 __attribute__((format(printf, 3, 4)))
 static bool
@@ -98,7 +98,7 @@ user_name(struct arena *a, uid_t uid)
 		  : arena_printf(a, "#%u", (unsigned)uid).p;
 }
 
-/* --- whose it is ------------------------------------------------------------------- */
+/* --- whose it is ---------------------------------------------------------- */
 
 static bool
 become(struct passwd *pw, uid_t uid, gid_t gid, struct arena *a,
@@ -271,7 +271,7 @@ files_good(const char *dir, struct arena *a, struct str *why)
 	return true;
 }
 
-/* --- the master key ------------------------------------------------------------------- */
+/* --- the master key ------------------------------------------------------- */
 
 static bool
 master_read(const char *path, uint8_t master[static VAULT_MASTER],
@@ -345,7 +345,7 @@ master_create(const char *path, uint8_t master[static VAULT_MASTER],
 	return false;
 }
 
-/* --- making one -------------------------------------------------------------------------- */
+/* --- making one ----------------------------------------------------------- */
 
 static bool
 migrate(struct db *db, int64_t version)
@@ -511,7 +511,7 @@ store_init(const char *dir, const char *master_key_file, struct arena *a,
 	return fd >= 0;
 }
 
-/* --- opening one -------------------------------------------------------------------------- */
+/* --- opening one ---------------------------------------------------------- */
 
 static bool
 get_seal(struct db *db, struct str name, uint8_t out[static VAULT_SEALED])
@@ -693,7 +693,7 @@ store_open(const char *dir, const char *master_key_file, const char *program,
 	return NULL;
 }
 
-/* --- closing -------------------------------------------------------------------------------- */
+/* --- closing -------------------------------------------------------------- */
 
 /* Is any other registered process alive?  Under the write lock. */
 static bool
@@ -752,7 +752,7 @@ store_close(struct store *s)
 	free(s);
 }
 
-/* --- members ------------------------------------------------------------------------------------ */
+/* --- members -------------------------------------------------------------- */
 
 const struct vault *
 store_vault(const struct store *s)
@@ -847,7 +847,7 @@ store_bury(struct store *s, int64_t process)
 	lock_give(s->lock, process);
 }
 
-/* --- writing --------------------------------------------------------------------------------------- */
+/* --- writing -------------------------------------------------------------- */
 
 /*
  * A descriptor of our own: SQLite keeps no lock on this file that closing

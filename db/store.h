@@ -101,7 +101,7 @@ int store_any_dead(struct store *s, struct db *db);
 bool store_dead(struct store *s, int64_t process);
 void store_bury(struct store *s, int64_t process);
 
-/* --- for tests and traces --------------------------------------------------------- */
+/* --- for tests and traces ------------------------------------------------- */
 
 /* The write lock's holder tells what it does; both moments of each. */
 enum store_act { STORE_COMMIT, STORE_CHECKPOINT };

@@ -61,7 +61,7 @@ static const char *const sql[N_SQL] = {
 };
 const struct db_part tab_part = { "tab", sql, N_SQL };
 
-/* --- tables ------------------------------------------------------------------ */
+/* --- tables --------------------------------------------------------------- */
 
 /* Items of one size that begin with their id; slots say where. */
 struct table {
@@ -191,7 +191,7 @@ tab_clear(struct tab *t)
 	clear(&t->caps);
 }
 
-/* --- keys ---------------------------------------------------------------------------- */
+/* --- keys ----------------------------------------------------------------- */
 
 /* Tokens more or less than at admission, told in time. */
 static void
@@ -294,7 +294,7 @@ flush_key(struct db *db, struct tab_key *k)
 		    db_now(db) * 1000 + MINUTE_US) == 1);
 }
 
-/* --- wallets ----------------------------------------------------------------------------- */
+/* --- wallets -------------------------------------------------------------- */
 
 struct tab_book *
 tab_book(struct db *db, int64_t id)
@@ -331,7 +331,7 @@ flush_book(struct db *db, struct tab_book *b)
 		b->d_held) == 1;
 }
 
-/* --- caps -------------------------------------------------------------------------------- */
+/* --- caps ----------------------------------------------------------------- */
 
 static struct tab_caps *
 caps_item(struct db *db, enum cap_owner kind, int64_t owner)
@@ -413,7 +413,7 @@ tab_spend(struct db *db, enum cap_owner kind, int64_t owner,
 	return true;
 }
 
-/* --- the end ------------------------------------------------------------------------------ */
+/* --- the end -------------------------------------------------------------- */
 
 bool
 tab_flush(struct db *db)

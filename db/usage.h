@@ -56,7 +56,7 @@ struct usage_row {
 /* The rows of keys are listed in chunks of so many (schema, usage_key). */
 enum { USAGE_CHUNK = 512 };
 
-/* --- reading them back ------------------------------------------------------ */
+/* --- reading them back ---------------------------------------------------- */
 
 struct usage_view {
 	int64_t id;

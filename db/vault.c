@@ -187,7 +187,7 @@ vault_close(struct vault *v)
 	sodium_free(v);
 }
 
-/* --- hashes ---------------------------------------------------------------- */
+/* --- hashes --------------------------------------------------------------- */
 
 void
 vault_mac(const struct vault *v, const char *purpose, struct str bytes,
@@ -210,7 +210,7 @@ vault_hash(const struct vault *v, struct str secret,
 	vault_mac(v, "key", secret, out);
 }
 
-/* --- credentials ------------------------------------------------------------ */
+/* --- credentials ---------------------------------------------------------- */
 
 /* "credential 7 channel 2 version 1 https://…": unambiguous, origin last. */
 static struct str
@@ -256,7 +256,7 @@ vault_wipe(void *p, size_t n)
 	sodium_memzero(p, n);
 }
 
-/* --- new keys and passwords ------------------------------------------------- */
+/* --- new keys and passwords ----------------------------------------------- */
 
 void
 vault_new_key(const char *prefix, char out[static 64])
@@ -290,7 +290,7 @@ vault_password_ok(const char *stored, struct str password)
 		password.n) == 0;
 }
 
-/* --- origins ----------------------------------------------------------------- */
+/* --- origins -------------------------------------------------------------- */
 
 static bool
 host_char(char c)

@@ -92,7 +92,7 @@ list_take(struct list *l)
 	return op;
 }
 
-/* --- producers --------------------------------------------------------------------- */
+/* --- producers ------------------------------------------------------------ */
 
 static void
 wake(struct writer *w)
@@ -149,7 +149,7 @@ writer_drain(struct writer *w, int64_t ms)
 	return atomic_load(&w->pending) == 0;
 }
 
-/* --- ballast -------------------------------------------------------------------------- */
+/* --- ballast -------------------------------------------------------------- */
 
 /* Makes the file; false: there is no room for it. */
 static bool
@@ -193,7 +193,7 @@ ballast_again(struct writer *w)
 	log_line(LOG_WARN, "store: there is room on the disk again");
 }
 
-/* --- running ----------------------------------------------------------------------------- */
+/* --- running -------------------------------------------------------------- */
 
 static void
 finish(struct writer *w, struct op *op, bool ok)

@@ -37,7 +37,7 @@ struct zone {
 	struct change from, to;
 };
 
-/* --- dates ---------------------------------------------------------------------- */
+/* --- dates ---------------------------------------------------------------- */
 
 /* Days since 1970-01-01 of a date of the Gregorian calendar. */
 static int64_t
@@ -75,7 +75,7 @@ floor_div(int64_t a, int64_t b)
 	return a / b - (a % b < 0);
 }
 
-/* --- the rule ---------------------------------------------------------------------- */
+/* --- the rule ------------------------------------------------------------- */
 
 static bool
 read_name(const char **p)
@@ -204,7 +204,7 @@ rule_offset(const struct zone *z, int64_t utc_s)
 	return utc_s >= to && utc_s < from ? z->standard : z->summer;
 }
 
-/* --- the file ------------------------------------------------------------------------ */
+/* --- the file ------------------------------------------------------------- */
 
 static int64_t
 big_endian(const unsigned char *p, int bytes)
@@ -347,7 +347,7 @@ zone_close(struct zone *z)
 	free(z);
 }
 
-/* --- answers --------------------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------- */
 
 int64_t
 zone_offset(const struct zone *z, int64_t utc_s)

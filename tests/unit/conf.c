@@ -77,7 +77,7 @@ set(enum conf_id id, const char *value)
 	return conf_set(&conf, id, str_of(value), "command line", &why);
 }
 
-/* --- The table ---------------------------------------------------------------- */
+/* --- The table ------------------------------------------------------------ */
 
 static void
 the_table(void **state)
@@ -165,7 +165,7 @@ texts(void **state)
 	assert_int_equal(conf.text[CONF_LISTEN].n, 0);
 }
 
-/* --- The file ------------------------------------------------------------------- */
+/* --- The file ------------------------------------------------------------- */
 
 static void
 a_whole_file(void **state)
@@ -238,7 +238,7 @@ no_such_file(void **state)
 	assert_why(": Is a directory");
 }
 
-/* --- Which source wins ------------------------------------------------------------- */
+/* --- Which source wins ---------------------------------------------------- */
 
 static void
 precedence(void **state)

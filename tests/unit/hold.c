@@ -35,7 +35,7 @@ close_shop(void **state)
 	return 0;
 }
 
-/* --- the ordinary call ---------------------------------------------------------- */
+/* --- the ordinary call ---------------------------------------------------- */
 
 static void
 ordinary(void **state)
@@ -103,7 +103,7 @@ idempotent(void **state)
 	shop_check(s);
 }
 
-/* --- refusals ------------------------------------------------------------------------ */
+/* --- refusals ------------------------------------------------------------- */
 
 static bool
 switch_off(struct shop *s, struct db *db, void *arg)
@@ -265,7 +265,7 @@ exactly_twenty(void **state)
 	free(c);
 }
 
-/* --- charges beyond the hold ------------------------------------------------------------ */
+/* --- charges beyond the hold ---------------------------------------------- */
 
 static void
 beyond(void **state)
@@ -408,7 +408,7 @@ losses(void **state)
 	shop_check(s);
 }
 
-/* --- limits --------------------------------------------------------------------------------- */
+/* --- limits --------------------------------------------------------------- */
 
 static void
 requests_a_minute(void **state)
@@ -553,7 +553,7 @@ concurrency(void **state)
 	shop_check(s);
 }
 
-/* --- caps ----------------------------------------------------------------------------------------- */
+/* --- caps ----------------------------------------------------------------- */
 
 struct cap_change {
 	enum cap_owner kind;
@@ -690,7 +690,7 @@ cap_late(void **state)
 	shop_check(s);
 }
 
-/* --- extending ---------------------------------------------------------------------------------------- */
+/* --- extending ------------------------------------------------------------ */
 
 static enum hold_verdict
 extend(struct shop *s, int64_t hold, int64_t more)
@@ -737,7 +737,7 @@ extends(void **state)
 	shop_check(s);
 }
 
-/* --- the dead -------------------------------------------------------------------------------------------- */
+/* --- the dead ------------------------------------------------------------- */
 
 enum { DEAD = 12 };
 
@@ -856,7 +856,7 @@ dead(void **state)
 	shop_check(s);
 }
 
-/* --- invariants ---------------------------------------------------------------------------------------------- */
+/* --- invariants ----------------------------------------------------------- */
 
 static bool
 spoil(struct shop *s, struct db *db, void *arg)
@@ -911,7 +911,7 @@ frozen(void **state)
 	shop_check(s);
 }
 
-/* --- many at random ---------------------------------------------------------------------------------------------- */
+/* --- many at random ------------------------------------------------------- */
 
 /* Holds of all sizes, charges up to three times as much: never below 0. */
 static void

@@ -26,7 +26,7 @@ stop(void **state)
 	return 0;
 }
 
-/* --- by hand ----------------------------------------------------------------------- */
+/* --- by hand -------------------------------------------------------------- */
 
 struct deal {
 	int64_t amount, available;
@@ -129,7 +129,7 @@ unbalanced(void **state)
 	shop_check(&shop);
 }
 
-/* --- the proof --------------------------------------------------------------------------- */
+/* --- the proof ------------------------------------------------------------ */
 
 static bool
 run_sql(struct shop *s, struct db *db, void *arg)
@@ -235,7 +235,7 @@ closings(void **state)
 	shop_check(&shop);
 }
 
-/* --- reading the journal ---------------------------------------------------------------------- */
+/* --- reading the journal -------------------------------------------------- */
 
 static bool
 second_key(struct shop *s, struct db *db, void *arg)

@@ -84,7 +84,7 @@ count_lines(const char *text)
 	return n;
 }
 
-/* --- What a line looks like ------------------------------------------------- */
+/* --- What a line looks like ----------------------------------------------- */
 
 static void
 lines_to_a_file(void)
@@ -186,7 +186,7 @@ cannot_be_opened(void)
 	CHECK(access(other, F_OK) < 0);
 }
 
-/* --- Rotation ------------------------------------------------------------------ */
+/* --- Rotation ------------------------------------------------------------- */
 
 static bool
 wait_for_text(const char *name, const char *what)
@@ -223,7 +223,7 @@ reopened(void)
 	CHECK(count_lines(read_file(path, &n)) == 1);
 }
 
-/* --- Many writers, and nobody who reads ------------------------------------------ */
+/* --- Many writers, and nobody who reads ----------------------------------- */
 
 enum { WRITERS = 6, LINES = 3000 };
 

@@ -179,7 +179,7 @@ shop_money(struct shop *s, int64_t *balance, int64_t *held)
 	    1);
 }
 
-/* --- calls ------------------------------------------------------------------ */
+/* --- calls ---------------------------------------------------------------- */
 
 static inline struct hold_open
 shop_ask(struct shop *s, int64_t held, int64_t bound)

@@ -69,7 +69,7 @@ back(struct shop *s)
 	shop_check(s);
 }
 
-/* --- init ----------------------------------------------------------------------- */
+/* --- init ----------------------------------------------------------------- */
 
 static void
 modes(void **state)
@@ -150,7 +150,7 @@ key_elsewhere(void **state)
 	assert_true(str_has(why, S("is not the master key")));
 }
 
-/* --- opening what is not good ------------------------------------------------------ */
+/* --- opening what is not good --------------------------------------------- */
 
 static void
 put_file(const char *path, const void *p, size_t n)
@@ -392,7 +392,7 @@ damaged(void **state)
 	back(s);
 }
 
-/* --- processes -------------------------------------------------------------------------- */
+/* --- processes ------------------------------------------------------------ */
 
 static void
 numbers(void **state)
@@ -436,7 +436,7 @@ last_one(void **state)
 	back(s);
 }
 
-/* --- one writer ---------------------------------------------------------------------------- */
+/* --- one writer ----------------------------------------------------------- */
 
 enum { WRITERS = 4, EACH = 150, EVENTS = WRITERS * EACH * 6 };
 

@@ -31,7 +31,7 @@ stop(void **state)
 	return 0;
 }
 
-/* --- an operation that notes what became of it -------------------------------------- */
+/* --- an operation that notes what became of it ---------------------------- */
 
 struct note {
 	struct op op;
@@ -98,7 +98,7 @@ zero(struct shop *s, struct db *db, void *arg)
 	return setting_set(db, S("sum"), S("0"));
 }
 
-/* --- tests ------------------------------------------------------------------------------ */
+/* --- tests ---------------------------------------------------------------- */
 
 static void
 runs(void **state)
