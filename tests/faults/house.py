@@ -300,6 +300,8 @@ class House(rig.Rig):
     """See above.  weirs: processes on one data directory; change: SQL that
     is run before the first of them starts, for what no catalogue says."""
 
+    key = KEY
+
     def __init__(self, options, offers=(), accounts=None, weirs=1, conf='',
                  mock=(), site=None, environment=None, change=()):
         rig.Rig.__init__(self, options.build, [])
