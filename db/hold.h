@@ -26,7 +26,7 @@ enum hold_verdict {
 	HOLD_RPM, HOLD_TPM,	/* `retry_ms` */
 	HOLD_CONCURRENCY,
 	HOLD_CAP,		/* `cap_window`, `cap_owner` say which */
-	HOLD_NO_PRICE,		/* the price row has been superseded: plan again */
+	HOLD_NO_PRICE,		/* its price is superseded: plan again */
 	HOLD_CLOSED		/* billing is stopped in all processes, or this
 				 * program is too old for the database: 503 */
 };

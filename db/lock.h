@@ -17,7 +17,7 @@ enum {
 	BYTE_TURN = 0,
 	BYTE_WRITE = 1,
 	BYTE_LOG = 2,		/* rotation of weir.log */
-	BYTE_PROCESS = 16	/* from here on: one byte a process, by its id */
+	BYTE_PROCESS = 16	/* from here on a byte a process, by its id */
 };
 
 /*

@@ -40,7 +40,8 @@ price_charge(const struct price *p, const struct buckets *use,
 			return false;
 		sum += part;
 	}
-	if (share_ppm > 0 && sum / PPM > ((__int128)MONEY_MAX * PPM) / share_ppm)
+	if (share_ppm > 0 &&
+	    sum / PPM > ((__int128)MONEY_MAX * PPM) / share_ppm)
 		return false;
 	sum *= share_ppm;
 	sum = (sum + (__int128)PPM * PPM - 1) / ((__int128)PPM * PPM);

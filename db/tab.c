@@ -17,8 +17,8 @@
 
 enum { MINUTE_US = 60000000, FIRST_SLOTS = 64 };
 
-enum { KEY, BOOK, CAPS, KEY_CLOCKS, KEY_CLOSE, KEY_TOKENS, KEY_DEBT, BOOK_MOVE, SPEND,
-	SPEND_FIRST, N_SQL };
+enum { KEY, BOOK, CAPS, KEY_CLOCKS, KEY_CLOSE, KEY_TOKENS, KEY_DEBT, BOOK_MOVE,
+	SPEND, SPEND_FIRST, N_SQL };
 static const char *const sql[N_SQL] = {
 	[KEY] =
 	    "SELECT k.enabled AND p.enabled AND k.revoked IS NULL, a.enabled, "
@@ -69,7 +69,7 @@ struct table {
 	char *items;
 	size_t n, room;
 	uint32_t *slots;		/* item + 1 */
-	uint32_t *rounds;		/* a slot counts if it is of this round */
+	uint32_t *rounds;		/* a slot counts if of this round */
 	uint32_t round;
 	size_t n_slots;			/* a power of two */
 };

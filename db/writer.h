@@ -33,7 +33,7 @@ struct op {
 	 */
 	void (*done)(struct op *op);
 
-	bool durable;		/* told only when it would survive a power cut */
+	bool durable;		/* told only when it survives a power cut */
 	bool must;		/* settlement: never dropped */
 	bool ok;
 	int64_t queued_us;	/* set by writer_put */
