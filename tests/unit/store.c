@@ -199,6 +199,7 @@ missing(void **state)
 {
 	struct shop *s = *state;
 	char *db = path_of(s, "weir.db"), *aside = path_of(s, "aside");
+	char text[5000];
 	struct str why;
 
 	leave(s);
@@ -207,15 +208,8 @@ missing(void **state)
 	assert_int_equal(access(db, F_OK), -1);
 	put_file(db, "", 0);
 	refused(s, "is empty");
-	put_file(db, "this is no database but a text that is long enough "
-	    "to be looked into, with many words and no meaning at all; "
-	    "this is no database but a text that is long enough to be "
-	    "looked into, with many words and no meaning at all; this is "
-	    "no database but a text that is long enough to be looked into, "
-	    "with many words and no meaning at all; this is no database but "
-	    "a text that is long enough to be looked into, with many words "
-	    "and no meaning at all; this is no database but a text that is "
-	    "long enough to be looked into", 520);
+	memset(text, 'x', sizeof(text));
+	put_file(db, text, sizeof(text));
 	refused(s, "is not a database");
 	assert_int_equal(unlink(db), 0);
 	assert_null(store_open("/nowhere/at/all", NULL, "weirctl", &s->a,
