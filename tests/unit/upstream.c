@@ -369,6 +369,7 @@ setup(void **state)
 
 /* Programs that a test started, or 0: they end with it, however it ends. */
 static pid_t tls_pid, h2_pid;
+static int pipes[2];		/* to and from one of them, or 0 */
 
 static void
 end_program(pid_t *pid)
@@ -387,6 +388,11 @@ teardown(void **state)
 	loop_end();
 	end_program(&tls_pid);
 	end_program(&h2_pid);
+	for (int i = 0; i < 2; i++) {
+		if (pipes[i])
+			close(pipes[i]);
+		pipes[i] = 0;
+	}
 	if (server.serve)
 		server_stop();
 	memset(&server, 0, sizeof(server));
@@ -1932,6 +1938,18 @@ nobody_elses_bytes(void **state)
 
 /* --- TLS ------------------------------------------------------------------ */
 
+static bool
+read_line(int fd, char *line, size_t room)
+{
+	size_t n = 0;
+
+	while (n < room - 1 && read(fd, line + n, 1) == 1)
+		if (line[n++] == '\n')
+			break;
+	line[n] = '\0';
+	return n > 0;
+}
+
 static char tls_folder[] = "/tmp/weir-upstream-XXXXXX";
 static char tls_cert[64], tls_key[64];
 static bool have_cert;
@@ -1981,40 +1999,45 @@ remove_certificate(void **state)
 	return 0;
 }
 
-/* `openssl s_server` on a port that the kernel chose; false: not here. */
+/*
+ * `openssl s_server` on a port that the kernel chose; false: not here.  What
+ * is written to pipes[0] it sends, what it receives is read from pipes[1].
+ */
 static bool
-tls_server_start(const char *option)
+tls_server_start(const char *const options[])
 {
-	char *argv[] = { "openssl", "s_server", "-accept", "127.0.0.1:0",
-	    "-cert", tls_cert, "-key", tls_key, "-www", (char *)option,
-	    option && strcmp(option, "-cipher") == 0 ?
-	    "DEFAULT:@SECLEVEL=0" : NULL, "-tls1_1", NULL };
-	posix_spawn_file_actions_t out;
-	int ends[2];
-	FILE *f;
+	const char *argv[16] = { "openssl", "s_server", "-accept",
+	    "127.0.0.1:0", "-cert", tls_cert, "-key", tls_key };
+	posix_spawn_file_actions_t ends;
+	int to[2], from[2], n = 8, error;
 	char line[256];
-	int error;
 
 	if (!have_cert)
 		return false;
-	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	posix_spawn_file_actions_init(&out);
-	posix_spawn_file_actions_addopen(&out, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&out, ends[1], 1);
-	posix_spawn_file_actions_addopen(&out, 2, "/dev/null", O_WRONLY, 0);
-	error = posix_spawnp(&tls_pid, argv[0], &out, NULL, argv, environ);
+	while (*options)
+		argv[n++] = *options++;
+	assert_int_equal(pipe2(to, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(from, O_CLOEXEC), 0);
+	posix_spawn_file_actions_init(&ends);
+	posix_spawn_file_actions_adddup2(&ends, to[0], 0);
+	posix_spawn_file_actions_adddup2(&ends, from[1], 1);
+	posix_spawn_file_actions_addopen(&ends, 2, "/dev/null", O_WRONLY, 0);
+	error = posix_spawnp(&tls_pid, argv[0], &ends, NULL,
+	    (char *const *)(uintptr_t)argv, environ);
+	posix_spawn_file_actions_destroy(&ends);
 	if (error)
 		tls_pid = 0;
-	posix_spawn_file_actions_destroy(&out);
-	close(ends[1]);
-	f = fdopen(ends[0], "r");
+	close(to[0]);
+	close(from[1]);
 	server.port = 0;
-	while (!error && server.port == 0 && fgets(line, sizeof(line), f))
+	while (!error && server.port == 0 &&
+	    read_line(from[0], line, sizeof(line)))
 		sscanf(line, "ACCEPT 127.0.0.1:%d", &server.port);
 	if (server.port == 0)
 		end_program(&tls_pid);
-	/* What it writes later is lost, and it minds no SIGPIPE. */
-	fclose(f);
+	/* Kept open, or it would end at the end of its input. */
+	pipes[0] = to[1];
+	pipes[1] = from[0];
 	return server.port != 0;
 }
 
@@ -2037,11 +2060,13 @@ try_tls(const char *host, const char *ca_file, enum exchange_end end)
 	loop_begin();
 }
 
+static const char *const with_pages[] = { "-www", NULL };
+
 static void
 certificates(void **state)
 {
 	(void)state;
-	if (!tls_server_start(NULL))
+	if (!tls_server_start(with_pages))
 		skip();
 	try_tls("127.0.0.1", NULL, EXCHANGE_TLS);
 	try_tls("127.0.0.1", tls_cert, EXCHANGE_DONE);
@@ -2056,7 +2081,7 @@ roots_do_not_stay(void **state)
 	struct call a, b;
 
 	(void)state;
-	if (!tls_server_start(NULL))
+	if (!tls_server_start(with_pages))
 		skip();
 	call_init(&a, "GET", S(""));
 	snprintf(a.url, sizeof(a.url), "https://127.0.0.1:%d/", server.port);
@@ -2074,10 +2099,63 @@ roots_do_not_stay(void **state)
 static void
 old_tls_refused(void **state)
 {
+	static const char *const old[] = { "-www", "-cipher",
+	    "DEFAULT:@SECLEVEL=0", "-tls1_1", NULL };
+
 	(void)state;
-	if (!tls_server_start("-cipher"))
+	if (!tls_server_start(old))
 		skip();
 	try_tls("127.0.0.1", tls_cert, EXCHANGE_TLS);
+}
+
+/*
+ * The end of the first answer and the whole of one nobody asked for are in
+ * one TLS record: libcurl reads the first alone, and OpenSSL holds the rest
+ * where no look at the socket shows it.
+ */
+static void *
+speak_tls(void *unused)
+{
+	char line[256];
+
+	for (int i = 0; i < 2; i++) {
+		do
+			if (!read_line(pipes[1], line, sizeof(line)))
+				return unused;
+		while (strcmp(line, "\r\n") != 0);
+		say(pipes[0], "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n");
+		usleep(30000);
+		say(pipes[0], "goodHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
+		    "evil");
+	}
+	return unused;
+}
+
+static void
+second_answer_in_a_record(void **state)
+{
+	static const char *const quiet[] = { NULL };
+	pthread_t thread;
+	struct call a, b;
+
+	(void)state;
+	if (!tls_server_start(quiet))
+		skip();
+	assert_int_equal(pthread_create(&thread, NULL, speak_tls, NULL), 0);
+	call_init(&a, "GET", S(""));
+	snprintf(a.url, sizeof(a.url), "https://127.0.0.1:%d/", server.port);
+	a.x.ca_file = str_of(tls_cert);
+	a.x.url = str_of(a.url);
+	b = a;
+	run_two(&a, &b, then_next);
+	pthread_join(thread, NULL);
+	expect(&a, EXCHANGE_DONE);
+	expect(&b, EXCHANGE_DONE);
+	assert_string_equal(a.got, "good");
+	assert_string_equal(b.got, "good");
+	assert_false(b.x.reused);
+	call_end(&a);
+	call_end(&b);
 }
 
 static void
@@ -2417,6 +2495,7 @@ main(void)
 		TEST(certificates),
 		TEST(roots_do_not_stay),
 		TEST(old_tls_refused),
+		TEST(second_answer_in_a_record),
 		TEST(no_handshake),
 		TEST(streams_share_connections),
 		TEST(paused_among_streams),
