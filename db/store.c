@@ -10,31 +10,24 @@
 #include "db/store.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <pwd.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "db/ledger.h"
 #include "db/lock.h"
+#include "db/place.h"
+#include "db/schema.h"
 #include "db/setting.h"
 #include "db/zone.h"
 #include "fcgi/base/clock.h"
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
-
-extern const char *const schema_sql[];
-extern const int schema_count;
-
-enum { APPLICATION = 0x77656972 };	/* "weir" in the file's header */
 
 struct store {
 	char *dir, *path, *program;
@@ -57,15 +50,13 @@ struct store {
 	int wal;			/* weir.db-wal, for store_sync; -1 */
 };
 
-enum { FACTS, SEAL, ADD_SEAL, ADD_PROCESS, END_PROCESS, OWNS_HOLDS,
-	PROCESSES, N_SQL };
+enum { FACTS, SEAL, ADD_PROCESS, END_PROCESS, OWNS_HOLDS, PROCESSES, N_SQL };
 static const char *const sql[N_SQL] = {
 	[FACTS] = "SELECT min_reader, "
 		  "EXISTS (SELECT 1 FROM setting WHERE name = 'frozen'), "
 		  "EXISTS (SELECT 1 FROM cap WHERE owner_kind = 'site') "
 		  "FROM schema WHERE id = 1",
 	[SEAL] = "SELECT sealed FROM seal WHERE name = ?1",
-	[ADD_SEAL] = "INSERT INTO seal(name, sealed) VALUES (?1, ?2)",
 	[ADD_PROCESS] =
 	    "INSERT INTO process(pid, program, started) VALUES (?1, ?2, ?3)",
 	[END_PROCESS] = "DELETE FROM process /*scan*/ WHERE id = ?1",
@@ -74,442 +65,6 @@ static const char *const sql[N_SQL] = {
 	[PROCESSES] = "SELECT id FROM process /*scan*/",
 };
 const struct db_part store_part = { "store", sql, N_SQL };
-
-/* --- words ---------------------------------------------------------------- */
-
-__attribute__((format(printf, 3, 4)))
-static bool
-refuse(struct arena *a, struct str *why, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	*why = arena_vprintf(a, format, ap);
-	va_end(ap);
-	return false;
-}
-
-static const char *
-user_name(struct arena *a, uid_t uid)
-{
-	struct passwd *pw = getpwuid(uid);
-
-	return pw ? arena_str(a, str_of(pw->pw_name)).p
-		  : arena_printf(a, "#%u", (unsigned)uid).p;
-}
-
-/* --- whose it is ---------------------------------------------------------- */
-
-static bool
-become(struct passwd *pw, uid_t uid, gid_t gid, struct arena *a,
-    struct str *why)
-{
-	if ((pw ? initgroups(pw->pw_name, gid) : setgroups(0, NULL)) != 0 ||
-	    setgid(gid) != 0 || setuid(uid) != 0 || setuid(0) == 0)
-		return refuse(a, why, "cannot become user %s: %s",
-		    user_name(a, uid), strerror(errno));
-	return true;
-}
-
-bool
-store_become_owner(const char *dir, struct arena *a, struct str *why)
-{
-	struct stat st;
-
-	if (geteuid() != 0)
-		return true;
-	if (stat(dir, &st) != 0)
-		return refuse(a, why, "there is no data directory %s: make it "
-		    "with `weirctl --data %s init`", dir, dir);
-	if (st.st_uid == 0)
-		return true;
-	return become(getpwuid(st.st_uid), st.st_uid, st.st_gid, a, why);
-}
-
-bool
-store_become_user(const char *user, struct arena *a, struct str *why)
-{
-	struct passwd *pw = getpwnam(user);
-
-	if (!pw)
-		return refuse(a, why, "there is no user %s: make it with "
-		    "`useradd --system %s`", user, user);
-	if (geteuid() == pw->pw_uid)
-		return true;
-	if (geteuid() != 0)
-		return refuse(a, why, "only root can become %s: use `sudo`",
-		    user);
-	return become(pw, pw->pw_uid, pw->pw_gid, a, why);
-}
-
-const char *
-store_remote(long type)
-{
-	static const struct {
-		unsigned long type;
-		const char *name;
-	} remote[] = {
-		{ 0x6969, "NFS" },
-		{ 0x517b, "SMB" },
-		{ 0xff534d42, "CIFS" },
-		{ 0xfe534d42, "SMB2" },
-		{ 0x5346414f, "AFS" },
-		{ 0x6b414653, "AFS" },
-		{ 0x73757245, "Coda" },
-		{ 0x564c, "NCP" },
-		{ 0x00c36400, "Ceph" },
-		{ 0x0bd00bd0, "Lustre" },
-		{ 0x47504653, "GPFS" },
-		{ 0x01021997, "9P" },
-		{ 0x19830326, "FhGFS" },
-		{ 0xaad7aaea, "PanFS" },
-	};
-
-	for (size_t i = 0; i < countof(remote); i++)
-		if (((unsigned long)type & 0xffffffff) == remote[i].type)
-			return remote[i].name;
-	return NULL;
-}
-
-/* Is the directory ours, private, and on a file system with real locks? */
-static bool
-directory_good(const char *dir, const char *program, struct arena *a,
-    struct str *why)
-{
-	const char *parent = arena_printf(a, "%s/..", dir).p;
-	struct statfs fs;
-	struct stat st;
-
-	if (stat(dir, &st) != 0)
-		return refuse(a, why, errno == ENOENT
-			? "there is no data directory %s: make it with "
-			  "`weirctl --data %s init`"
-			: "the data directory %s cannot be reached: check the "
-			  "modes of it and of what it lies in (%s)",
-		    dir, errno == ENOENT ? dir : strerror(errno));
-	if (!S_ISDIR(st.st_mode))
-		return refuse(a, why, "%s is not a directory: name the data "
-		    "directory with --data", dir);
-	if (st.st_uid != geteuid())
-		return refuse(a, why, "%s belongs to user %s: run `sudo -u %s "
-		    "%s --data %s ...`", dir, user_name(a, st.st_uid),
-		    user_name(a, st.st_uid), program, dir);
-	if (st.st_mode & 077)
-		return refuse(a, why, "others can enter %s: run "
-		    "`chmod 700 %s`", dir, dir);
-	if (stat(parent, &st) == 0 && !(st.st_mode & S_ISVTX) &&
-	    ((st.st_mode & 002) ||
-		((st.st_mode & 020) && st.st_gid != getegid())))
-		return refuse(a, why, "others can write to the directory that "
-		    "%s lies in: take that from them with `chmod go-w` there",
-		    dir);
-	if (statfs(dir, &fs) == 0 && store_remote((long)fs.f_type))
-		return refuse(a, why, "%s is on a network file system (%s), "
-		    "whose locks a database cannot trust: choose a directory "
-		    "on a disk of this machine", dir,
-		    store_remote((long)fs.f_type));
-	return true;
-}
-
-/* A path a web server might serve. */
-static bool
-served(struct str path)
-{
-	struct str part, rest = path;
-
-	if (str_starts(path, S("/var/www/")) || str_eq(path, S("/var/www")))
-		return true;
-	while (rest.n) {
-		part = str_cut(&rest, '/');
-		if (str_eq(part, S("public_html")) || str_eq(part, S("htdocs")))
-			return true;
-	}
-	return false;
-}
-
-/* One file in it; an absent one is good where it may be absent. */
-static bool
-file_good(const char *path, bool must, struct arena *a, struct str *why)
-{
-	struct stat st;
-
-	if (lstat(path, &st) != 0) {
-		if (errno == ENOENT && !must)
-			return true;
-		return refuse(a, why, "%s is missing: bring a backup back with "
-		    "`weirctl restore`, or make a new data directory with "
-		    "`weirctl init`", path);
-	}
-	if (!S_ISREG(st.st_mode))
-		return refuse(a, why, "%s is not a plain file (a link?): put "
-		    "the file itself there", path);
-	if (st.st_uid != geteuid())
-		return refuse(a, why, "%s belongs to user %s: run `chown %s %s`"
-		    " as root", path, user_name(a, st.st_uid),
-		    user_name(a, geteuid()), path);
-	if (st.st_mode & 077)
-		return refuse(a, why, "others can use %s: run `chmod 600 %s`",
-		    path, path);
-	return true;
-}
-
-static bool
-files_good(const char *dir, struct arena *a, struct str *why)
-{
-	const char *path = arena_printf(a, "%s/weir.db", dir).p;
-	struct stat st;
-
-	if (!file_good(path, true, a, why) ||
-	    !file_good(arena_printf(a, "%s-wal", path).p, false, a, why) ||
-	    !file_good(arena_printf(a, "%s-shm", path).p, false, a, why) ||
-	    !file_good(arena_printf(a, "%s/weir.lock", dir).p, false, a, why))
-		return false;
-	if (lstat(path, &st) == 0 && st.st_size < 512)
-		return refuse(a, why, "%s is empty: bring a backup back with "
-		    "`weirctl restore`, or remove the file and run "
-		    "`weirctl init`", path);
-	return true;
-}
-
-/* --- the master key ------------------------------------------------------- */
-
-static bool
-master_read(const char *path, uint8_t master[static VAULT_MASTER],
-    struct arena *a, struct str *why)
-{
-	char text[128];
-	struct stat st;
-	ssize_t n = -1;
-	bool ok;
-	int fd;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return refuse(a, why, errno == ENOENT
-			? "the master key %s is missing: put the copy you kept "
-			  "there, or name it with WEIR_MASTER_KEY_FILE%s"
-			: "the master key %s cannot be read: check owner and "
-			  "mode (%s)",
-		    path, errno == ENOENT ? "" : strerror(errno));
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		n = read(fd, text, sizeof(text));
-	close(fd);
-	if (n >= 0 && (st.st_mode & 037) != 0)
-		return refuse(a, why, "others can read the master key %s: run "
-		    "`chmod 600 %s`", path, path);
-	ok = n >= 0 && vault_master_read(str_from(text, (size_t)n), master);
-	vault_wipe(text, sizeof(text));
-	return ok || refuse(a, why, "%s is no master key (32 bytes in base64):"
-	    " put the copy you kept there", path);
-}
-
-static bool
-sync_dir(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = fd >= 0 && fsync(fd) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-/* A new key file; never over another one. */
-static bool
-master_create(const char *path, uint8_t master[static VAULT_MASTER],
-    struct arena *a, struct str *why)
-{
-	char text[VAULT_MASTER_TEXT];
-	ssize_t n = -1;
-	int fd;
-
-	if (!vault_master_make(master))
-		return refuse(a, why, "the system gives no random numbers: "
-		    "check /dev/urandom");
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-	    0600);
-	if (fd >= 0) {
-		vault_master_write(master, text);
-		n = write(fd, text, strlen(text));
-		if (fsync(fd) != 0)
-			n = -1;
-		vault_wipe(text, sizeof(text));
-		close(fd);
-	}
-	if (n == VAULT_MASTER_TEXT - 1)
-		return true;
-	refuse(a, why, "the master key %s cannot be written: %s", path,
-	    strerror(errno));
-	if (fd >= 0)
-		unlink(path);
-	return false;
-}
-
-/* --- making one ----------------------------------------------------------- */
-
-static bool
-migrate(struct db *db, int64_t version)
-{
-	char text[96];
-
-	for (int v = (int)version; v < schema_count; v++) {
-		snprintf(text, sizeof(text),
-		    "UPDATE schema SET version = %d WHERE id = 1", v + 1);
-		if (!db_script(db, schema_sql[v]) || !db_script(db, text))
-			return false;
-	}
-	return true;
-}
-
-static bool
-add_seals(struct db *db, const struct vault_seals *s)
-{
-	return db_run(db, &store_part, ADD_SEAL, "sb", S("data"), s->data,
-		   sizeof(s->data)) == 1 &&
-	    db_run(db, &store_part, ADD_SEAL, "sb", S("hash"), s->hash,
-		sizeof(s->hash)) == 1 &&
-	    db_run(db, &store_part, ADD_SEAL, "sb", S("check"), s->check,
-		sizeof(s->check)) == 1;
-}
-
-/* An empty file of our own, in WAL mode, for SQLite to fill. */
-static bool
-empty_database(const char *path, int64_t identity, struct arena *a,
-    struct str *why)
-{
-	int fd;
-
-	unlink(path);
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-	    0600);
-	if (fd < 0)
-		return refuse(a, why, "%s cannot be made: %s", path,
-		    strerror(errno));
-	close(fd);
-	return db_create(path, APPLICATION, identity, a, why);
-}
-
-static bool
-fill(struct db *db, const struct vault_seals *seals, int64_t identity,
-    struct arena *a)
-{
-	struct str text = arena_printf(a, "%" PRId64, identity);
-	struct str why;
-
-	return db_begin(db, true) && migrate(db, 0) &&
-	    db_prepare(db, true, a, &why) && add_seals(db, seals) &&
-	    setting_set(db, S("database"), text) && db_commit(db);
-}
-
-/*
- * The database is made under another name and gets its own only when it is
- * whole, so that a break in between leaves nothing that looks like one.
- */
-static bool
-make_database(const char *dir, const uint8_t master[static VAULT_MASTER],
-    struct arena *a, struct str *why)
-{
-	const char *path = arena_printf(a, "%s/weir.db", dir).p;
-	const char *draft = arena_printf(a, "%s/weir.db.new", dir).p;
-	struct vault_seals seals;
-	struct db *db = NULL;
-	int64_t identity = 0;
-	bool ok = false;
-
-	if (!vault_make(master, &seals) || !vault_random(&identity))
-		return refuse(a, why, "the system gives no random numbers: "
-		    "check /dev/urandom");
-	identity &= 0x7fffffff;
-	if (!empty_database(draft, identity, a, why))
-		goto out;
-	db = db_connect(draft, DB_WRITE, a, why);
-	if (!db)
-		goto out;
-	ok = fill(db, &seals, identity, a) && db_checkpoint(db, DB_TRUNCATE);
-	if (!ok)
-		*why = db_remedy(db, a, draft);
-	db_close(db);
-	if (ok && (link(draft, path) != 0 || !sync_dir(dir)))
-		ok = refuse(a, why, errno == EEXIST
-			? "%s is there already: nothing was changed%s"
-			: "%s cannot be made: %s",
-		    path, errno == EEXIST ? "" : strerror(errno));
-out:
-	unlink(draft);
-	unlink(arena_printf(a, "%s-wal", draft).p);
-	unlink(arena_printf(a, "%s-shm", draft).p);
-	return ok;
-}
-
-static int
-lock_open(const char *dir, struct arena *a, struct str *why)
-{
-	const char *path = arena_printf(a, "%s/weir.lock", dir).p;
-	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		refuse(a, why, "%s cannot be opened: %s", path,
-		    strerror(errno));
-	return fd;
-}
-
-/* realpath into the arena; the path itself where it does not exist yet. */
-static const char *
-resolved(const char *dir, struct arena *a)
-{
-	char *real = realpath(dir, NULL);
-	const char *path = real ? arena_str(a, str_of(real)).p : dir;
-
-	free(real);
-	return path;
-}
-
-bool
-store_init(const char *dir, const char *master_key_file, struct arena *a,
-    struct str *why)
-{
-	uint8_t master[VAULT_MASTER];
-	const char *key, *path;
-	bool ok, made;
-	struct stat st;
-	int fd;
-
-	if (served(str_of(dir)))
-		return refuse(a, why, "%s is a place web servers publish: "
-		    "choose a directory outside of it", dir);
-	made = mkdir(dir, 0700) == 0;
-	if (!made && errno != EEXIST)
-		return refuse(a, why, "%s cannot be made: %s", dir,
-		    strerror(errno));
-	if (made && chmod(dir, 0700) != 0)
-		return refuse(a, why, "%s cannot be made private: %s", dir,
-		    strerror(errno));
-	dir = resolved(dir, a);
-	path = arena_printf(a, "%s/weir.db", dir).p;
-	key = master_key_file
-	    ? master_key_file
-	    : arena_printf(a, "%s/master.key", dir).p;
-	ok = (!served(str_of(dir)) ||
-		 refuse(a, why, "%s is a place web servers publish: choose a "
-		     "directory outside of it", dir)) &&
-	    directory_good(dir, "weirctl", a, why) &&
-	    (lstat(path, &st) != 0 ||
-		refuse(a, why, "%s is there already: nothing was changed",
-		    path)) &&
-	    (lstat(key, &st) == 0 ? master_read(key, master, a, why)
-				  : master_create(key, master, a, why)) &&
-	    make_database(dir, master, a, why);
-	vault_wipe(master, sizeof(master));
-	if (!ok) {
-		if (made)
-			rmdir(dir);
-		return false;
-	}
-	fd = lock_open(dir, a, why);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
 
 /* --- opening one ---------------------------------------------------------- */
 
@@ -541,14 +96,14 @@ open_vault(struct store *s, const char *master_key_file, struct arena *a,
 	if (!get_seal(s->db, S("data"), seals.data) ||
 	    !get_seal(s->db, S("hash"), seals.hash) ||
 	    !get_seal(s->db, S("check"), seals.check))
-		return refuse(a, why, "%s is damaged: its sealed keys are "
+		return place_refuse(a, why, "%s is damaged: its sealed keys are "
 		    "missing; bring a backup back with `weirctl restore`",
 		    s->path);
-	if (!master_read(key, master, a, why))
+	if (!place_key_read(key, master, a, why))
 		return false;
 	s->vault = vault_open(master, &seals);
 	vault_wipe(master, sizeof(master));
-	return s->vault || refuse(a, why, "%s is not the master key of this "
+	return s->vault || place_refuse(a, why, "%s is not the master key of this "
 	    "database: put the right one there (nothing was changed)", key);
 }
 
@@ -578,21 +133,21 @@ known(struct store *s, int64_t *version, struct arena *a, struct str *why)
 
 	if (db_number(s->db, "PRAGMA application_id", &application) < 0 ||
 	    db_number(s->db, "PRAGMA user_version", &identity) < 0)
-		return refuse(a, why, "%s",
+		return place_refuse(a, why, "%s",
 		    db_remedy(s->db, a, s->path).p);
-	if (application != APPLICATION)
-		return refuse(a, why, "%s is not a database of weir: name "
+	if (application != SCHEMA_APPLICATION)
+		return place_refuse(a, why, "%s is not a database of weir: name "
 		    "weir's data directory with --data", s->path);
 	if (db_number(s->db, "SELECT version FROM schema", version) != 1 ||
 	    db_number(s->db, "SELECT CAST(value AS INTEGER) FROM setting "
 		"WHERE name = 'database'", &stored) < 0)
-		return refuse(a, why, "%s", db_remedy(s->db, a, s->path).p);
+		return place_refuse(a, why, "%s", db_remedy(s->db, a, s->path).p);
 	if (stored != identity || !lock_belongs(s, identity))
-		return refuse(a, why, "%s, its -wal and weir.lock are not of "
+		return place_refuse(a, why, "%s, its -wal and weir.lock are not of "
 		    "one database: put those back that belong together, or "
 		    "a backup with `weirctl restore`", s->path);
 	if (*version > schema_count)
-		return refuse(a, why, "%s was made by a newer weir (schema "
+		return place_refuse(a, why, "%s was made by a newer weir (schema "
 		    "%" PRId64 ", this program knows %d): install that one "
 		    "(nothing was changed)", s->path, *version, schema_count);
 	return true;
@@ -608,11 +163,11 @@ open_database(struct store *s, bool lazy, struct arena *a, struct str *why)
 		return false;
 	db_share(s->db, &s->site);
 	if (version < schema_count &&
-	    !(db_begin(s->db, true) && migrate(s->db, version) &&
+	    !(db_begin(s->db, true) && schema_migrate(s->db, version) &&
 		db_commit(s->db))) {
 		if (db_busy(s->db))
 			db_rollback(s->db);
-		return refuse(a, why, "the update of %s to schema %d failed "
+		return place_refuse(a, why, "the update of %s to schema %d failed "
 		    "(%s): nothing was changed", s->path, schema_count,
 		    db_words(s->db));
 	}
@@ -628,7 +183,7 @@ open_zone(struct store *s, struct arena *a, struct str *why)
 		name = S("UTC");
 	s->zone = zone_open(name);
 	s->site.zone = s->zone;
-	return s->zone || refuse(a, why, "this system does not know the time "
+	return s->zone || place_refuse(a, why, "this system does not know the time "
 	    "zone %.*s: install tzdata, or set another with `weirctl apply`",
 	    STR_ARGS(name));
 }
@@ -645,10 +200,10 @@ enrol(struct store *s, struct arena *a, struct str *why)
 	    (s->process = db_last_id(s->db), !db_commit(s->db))) {
 		if (db_busy(s->db))
 			db_rollback(s->db);
-		return refuse(a, why, "%s", db_remedy(s->db, a, s->path).p);
+		return place_refuse(a, why, "%s", db_remedy(s->db, a, s->path).p);
 	}
 	return lock_take(s->lock, s->process, 0) ||
-	    refuse(a, why, "%s/weir.lock does not take locks: choose a "
+	    place_refuse(a, why, "%s/weir.lock does not take locks: choose a "
 		"directory on a disk of this machine", s->dir);
 }
 
@@ -660,7 +215,7 @@ store_open(const char *dir, const char *master_key_file, const char *program,
 	bool ctl = strcmp(program, "weirctl") == 0;
 	bool ok;
 
-	s->dir = xstrdup(resolved(dir, a));
+	s->dir = xstrdup(place_resolved(dir, a));
 	s->path = xstrdup(arena_printf(a, "%s/weir.db", s->dir).p);
 	s->program = xstrdup(program);
 	s->lock = s->wal = -1;
@@ -669,11 +224,11 @@ store_open(const char *dir, const char *master_key_file, const char *program,
 	s->restart = 32 << 20;
 	atomic_init(&s->current, true);
 	pthread_mutex_init(&s->mutex, NULL);
-	ok = directory_good(s->dir, program, a, why) &&
-	    files_good(s->dir, a, why) &&
-	    (s->lock = lock_open(s->dir, a, why)) >= 0;
+	ok = place_good(s->dir, program, a, why) &&
+	    place_files_good(s->dir, a, why) &&
+	    (s->lock = place_lock_open(s->dir, a, why)) >= 0;
 	if (ok && !lock_take_write(s->lock, 10000)) {
-		ok = refuse(a, why, "another process has kept the write lock of"
+		ok = place_refuse(a, why, "another process has kept the write lock of"
 		    " %s for 10 s: see which with `fuser %s/weir.lock` and end "
 		    "it", s->dir, s->dir);
 		close(s->lock);
