@@ -285,7 +285,7 @@ place_key_create(const char *path, uint8_t master[static VAULT_MASTER],
 	return false;
 }
 
-/* --- paths and locks ------------------------------------------------------- */
+/* --- paths and locks ------------------------------------------------------ */
 
 int
 place_lock_open(const char *dir, struct arena *a, struct str *why)

@@ -856,6 +856,68 @@ dead(void **state)
 	shop_check(s);
 }
 
+/* Calls without end, in batches, some with a break between the two halves. */
+static void
+call_for_ever(struct shop *s, uint64_t seed)
+{
+	struct store *store = shop_enter(s);
+	struct crowd *c = xnew(struct crowd);
+	int64_t mine = store ? store_process(store) : 0;
+
+	if (!store)
+		_exit(1);
+	for (uint64_t used = 0; used < 200; used++)
+		shop_ask(s, 0, 0);	/* random bytes copied by fork() */
+	for (uint64_t r = seed;; r = r * 6364136223846793005u + 1) {
+		for (int i = 0; i < 200; i++) {
+			c->h[i] = shop_ask(s, 1000, 3000);
+			c->h[i].process = mine;
+		}
+		if (!store_write(store, false, admit_all, c))
+			_exit(1);
+		for (int i = 0; i < 200; i += 1 + (int)(r >> 60)) {
+			struct hold_settle t = shop_bill(&c->h[i],
+			    (int64_t)(r >> 52), 10);
+
+			if (c->h[i].verdict == HOLD_OPENED)
+				shop_settle(store, &t);
+		}
+	}
+}
+
+/* Killed at any instant: the next one finds books that agree. */
+static void
+killed(void **state)
+{
+	struct shop *s = *state;
+	int64_t balance, held, n_usage = 0, n;
+	int resolved, total = 0;
+	pid_t pid;
+
+	s->balance = 1000 * NANO;
+	shop_open(s);
+	for (int i = 0; i < 25; i++) {
+		pid = fork();
+		if (pid == 0)
+			call_for_ever(s, (uint64_t)i * 1103515245u + 12345);
+		assert_true(pid > 0);
+		usleep(15000 + (useconds_t)i * 7919 % 40000);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		assert_true(shop_write(s, recover, &resolved));
+		total += resolved;
+		shop_money(s, &balance, &held);
+		assert_int_equal(held, 0);
+		shop_check(s);
+		assert_int_equal(db_number(s->reader,
+				     "SELECT count(*) FROM usage", &n), 1);
+		assert_true(n >= n_usage);
+		n_usage = n;
+	}
+	assert_true(n_usage > 0);
+	assert_true(total > 0);
+}
+
 /* --- invariants ----------------------------------------------------------- */
 
 static bool
@@ -983,6 +1045,7 @@ main(void)
 		shop_test(cap_late),
 		shop_test(extends),
 		shop_test(dead),
+		shop_test(killed),
 		shop_test(frozen),
 		shop_test(random_calls),
 	};
