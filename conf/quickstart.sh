@@ -30,8 +30,8 @@ usage: sh conf/quickstart.sh [COMMAND] [OPTION...]
   --server NAME  nginx, lighttpd or apache (default: the first installed)
   --demo         use the demonstration upstream though a provider key is set
 
-Provider keys are taken from OPENAI_API_KEY, MISTRAL_API_KEY, GROQ_API_KEY,
-XAI_API_KEY and DEEPSEEK_API_KEY.
+Provider keys are taken from OPENAI_API_KEY (for OPENAI_BASE_URL, if that is
+set), MISTRAL_API_KEY, GROQ_API_KEY, XAI_API_KEY and DEEPSEEK_API_KEY.
 EOF
 }
 
@@ -343,7 +343,7 @@ step() {
 	}
 }
 
-jobs() { nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2; }
+cores() { nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2; }
 
 # The build system, which a checkout does not carry.
 generate() {
@@ -378,7 +378,7 @@ make_program() {
 	    ! grep -qxF "prefix = $prefix" "$build/Makefile"; then
 		(cd "$build" && step "$top/configure" --prefix="$prefix")
 	fi
-	step make -C "$build" -j "$(jobs)" all tests/tools/mockup
+	step make -C "$build" -j "$(cores)" all tests/tools/mockup
 	step make -C "$build" install
 	step install -m 755 "$build/tests/tools/mockup" "$prefix/bin/weir-demo.new"
 	step mv -f "$prefix/bin/weir-demo.new" "$prefix/bin/weir-demo"
@@ -464,13 +464,22 @@ models_of() {
 	}
 }
 
-# A channel of the catalogue; the secret stays in the environment.
-channel() {	# NAME BASE_URL SECRET-AS-JSON MODELS-FILE
-	printf '{"name":"%s","dialect":"openai","base_url":"%s",' "$1" "$2"
-	printf '"credentials":[{"name":"quickstart","secret":%s}],' "$3"
-	printf '"models":{'
-	sed 's/.*/"&":null/' "$4" | paste -sd, - | tr -d '\n'
-	printf '}}'
+# A catalogue with one channel; the secret stays in the environment.
+channel() {	# NAME BASE_URL VARIABLE MODELS-FILE
+	printf '{"channels":[{"name":"%s","dialect":"openai",' "$1"
+	printf '"base_url":"%s","credentials":[{"name":"quickstart",' "$2"
+	printf '"secret":{"env":"%s"}}],"models":{' "$3"
+	sed -e 's/.*/"&":null/' -e '$!s/$/,/' "$4"
+	printf '}}]}\n'
+}
+
+# A key goes where its owner sends it: OPENAI_BASE_URL, if that is not weir
+# itself, as after pasting our lines.
+openai_url() {
+	case ${OPENAI_BASE_URL:-} in
+	'' | "http://127.0.0.1:$(cat "$state/port" 2>/dev/null)/"*) echo "$1" ;;
+	*) echo "${OPENAI_BASE_URL%/}" ;;
+	esac
 }
 
 # The demonstration upstream, if a channel needs it and it does not run.  It
@@ -529,13 +538,11 @@ connect() {
 		while read -r variable name url <&3; do
 			[ -n "$variable" ] && provider_key "$variable" || continue
 			! grep -q "^$name " "$state/upstreams" || continue
+			[ "$name" != openai ] || url=$(openai_url "$url")
 			models_of "$variable" "$url" "$name" || continue
-			{
-				printf '{"channels":['
-				channel "$name" "$url" "{\"env\":\"$variable\"}" \
-				    "$work/models.$name"
-				printf ']}\n'
-			} | apply
+			channel "$name" "$url" "$variable" "$work/models.$name" \
+			    >"$work/channel.json"
+			apply <"$work/channel.json"
 			cp "$work/models.$name" "$state/models.$name"
 			echo "$name $variable" >>"$state/upstreams"
 			say "added upstream $name: $(wc -l <"$work/models.$name") models ($variable)"
@@ -752,7 +759,7 @@ new_key() {
 	[ -n "$key" ] || die "weirctl printed no key"
 }
 
-paste() {
+lines_to_paste() {
 	cat <<EOF
 
 export OPENAI_BASE_URL=$base OPENAI_API_KEY=${key:-sk-weir-…}
@@ -786,7 +793,7 @@ start() {
 		choose_model
 		say "The key was shown by the first run; another one:"
 		say "  $ctl key new --account quickstart --name NAME"
-		paste
+		lines_to_paste
 		return
 	fi
 	new_key
@@ -803,7 +810,7 @@ start() {
 		say
 		cost_line
 		touch "$state/ready"
-		paste
+		lines_to_paste
 	else
 		note "the question was not answered; weir runs (log: $log)"
 		exit 1
@@ -888,7 +895,7 @@ run() {
 	mkdir -p "$dir"
 	if ! { { [ -f "$dir/Makefile" ] ||
 	    (cd "$dir" && "$top/configure" $flag); } &&
-	    make -C "$dir" -j "$(jobs)" all programs; } >"$into" 2>&1; then
+	    make -C "$dir" -j "$(cores)" all programs; } >"$into" 2>&1; then
 		tail -n 20 "$into"
 		say "== $name build: failed"
 		failed=$((failed + 1))
