@@ -157,7 +157,7 @@ must(CURLcode code)
 #define SET(t, option, value) \
 	must(curl_easy_setopt((t)->easy, option, value))
 
-/* --- Errands: what is done at the end of the round ------------------------ */
+/* --- Errands: what is done at the end of the round ---------------------- */
 
 static void
 want_round_end(struct pool *p)
@@ -458,7 +458,7 @@ take_body(char *p, size_t size, size_t n, void *data)
 	return CURL_WRITEFUNC_PAUSE;
 }
 
-/* --- The request: callbacks of libcurl ------------------------------------ */
+/* --- The request: callbacks of libcurl ---------------------------------- */
 
 static void
 body_is_out(struct exchange *x)
@@ -566,7 +566,7 @@ before_request(void *data, char *remote_ip, char *local_ip, int remote_port,
 	return CURL_PREREQFUNC_OK;
 }
 
-/* --- Sockets and time ----------------------------------------------------- */
+/* --- Sockets and time --------------------------------------------------- */
 
 static void finish_transfers(struct shard *s);
 
@@ -687,7 +687,7 @@ set_timer(CURLM *multi, long ms, void *data)
 	return 0;
 }
 
-/* --- Shards --------------------------------------------------------------- */
+/* --- Shards ------------------------------------------------------------- */
 
 static struct shard *
 shard_new(struct pool *p, long max_idle)
@@ -735,7 +735,7 @@ shard_free(struct shard *s)
 	free(s);
 }
 
-/* --- Transfers ------------------------------------------------------------ */
+/* --- Transfers ---------------------------------------------------------- */
 
 static void
 set_roots(struct transfer *t, const char *file)
@@ -908,7 +908,7 @@ transfer_retire(struct transfer *t)
 	p->n_kept[t->small]++;
 }
 
-/* --- Starting ------------------------------------------------------------- */
+/* --- Starting ----------------------------------------------------------- */
 
 static bool
 has_header(const struct exchange *x, struct str name)
@@ -1029,22 +1029,21 @@ begin(struct transfer *t)
 	s->n_transfers++;
 }
 
-/* --- Ending --------------------------------------------------------------- */
+/* --- Ending ------------------------------------------------------------- */
 
 /* Nothing was sent: what was in the way? */
 static enum exchange_end
 why_not_sent(struct transfer *t, CURLcode code)
 {
-	curl_off_t name_us = 0;
-
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		return EXCHANGE_DNS;
 	case CURLE_OPERATION_TIMEDOUT:
-		curl_easy_getinfo(t->easy, CURLINFO_NAMELOOKUP_TIME_T,
-		    &name_us);
-		return name_us ? EXCHANGE_CONNECT_LATE : EXCHANGE_DNS;
+		/* Only its words tell this from waiting for the handshake of
+		 * a connection that is to be shared. */
+		return str_starts(str_of(t->why), S("Resolving")) ?
+		    EXCHANGE_DNS : EXCHANGE_CONNECT_LATE;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CERTPROBLEM:
@@ -1204,7 +1203,7 @@ at_round_end(struct post *post)
 		}
 }
 
-/* --- The door ------------------------------------------------------------- */
+/* --- The door ----------------------------------------------------------- */
 
 void
 exchange_start(struct pool *p, struct exchange *x)

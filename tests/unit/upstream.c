@@ -2169,6 +2169,42 @@ serve_nothing(int fd, int number)
 }
 
 static void
+serve_silence(int fd, int number)
+{
+	char text[512];
+
+	(void)number;
+	while (read(fd, text, sizeof(text)) > 0)
+		;
+}
+
+/* One that shakes hands, one that waits to share its connection. */
+static void
+handshake_stalls(void **state)
+{
+	struct call c[2];
+	int64_t began = clock_ms();
+
+	(void)state;
+	server_start(serve_silence);
+	for (int i = 0; i < 2; i++) {
+		call_init(&c[i], "POST", S("{}"));
+		snprintf(c[i].url, sizeof(c[i].url), "https://127.0.0.1:%d/",
+		    server.port);
+		c[i].x.url = str_of(c[i].url);
+		c[i].x.connect_ms = 200 + 50 * i;
+		c[i].stops = i == 1;
+		exchange_start(pool, &c[i].x);
+	}
+	loop_run(loop);
+	for (int i = 0; i < 2; i++) {
+		expect(&c[i], EXCHANGE_CONNECT_LATE);
+		assert_false(c[i].x.sent);
+	}
+	assert_true(clock_ms() - began < 1000);
+}
+
+static void
 serve_in_clear(int fd, int number)
 {
 	char text[512];
@@ -2497,6 +2533,7 @@ main(void)
 		TEST(old_tls_refused),
 		TEST(second_answer_in_a_record),
 		TEST(no_handshake),
+		TEST(handshake_stalls),
 		TEST(streams_share_connections),
 		TEST(paused_among_streams),
 	};
