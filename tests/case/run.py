@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """run.py - plays tests/cases/*.case against a real weir.fcgi.
 
-usage: run.py [--build DIR] [-v] [-g] [-j N] [NAME | PATTERN]...
+usage: run.py [--build DIR] [-v] [-g] [-j N] [--quick] [NAME | PATTERN]...
        run.py --bodies DIR | --requests DIR
 
 A case is one conversation in one file: what callers ask, what must arrive
@@ -16,6 +16,7 @@ failed is kept in BUILD/tests/log/NAME.
   -v  prints every byte that went over each wire, and weir's log
   -g  starts weir under gdb (one case), everything else already waiting
   -j  cases at a time (2)
+  --quick  without those that say "long"
   --bodies DIR    writes each body of the cases into DIR, as a corpus for fuzzing
   --requests DIR  writes each request there, as the bytes of its FastCGI records
 
@@ -29,6 +30,8 @@ here is an error with its line number.
                          upstreams in a write (and HTTP chunk) of its own: all
                          checks hold again, and callers get the same bytes
     together             all callers start at once (else one after another)
+    long                 takes longer than an ordinary check should: --quick
+                         leaves it out
     seconds N            how long a caller waits for an answer (10)
 
     catalogue            JSON, applied on top of default.json; {NAME} stands for
@@ -59,6 +62,7 @@ here is an error with its line number.
       padding N            every record padded with N bytes (0-255)
       keep                 the connection stays open; the next caller uses it
       abort                an ABORT_REQUEST record after the request
+      stalls after N       sends only N bytes of the FastCGI request
       leaves at once       closes when the request is sent
       leaves after N bytes | frames | sent    N bytes of the body or N frames
                            received; N bytes of the FastCGI request sent
@@ -281,8 +285,7 @@ class Caller:
         self.body, self.params, self.no_params = Body(), {}, []
         self.split = self.records = self.padding = self.late = 0
         self.keep = self.abort = False
-        self.leaves = None
-        self.sees = None
+        self.leaves = self.stalls = self.sees = None
 
 
 class Sees:
@@ -338,7 +341,7 @@ class Case:
     def __init__(self, path):
         self.path = path
         self.name = os.path.splitext(os.path.basename(path))[0]
-        self.rechunk = self.together = False
+        self.rechunk = self.together = self.long = False
         self.seconds = 10
         self.catalogue, self.only, self.conf = None, False, []
         self.steps, self.callers, self.upstreams = [], [], {}
@@ -393,7 +396,7 @@ class Case:
     def read(self, section):
         head = section.head
         word = head.split()[0]
-        if head in ('rechunk', 'together'):
+        if head in ('rechunk', 'together', 'long'):
             self.none(section)
             setattr(self, head, True)
         elif re.fullmatch(r'seconds \d+', head):
@@ -594,6 +597,8 @@ class Case:
             setattr(caller, words[0], int(words[1]))
         elif text in ('keep', 'abort'):
             setattr(caller, text, True)
+        elif re.fullmatch(r'stalls after \d+', text):
+            caller.stalls = int(words[2])
         elif text == 'leaves at once':
             caller.leaves = ('sent', None)
         elif re.fullmatch(r'leaves after \d+ (bytes|frames|sent)', text):
@@ -968,6 +973,8 @@ class Client:
         leave = caller.leaves and caller.leaves[0] == 'sent'
         if leave and caller.leaves[1] is not None:
             out = out[:caller.leaves[1]]
+        if caller.stalls is not None:
+            out = out[:caller.stalls]
         note('caller sent', out)
         try:
             for i in range(0, len(out), caller.split or len(out)):
@@ -1679,12 +1686,15 @@ def main():
     parser.add_argument('--bodies')
     parser.add_argument('--requests')
     parser.add_argument('-v', dest='verbose', action='store_true')
+    parser.add_argument('--quick', action='store_true')
     parser.add_argument('-g', dest='gdb', action='store_true')
     parser.add_argument('-j', dest='jobs', type=int, default=2)
     parser.add_argument('names', nargs='*')
     options = parser.parse_args()
     paths = choose(options.names, options.cases)
     try:
+        if options.quick:
+            paths = [p for p in paths if not Case(p).long]
         if options.bodies or options.requests:
             write_corpus(paths, options.bodies or options.requests,
                          options.requests)
