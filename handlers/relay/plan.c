@@ -281,6 +281,14 @@ plan(struct call *c)
 		    "'%.*s' is out at the moment; try again later.",
 		    STR_ARGS(c->asked.model));
 	}
+	if (c->asked.endpoint != ENDPOINT_EMBEDDINGS &&
+	    !c->plan.model->free && !(c->plan.model->price.priced &
+	    1u << BUCKET_OUTPUT)) {
+		c->fault.param = S("model");
+		return fail(c, FAULT_MODEL_UNKNOWN, "The model '%.*s' has no "
+		    "price for output here: it can be used for embeddings "
+		    "only.", STR_ARGS(c->asked.model));
+	}
 	if (!estimate(c))
 		return fail(c, FAULT_BAD_REQUEST, "This call could cost more "
 		    "than this relay can count.");
