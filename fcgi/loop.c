@@ -199,7 +199,7 @@ wait_ms(const struct loop *l)
 	return ms < 0 ? 0 : ms > 3600000 ? 3600000 : (int)ms;
 }
 
-/* --- Wake-ups ------------------------------------------------------------ */
+/* --- Wake-ups ----------------------------------------------------------- */
 
 static void
 wake(struct loop *l)
@@ -281,7 +281,7 @@ loop_stop(struct loop *l)
 	wake(l);
 }
 
-/* --- The round ------------------------------------------------------------ */
+/* --- The round ---------------------------------------------------------- */
 
 static void
 dispatch_event(struct epoll_event *e)

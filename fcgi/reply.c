@@ -73,7 +73,7 @@ reply_header(struct request *rq, const char *name, struct str value)
 	buf_put(&rq->head, S("\r\n"));
 }
 
-/* --- Records in the connection's queue ------------------------------------ */
+/* --- Records in the connection's queue ---------------------------------- */
 
 static void
 record_length(struct conn *c, size_t content)
