@@ -266,7 +266,7 @@ apt_install() {
 	line="apt-get install -y --no-install-recommends $1"
 	if [ "$(id -u)" != 0 ]; then
 		sudo -n true 2>/dev/null ||
-			ask_for "sudo $line" "missing: $1"
+			ask_for "sudo apt-get update && sudo $line" "missing: $1"
 		sudo="sudo -n"
 	fi
 	say "installing $1"
