@@ -166,7 +166,7 @@ loop_timer(struct loop *l, struct timer *t, int64_t ms)
 {
 	assert(ms >= 0 && t->fire);
 	loop_clear(l, t);
-	t->due_ms = clock_ms() + ms;
+	t->due_ms = l->now_ms + ms;
 	if (l->n_timers == l->room) {
 		l->room = l->room ? l->room * 2 : 64;
 		l->heap = xresize(l->heap, sizeof(*l->heap) *

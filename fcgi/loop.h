@@ -50,7 +50,10 @@ void loop_stop(struct loop *l);		/* any thread */
  */
 void loop_watch(struct loop *l, struct watch *w, unsigned events);
 
-/* Sets or moves a timer to ms from now; loop_clear is allowed on any state. */
+/*
+ * Sets or moves a timer to ms from the beginning of this round;
+ * loop_clear is allowed on any state.
+ */
 void loop_timer(struct loop *l, struct timer *t, int64_t ms);
 void loop_clear(struct loop *l, struct timer *t);
 

@@ -5,6 +5,11 @@
  * Blocks start small, because ten thousand open streams each have one, and
  * double up to a limit.  What is larger than a block gets a block of its own
  * behind the newest, so that the free rest of the newest is not lost.
+ *
+ * Each thread keeps some blocks of the small sizes for its next arena: they
+ * are too large for malloc's own cache, and what it does instead (splitting,
+ * merging, trimming) showed in the profile.  Not under AddressSanitizer,
+ * which would miss a use after release.
  */
 #include "fcgi/base/arena.h"
 
@@ -23,6 +28,66 @@ struct arena_block {
 	size_t bytes;
 	_Alignas(ALIGN) char data[];
 };
+
+enum { CLASSES = 4, KEPT = 32 };	/* 512 to 4096 bytes; blocks of each */
+
+#ifndef __SANITIZE_ADDRESS__
+static _Thread_local struct {
+	struct arena_block *first;
+	int n;
+} kept[CLASSES];
+
+/* The class of a size, or CLASSES. */
+static int
+class_of(size_t bytes)
+{
+	int k = 0;
+
+	while (k < CLASSES && bytes != (size_t)CHILD_BLOCK << k)
+		k++;
+	return k;
+}
+
+static struct arena_block *
+kept_take(size_t bytes)
+{
+	int k = class_of(bytes);
+	struct arena_block *b = k < CLASSES ? kept[k].first : NULL;
+
+	if (b) {
+		kept[k].first = b->next;
+		kept[k].n--;
+	}
+	return b;
+}
+
+static bool
+kept_give(struct arena_block *b)
+{
+	int k = class_of(b->bytes);
+
+	if (k == CLASSES || kept[k].n == KEPT)
+		return false;
+	b->next = kept[k].first;
+	kept[k].first = b;
+	kept[k].n++;
+	return true;
+}
+#else
+static struct arena_block *
+kept_take(size_t bytes)
+{
+	(void)bytes;
+	return NULL;
+}
+
+static bool
+kept_give(struct arena_block *b)
+{
+	(void)b;
+	return false;
+}
+#endif
 
 struct arena_guest {
 	struct arena_guest *next;
@@ -66,7 +131,8 @@ arena_release(struct arena *a)
 		g->drop(g->object);
 	for (struct arena_block *b = a->blocks, *next; b; b = next) {
 		next = b->next;
-		free(b);
+		if (!kept_give(b))
+			free(b);
 	}
 	arena_init(a);
 }
@@ -74,8 +140,10 @@ arena_release(struct arena *a)
 static struct arena_block *
 block_new(struct arena *a, size_t bytes)
 {
-	struct arena_block *b = xresize(NULL, sizeof(*b) + bytes);
+	struct arena_block *b = kept_take(bytes);
 
+	if (!b)
+		b = xresize(NULL, sizeof(*b) + bytes);
 	b->bytes = bytes;
 	b->next = NULL;
 	a->bytes += bytes + sizeof(*b);

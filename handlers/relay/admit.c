@@ -238,7 +238,7 @@ admit(struct call *c)
 		    LIMIT_STORE_WAIT_MS)
 			return no_store(c);
 		ask(c);
-		c->store_due_ms = clock_ms() + LIMIT_STORE_WAIT_MS;
+		c->store_due_ms = call_now(c) + LIMIT_STORE_WAIT_MS;
 		call_due(c, &c->store_due_ms, 1);
 		return WAIT;
 	}
@@ -253,7 +253,7 @@ admit(struct call *c)
 			return give_up(c);
 		return go;
 	}
-	if (c->draining || clock_ms() >= c->store_due_ms) {
+	if (c->draining || call_now(c) >= c->store_due_ms) {
 		admission_leave(c);
 		return no_store(c);
 	}

@@ -57,7 +57,7 @@ on_head(struct exchange *x)
 
 	trace_line(&c->trace, "status %d%s", x->status,
 	    x->reused ? ", reused connection" : "");
-	c->last_byte_ms = clock_ms();
+	c->last_byte_ms = call_now(c);
 	a->type = arena_str(&a->arena, type);
 	if (x->status != 200)
 		return;

@@ -145,7 +145,14 @@ void relay_serve(struct request *rq);
 /* Enters the step that waits, with these bits.  On the call's loop. */
 void call_wake(struct call *c, unsigned bits);
 
-/* Sets the timer for the nearest of some moments (clock_ms; 0: none). */
+/* Monotonic ms at the beginning of the loop's round: cheap. */
+static inline int64_t
+call_now(const struct call *c)
+{
+	return loop_now_ms(c->rq->worker->loop);
+}
+
+/* Sets the timer for the nearest of some moments (call_now; 0: none). */
 void call_due(struct call *c, const int64_t *moments, int n);
 
 /* Runs work on a reader; the step WAITs and gets WAKE_READER. */

@@ -179,7 +179,7 @@ call_due(struct call *c, const int64_t *moments, int n)
 	/* A timer that is set for earlier fires once too often: cheaper. */
 	if (c->timer.slot && c->timer.due_ms <= nearest)
 		return;
-	ms = nearest - clock_ms();
+	ms = nearest - call_now(c);
 	loop_timer(c->rq->worker->loop, &c->timer, ms < 0 ? 0 : ms);
 }
 

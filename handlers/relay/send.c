@@ -200,7 +200,7 @@ static void
 set_clocks(struct call *c)
 {
 	const struct channel *ch = c->attempt->with->channel;
-	int64_t now = clock_ms();
+	int64_t now = call_now(c);
 
 	c->last_byte_ms = now;
 	c->first_due_ms = now + ch->first_ms +
@@ -232,14 +232,14 @@ heartbeat(struct call *c)
 		answer_head_stream(c);
 	reply_data(c->rq, c->dialect->keep_alive);
 	reply_flush(c->rq);
-	c->beat_due_ms = clock_ms() + LIMIT_HEARTBEAT_MS;
+	c->beat_due_ms = call_now(c) + LIMIT_HEARTBEAT_MS;
 }
 
 /* WAIT: nothing is due that changes anything. */
 static enum go
 look_at_clocks(struct call *c)
 {
-	int64_t now = clock_ms();
+	int64_t now = call_now(c);
 
 	if (now >= c->whole_due_ms) {
 		attempt_end(c->attempt, "whole_late");

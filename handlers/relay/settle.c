@@ -339,7 +339,7 @@ settle(struct call *c)
 		if (c->attempt && c->attempt->running)
 			attempt_end(c->attempt, "ended");
 		ask(c);
-		c->store_due_ms = clock_ms() + LIMIT_STORE_WAIT_MS;
+		c->store_due_ms = call_now(c) + LIMIT_STORE_WAIT_MS;
 		loop_clear(c->rq->worker->loop, &c->timer);
 		call_due(c, &c->store_due_ms, 1);
 		return WAIT;
@@ -352,7 +352,7 @@ settle(struct call *c)
 		settlement_leave(c);
 		return NEXT;
 	}
-	if (clock_ms() < c->store_due_ms) {
+	if (call_now(c) < c->store_due_ms) {
 		call_due(c, &c->store_due_ms, 1);
 		return WAIT;
 	}

@@ -92,7 +92,7 @@ static enum go
 look_at_clocks(struct call *c)
 {
 	const struct channel *ch = c->attempt->with->channel;
-	int64_t now = clock_ms();
+	int64_t now = call_now(c);
 	int64_t idle_due = c->last_byte_ms + ch->idle_ms;
 	bool paused = reply_full(c->rq);
 
@@ -124,7 +124,7 @@ caller_left(struct call *c)
 		attempt_end(c->attempt, "left");
 		return STOP;
 	}
-	c->drain_due_ms = clock_ms() + LEFT_DRAIN_MS;
+	c->drain_due_ms = call_now(c) + LEFT_DRAIN_MS;
 	return WAIT;
 }
 
@@ -152,7 +152,7 @@ stream_back(struct call *c)
 	if (c->woken & (WAKE_ROOM | WAKE_GONE))
 		exchange_resume(&a->exchange);
 	if (seen & SEEN_END && !c->end_due_ms)
-		c->end_due_ms = clock_ms() + CLOSE_MS;
+		c->end_due_ms = call_now(c) + CLOSE_MS;
 	if (c->woken == WAKE_UPSTREAM && c->timer.slot && !c->end_due_ms)
 		return WAIT;
 	return look_at_clocks(c);
