@@ -22,6 +22,7 @@ import fcntl
 import fnmatch
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -296,6 +297,9 @@ def records(params, body, flags=0):
 
 # ---- the house -----------------------------------------------------------------
 
+HOUSES = []     # that stand
+
+
 class House(rig.Rig):
     """See above.  weirs: processes on one data directory; change: SQL that
     is run before the first of them starts, for what no catalogue says."""
@@ -305,6 +309,7 @@ class House(rig.Rig):
     def __init__(self, options, offers=(), accounts=None, weirs=1, conf='',
                  mock=(), site=None, environment=None, change=()):
         rig.Rig.__init__(self, options.build, [])
+        HOUSES.append(self)
         os.chmod(self.dir, 0o755)
         self.calls, self.weirs, self.socks = [], [], []
         self.environment = environment or {}
@@ -328,6 +333,11 @@ class House(rig.Rig):
         except BaseException:
             self.__exit__()
             raise
+
+    def __exit__(self, *_):
+        if self in HOUSES:
+            HOUSES.remove(self)
+            rig.Rig.__exit__(self)
 
     def add(self, wanted):
         self.ctl('apply', '-', input=json.dumps(wanted))
@@ -598,9 +608,20 @@ def verdict(f, options):
     return failed, before + line
 
 
+def leave(number, _):
+    """Asked to end: so does all that was started."""
+    for h in list(HOUSES):
+        for p in h.running:
+            p.kill()
+        shutil.rmtree(h.dir, ignore_errors=True)
+    os._exit(128 + number)
+
+
 def run(what, tests, at_once=1):
     """Runs functions f(options), each a test; ends the program."""
     options = Options(what)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, leave)
     tests = [f for f in tests if options.wants(f.__name__)]
     failed = False
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
