@@ -36,7 +36,8 @@
 
 enum { BALLAST_BYTES = 1 << 20, BALLAST_EVERY_MS = 1000, WAIT_FIRST_MS = 10,
 	WAIT_MOST_MS = 1000, STOP_MS = 5000,
-	GATHER_US = 300 };	/* from one batch's beginning to the next's */
+	BUSY_OPS = 6,		/* a batch of so many: it pays to gather … */
+	GATHER_US = 300 };	/* … from one batch's beginning to the next's */
 
 struct list {
 	struct op *first, **end;
@@ -61,6 +62,7 @@ struct writer {
 	int64_t ballast_ms;		/* when to try to make it */
 	int64_t stop_ms;
 	int64_t began_us;		/* the last batch */
+	int ops;			/* of it */
 };
 
 static void
@@ -278,6 +280,9 @@ run_batch(struct writer *w, struct list *batch)
 	struct list durable;
 	struct op *op;
 
+	w->ops = 0;
+	for (op = batch->first; op; op = op->next)
+		w->ops++;
 	if (!batch->first)
 		return;
 	if (store_write(w->store, false, run_all, batch->first)) {
@@ -372,7 +377,7 @@ gather(struct writer *w)
 {
 	int64_t now = clock_us(), left = w->began_us + GATHER_US - now;
 
-	if (left > 0) {
+	if (w->ops >= BUSY_OPS && left > 0) {
 		nanosleep(&(struct timespec){ .tv_nsec = left * 1000 }, NULL);
 		now = clock_us();
 	}
