@@ -236,16 +236,9 @@ arena_join(struct arena *a, const struct str *list)
 struct str
 arena_int(struct arena *a, int64_t v)
 {
-	char digits[24];
-	int i = sizeof(digits);
-	uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+	char digits[STR_INT];
 
-	do
-		digits[--i] = (char)('0' + u % 10);
-	while ((u /= 10) != 0);
-	if (v < 0)
-		digits[--i] = '-';
-	return arena_str(a, str_from(digits + i, sizeof(digits) - (size_t)i));
+	return arena_str(a, str_digits(v, digits));
 }
 
 struct str

@@ -73,10 +73,9 @@ buf_char(struct buf *b, char c)
 bool
 buf_int(struct buf *b, int64_t v)
 {
-	char text[24];
-	int n = snprintf(text, sizeof(text), "%lld", (long long)v);
+	char digits[STR_INT];
 
-	return buf_put(b, str_from(text, (size_t)n));
+	return buf_put(b, str_digits(v, digits));
 }
 
 bool

@@ -186,26 +186,42 @@ put_line(const char *line, size_t n)
 }
 
 void
+log_text(enum log_level level, struct str text)
+{
+	static const char *const names[] = { " error ", " warn ", " info " };
+	char line[LIMIT_LOG_LINE];
+	size_t head, n;
+
+	clock_text(clock_utc_ms(), line);
+	head = strlen(line);
+	n = strlen(names[level]);
+	memcpy(line + head, names[level], n);
+	head += n;
+	n = sizeof(line) - head - 1;
+	if (text.n < n)
+		n = text.n;
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+
+		line[head + i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+	}
+	line[head + n] = '\n';
+	put_line(line, head + n + 1);
+}
+
+void
 log_line(enum log_level level, const char *format, ...)
 {
-	static const char *const names[] = { "error", "warn", "info" };
-	char line[LIMIT_LOG_LINE], when[CLOCK_TEXT];
+	char text[LIMIT_LOG_LINE];
 	va_list ap;
-	int head, n;
+	int n;
 
-	clock_text(clock_utc_ms(), when);
-	head = snprintf(line, sizeof(line), "%s %s ", when, names[level]);
 	va_start(ap, format);
-	n = vsnprintf(line + head, sizeof(line) - (size_t)head, format, ap);
+	n = vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	n = n < 0 ? head : n + head;
-	if (n > (int)sizeof(line) - 1)
-		n = sizeof(line) - 1;
-	for (int i = 0; i < n; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
-	line[n++] = '\n';
-	put_line(line, (size_t)n);
+	if (n > (int)sizeof(text) - 1)
+		n = sizeof(text) - 1;
+	log_text(level, str_from(text, n < 0 ? 0 : (size_t)n));
 }
 
 void

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fcgi/base/str.h"
+
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO };
 
 /* To is "stderr", "syslog", or a file's path (opened for appending). */
@@ -29,6 +31,9 @@ void log_line(enum log_level level, const char *format, ...)
 
 /* While muted, lines are not written: for whoever reports in own words. */
 void log_mute(bool muted);
+
+/* The same with its text in hand. */
+void log_text(enum log_level level, struct str text);
 
 /* Lines dropped since the start. */
 uint64_t log_dropped(void);

@@ -105,6 +105,20 @@ str_int(struct str s, int64_t *value)
 	return true;
 }
 
+struct str
+str_digits(int64_t v, char room[static STR_INT])
+{
+	uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+	size_t i = STR_INT;
+
+	do
+		room[--i] = (char)('0' + u % 10);
+	while ((u /= 10) != 0);
+	if (v < 0)
+		room[--i] = '-';
+	return str_from(room + i, STR_INT - i);
+}
+
 int
 str_cmp(struct str a, struct str b)
 {

@@ -70,6 +70,10 @@ struct str str_cut(struct str *rest, char at);
  */
 bool str_int(struct str s, int64_t *value);
 
+/* v in decimal digits, at the end of room. */
+enum { STR_INT = 24 };
+struct str str_digits(int64_t v, char room[static STR_INT]);
+
 /* Negative, 0 or positive, by bytes; a shorter string stands first. */
 int str_cmp(struct str a, struct str b);
 
