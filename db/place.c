@@ -294,7 +294,8 @@ place_lock_open(const char *dir, struct arena *a, struct str *why)
 	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
-		place_refuse(a, why, "%s cannot be opened: %s", path,
+		place_refuse(a, why, "%s cannot be opened (%s): mount its file "
+		    "system for writing, or correct owner and mode", path,
 		    strerror(errno));
 	return fd;
 }

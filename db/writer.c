@@ -57,7 +57,7 @@ struct writer {
 	struct list late;		/* `must` operations that failed */
 	int64_t wait_ms, again_ms;	/* back-off; when to try them */
 	char ballast[4096];
-	bool full;			/* the ballast is out */
+	atomic_bool full;		/* the ballast is out; any thread */
 	struct syncer *syncer;
 	int64_t ballast_ms;		/* when to try to make it */
 	int64_t stop_ms;
@@ -139,6 +139,12 @@ writer_late_ms(const struct writer *w)
 		oldest = synced;
 	age = oldest ? (clock_us() - oldest) / 1000 : 0;
 	return age > 0 ? age : 0;
+}
+
+bool
+writer_full(const struct writer *w)
+{
+	return atomic_load(&((struct writer *)w)->full);
 }
 
 bool
@@ -300,6 +306,21 @@ run_batch(struct writer *w, struct list *batch)
 	run_each(w, batch);
 }
 
+/*
+ * The file is missing: another process has given its room away, which is for
+ * what runs there.
+ */
+static void
+ballast_look(struct writer *w)
+{
+	if (w->full || access(w->ballast, F_OK) == 0)
+		return;
+	w->full = true;
+	w->ballast_ms = clock_ms() + BALLAST_EVERY_MS;
+	log_line(LOG_WARN, "store: %s is gone (the disk was full): no new "
+	    "calls are admitted until it can be made again", w->ballast);
+}
+
 /* The stack, oldest first, behind what was late. */
 static void
 take(struct writer *w, struct list *batch)
@@ -392,6 +413,7 @@ turn(struct writer *w)
 	gather(w);
 
 	ballast_again(w);
+	ballast_look(w);
 	list_clear(&batch);
 	if (w->late.first && clock_ms() >= w->again_ms) {
 		batch.first = w->late.first;

@@ -49,6 +49,9 @@ void writer_put(struct writer *w, struct op *op);
 /* Age in ms of the oldest `must` operation not yet committed (0: none). */
 int64_t writer_late_ms(const struct writer *w);
 
+/* Is the disk full, so that nothing new is admitted?  Any thread. */
+bool writer_full(const struct writer *w);
+
 /* Waits until the queue is empty or ms have passed; true when empty. */
 bool writer_drain(struct writer *w, int64_t ms);
 

@@ -205,6 +205,8 @@ what_is_wrong(struct relay *r)
 		    "stopped";
 	if (writer_late_ms(r->house->writer) > LIMIT_STORE_WAIT_MS)
 		return "the store does not take settlements";
+	if (writer_full(r->house->writer))
+		return "the disk of the store is full";
 	if (!a_channel_is_usable())
 		return "no channel is usable";
 	return NULL;
