@@ -17,6 +17,7 @@ so that what one test parks is of no concern to the next.
 """
 import argparse
 import concurrent.futures
+import contextlib
 import decimal
 import fcntl
 import fnmatch
@@ -298,16 +299,30 @@ def records(params, body, flags=0):
 # ---- the house -----------------------------------------------------------------
 
 HOUSES = []     # that stand
+LOCKER = '''
+import sqlite3, sys
+db = sqlite3.connect(%r, isolation_level=None)
+if %r:
+    db.execute('PRAGMA locking_mode=EXCLUSIVE')
+    db.execute('SELECT count(*) FROM schema').fetchall()
+db.execute('BEGIN EXCLUSIVE')
+print('locked', flush=True)
+sys.stdin.read()
+db.execute('ROLLBACK')
+db.close()
+'''
 
 
 class House(rig.Rig):
-    """See above.  weirs: processes on one data directory; change: SQL that
-    is run before the first of them starts, for what no catalogue says."""
+    """See above.  weirs: processes on one data directory; before: is called
+    with the house before the data directory is made; change: SQL that is run
+    before the first weir starts, for what no catalogue says."""
 
     key = KEY
 
     def __init__(self, options, offers=(), accounts=None, weirs=1, conf='',
-                 mock=(), site=None, environment=None, change=()):
+                 mock=(), site=None, environment=None, change=(),
+                 before=None):
         rig.Rig.__init__(self, options.build, [])
         HOUSES.append(self)
         os.chmod(self.dir, 0o755)
@@ -320,6 +335,8 @@ class House(rig.Rig):
             f.write(conf)
         try:
             self.start_mock(*mock)
+            if before:
+                before(self)
             self.ctl('init')
             wanted = catalogue(offers, [account('alice', KEY)]
                                if accounts is None else accounts,
@@ -494,8 +511,9 @@ class House(rig.Rig):
         """Lines of the mock's log."""
         if not os.path.exists(self.truth_file):
             return []
+        # What is behind the last line's end is still being written.
         lines = [json.loads(line) for line in
-                 read(self.truth_file).splitlines()]
+                 read(self.truth_file).rpartition('\n')[0].splitlines()]
         return [e for e in lines if e['ev'] == event and
                 all(e[k] == v for k, v in members.items())]
 
@@ -510,6 +528,21 @@ class House(rig.Rig):
             fcntl.fcntl(f, F_OFD_SETLKW, struct.pack(
                 'hhqqi4x', fcntl.F_WRLCK, 0, byte, 1, 0))
         return f
+
+    @contextlib.contextmanager
+    def locked_database(self, data='data', readers=False):
+        """Another program has begun to write to weir.db and does not end; or
+        lets nobody read it either.  A process of its own: closing any file of
+        a process gives back its locks on it."""
+        child = subprocess.Popen(
+            [sys.executable, '-c', LOCKER % (
+                self.path(os.path.join(data, 'weir.db')), readers)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        same(child.stdout.readline(), b'locked\n')
+        try:
+            yield
+        finally:
+            child.communicate()
 
     # -- callers
 
