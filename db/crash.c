@@ -57,6 +57,25 @@ upstream_cost(struct db *db, const struct pending *p,
 }
 
 /*
+ * Nobody knows whether the prompt went out: that is not journalled, for a
+ * write before every call would cost more than it tells.  So it counts as
+ * lost, at the list price where the upstream is not known.
+ */
+static bool
+prompt_lost(struct db *db, const struct pending *p, const struct price *list,
+    struct usage_row *u)
+{
+	struct buckets prompt = { .n = { [BUCKET_INPUT] = p->prompt_tokens,
+				      [BUCKET_REQUEST] = 1 } };
+	bool ok = p->channel ? upstream_cost(db, p, list, &prompt, u) :
+	    price_charge(list, &prompt, PPM, &u->cost);
+
+	u->loss = u->cost;
+	u->cost = 0;
+	return ok;
+}
+
+/*
  * The policy for a call whose process died.  Nothing had come: the caller
  * pays nothing, what the prompt may have cost is our loss.  Something had
  * come: the prompt and what was journalled are charged, as an estimate.
@@ -75,15 +94,10 @@ crash_bill(struct db *db, const struct pending *p, struct usage_row *u)
 		return db_stop(db, "price %" PRId64 " of hold %" PRId64
 		    " is gone", p->price, p->id);
 	u->cost_ppm = PPM;
-	if (!p->sent && !p->started)
-		return true;
+	if (!p->started)
+		return prompt_lost(db, p, &list, u);
 	if (!upstream_cost(db, p, &list, &use, u))
 		return false;
-	if (!p->started) {
-		u->loss = u->cost;
-		u->cost = 0;
-		return true;
-	}
 	u->use = use;
 	u->estimated = true;
 	return price_charge(&list, &use, p->markup_ppm, &u->charge) &&

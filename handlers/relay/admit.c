@@ -190,6 +190,8 @@ judge(struct call *c, const struct hold_open *h)
 		c->granted = h->granted;
 		if (h->granted < c->held)
 			cap_output(c, h);
+		c->extend_at = (c->cap_output < 0 ? c->output_planned :
+		    c->cap_output * c->asked.choices) * 3 / 4;
 		return NEXT;
 	case HOLD_KEY_OFF:
 	case HOLD_KEY_EXPIRED:

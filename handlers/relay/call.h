@@ -31,6 +31,7 @@ struct relay;
 struct admission;
 struct settlement;
 struct journal;
+struct extension;
 
 /* What a step says: STOP is 0, so that a step may `return fail(…)`. */
 enum go { STOP, NEXT, AGAIN, WAIT };
@@ -129,6 +130,9 @@ struct call {
 	int64_t end_due_ms;		/* stream: after the last frame */
 	bool broken;				/* answer: end as broken */
 
+	struct extension *extension;	/* stream, until it is back */
+	int64_t extend_at;		/* stream: tokens, to ask for more */
+
 	struct settlement *settlement;		/* settle */
 	bool settled;				/* settle: COMMIT is through */
 	int64_t charged;			/* settle */
@@ -196,6 +200,10 @@ void answer_fault(const struct dialect *d, struct request *rq,
 void admission_leave(struct call *c);
 /* settle.c */
 void settlement_leave(struct call *c);
+/* extend.c: asks for more money when the stream needs it.  False: it must
+ * end; c->fault says why. */
+bool extend_hold(struct call *c);
+void extension_leave(struct call *c);
 /* journal.c: progress of a running stream, never waited for. */
 bool journal_progress(struct call *c, int64_t tokens);
 void journal_leave(struct call *c);

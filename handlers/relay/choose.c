@@ -48,9 +48,11 @@ choose(struct call *c)
 
 	if (c->gone || c->draining)
 		return give_up(c);
+	if (c->n_attempts == 0)
+		health_call(c->plan.model->id);
 	if (c->n_attempts < LIMIT_ATTEMPTS)
 		next = plan_next(&c->plan, relay_dice(c->relay, 0), now);
-	if (!next)
+	if (!next || (c->n_attempts && !health_retry(c->plan.model->id)))
 		return nobody_left(c, now);
 	c->fault = (struct fault){ 0 };
 	next->tried = true;

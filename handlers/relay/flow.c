@@ -46,6 +46,7 @@ call_free(struct call *c)
 	admission_leave(c);
 	settlement_leave(c);
 	journal_leave(c);
+	extension_leave(c);
 	if (c->attempt)
 		attempt_free(c->attempt);
 	if (c->catalogue)

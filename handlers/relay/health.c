@@ -11,6 +11,7 @@
 #include "handlers/relay/health.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -51,6 +52,40 @@ static struct {
 	int n, room;
 	int any;	/* n, to be read without the lock */
 } parks = { .lock = PTHREAD_RWLOCK_INITIALIZER };
+
+/* --- The retry budget --------------------------------------------------- */
+
+enum { BUDGETS = 1024, RETRY = 1000, PER_CALL = 200, SAVED = 50 * RETRY };
+
+/* What is missing from full, in thousandths of a retry; models whose ids
+ * meet in one place share it. */
+static _Atomic int32_t missing[BUDGETS];
+
+void
+health_call(int64_t model)
+{
+	_Atomic int32_t *m = &missing[(uint64_t)model % BUDGETS];
+	int32_t was = *m;
+
+	while (was > 0 && !atomic_compare_exchange_weak(m, &was,
+	    was > PER_CALL ? was - PER_CALL : 0))
+		;
+}
+
+bool
+health_retry(int64_t model)
+{
+	_Atomic int32_t *m = &missing[(uint64_t)model % BUDGETS];
+	int32_t was = *m;
+
+	do
+		if (was + RETRY > SAVED)
+			return false;
+	while (!atomic_compare_exchange_weak(m, &was, was + RETRY));
+	return true;
+}
+
+/* --- Parks -------------------------------------------------------------- */
 
 int64_t
 health_parked(int64_t credential, int64_t model, int64_t now)

@@ -22,6 +22,14 @@ int64_t health_parked(int64_t credential, int64_t model, int64_t now_utc_ms);
 void health_load(const struct park *list, int n);
 
 /*
+ * The retry budget of a model: a fifth of a retry comes with every call, at
+ * most fifty are saved up, so that an outage of everything does not multiply
+ * the load.  health_retry takes one; false: there is none.
+ */
+void health_call(int64_t model);
+bool health_retry(int64_t model);
+
+/*
  * What an upstream's failure means for the credential: parks it (or the pair
  * with the model) here and in the store.  hint_ms: how long the upstream
  * asked to wait, 0: it did not say.

@@ -147,8 +147,13 @@ stream_back(struct call *c)
 	if (seen & SEEN_ERROR)
 		return cut(c, FAULT_UP_ERROR, "error_in_stream",
 		    "The upstream failed while it answered.");
-	if (a->observer.stream)
+	if (a->observer.stream) {
 		journal(c);
+		if (!extend_hold(c)) {
+			attempt_end(a, "too_long");
+			return STOP;
+		}
+	}
 	if (c->woken & (WAKE_ROOM | WAKE_GONE))
 		exchange_resume(&a->exchange);
 	if (seen & SEEN_END && !c->end_due_ms)

@@ -847,12 +847,12 @@ dead(void **state)
 	assert_string_equal(attempts[0].upstream_model.p, "up-model");
 	assert_string_equal(attempts[0].outcome.p, "crash");
 
-	/* A third was only sent: what the prompt may have cost is our loss. */
+	/* Two thirds had not: what their prompts may have cost is our loss. */
 	n = ledger_transfers(s->reader, &s->a, 0, 0, &list);
 	for (int i = 0; i < n; i++)
 		if (str_eq(list[i].kind, S("loss")))
 			lost += list[i].amount;
-	assert_int_equal(lost, DEAD / 3 * 5500);
+	assert_int_equal(lost, 2 * (DEAD / 3) * 5500);
 	shop_check(s);
 }
 
