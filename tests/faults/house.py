@@ -23,6 +23,7 @@ import fcntl
 import fnmatch
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -287,13 +288,13 @@ def records(params, body, flags=0):
         return s if isinstance(s, bytes) else s.encode('latin-1')
     block = b''.join(pair(encode(k), encode(v)) for k, v in params.items()
                      if v is not None)
-    out = record(1, struct.pack('>HB5x', 1, flags))
+    out = [record(1, struct.pack('>HB5x', 1, flags))]
     for i in range(0, len(block), 65535):
-        out += record(4, block[i:i + 65535])
-    out += record(4, b'')
+        out.append(record(4, block[i:i + 65535]))
+    out.append(record(4, b''))
     for i in range(0, len(body), 65528):
-        out += record(5, body[i:i + 65528])
-    return out + record(5, b'')
+        out.append(record(5, body[i:i + 65528]))
+    return b''.join(out) + record(5, b'')
 
 
 # ---- the house -----------------------------------------------------------------
@@ -329,7 +330,6 @@ class House(rig.Rig):
         self.calls, self.weirs, self.socks = [], [], []
         self.environment = environment or {}
         self.front = None
-        self.url = None
         self.conf = self.path('weir.conf')
         with open(self.conf, 'w', encoding='ascii') as f:
             f.write(conf)
@@ -443,13 +443,18 @@ class House(rig.Rig):
 
     def nginx(self):
         """nginx in front of all weirs, by the shipped sample; its port."""
-        self.sock = ';\n\tserver unix:'.join(self.socks)
+        conf = read(os.path.join(TOP, 'conf', 'nginx.conf'))
+        port = free_port()
+        conf = re.sub(r'server unix:[^;]*;', ''.join(
+            'server unix:%s;\n\t' % s for s in self.socks), conf)
+        conf = re.sub(r'listen [^;]*;', 'listen 127.0.0.1:%d;' % port, conf,
+                      count=1)
         try:
-            self.start_front()
+            self.front = self.start_nginx('front', conf)
         except rig.Missing as e:
             raise Skip(str(e)) from None
-        self.until(lambda: knocks(self.front_port), 'nginx does not answer')
-        return self.front_port
+        self.until(lambda: knocks(port), 'nginx does not answer')
+        return port
 
     # -- weirctl
 
