@@ -77,6 +77,19 @@ on_head(struct exchange *x)
 		a->observer.seen |= SEEN_BAD;
 }
 
+/* A frame too large to be read is counted by its bytes: no ground to cut. */
+static void
+feed(struct attempt *a, struct str bytes)
+{
+	struct observer *o = &a->observer;
+	int64_t before = o->out_milli;
+	bool unread = o->inside;
+
+	o->dialect->feed(o, bytes, &a->out, &a->last);
+	if (unread || o->inside)
+		a->unread_milli += o->out_milli - before;
+}
+
 static bool
 on_data(struct exchange *x, struct str bytes)
 {
@@ -93,7 +106,7 @@ on_data(struct exchange *x, struct str bytes)
 	}
 	if (c->content && reply_full(c->rq))
 		return false;
-	c->dialect->feed(&a->observer, bytes, &a->out, &a->last);
+	feed(a, bytes);
 	if (a->observer.seen || c->content)
 		call_wake(c, WAKE_UPSTREAM);
 	return true;

@@ -58,6 +58,7 @@ struct attempt {
 	size_t secret_n;
 	struct str key;			/* in it */
 	struct observer observer;
+	int64_t unread_milli;		/* of its estimate: guessed by bytes */
 	struct buf out;			/* for the caller now */
 	struct buf last;		/* for the caller once it is settled */
 	struct buf error_body;		/* of an error status */

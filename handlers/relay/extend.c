@@ -93,7 +93,9 @@ judge(struct call *c)
 bool
 extend_hold(struct call *c)
 {
-	int64_t tokens = c->attempt->observer.out_milli / 1000, more;
+	const struct attempt *a = c->attempt;
+	int64_t tokens = (a->observer.out_milli - a->unread_milli) / 1000;
+	int64_t more;
 
 	if (tokens > SLACK_TIMES * c->output_bound + SLACK_TOKENS)
 		return fail(c, FAULT_UP_ERROR, "The upstream did not end its "

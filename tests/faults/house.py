@@ -52,6 +52,10 @@ F_OFD_SETLKW = 38
 
 # ---- verdicts -----------------------------------------------------------------
 
+class Long(Exception):
+    """A test that takes minutes: it is not one of the ordinary run."""
+
+
 class Skip(Exception):
     """This machine cannot show it; says why."""
 
@@ -635,6 +639,8 @@ def verdict(f, options):
     try:
         f(options)
         line = 'ok ' + name
+    except Long:
+        return False, ''
     except (Skip, rig.Missing) as e:
         line = 'skip %s: %s' % (name, e)
     except Exception as e:      # each test is told, whatever ends it
@@ -667,5 +673,6 @@ def run(what, tests, at_once=1):
                 [pool.submit(verdict, f, options) for f in tests]):
             bad, text = each.result()
             failed |= bad
-            print(text, flush=True)
+            if text:
+                print(text, flush=True)
     sys.exit(1 if failed else 0)
