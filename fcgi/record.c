@@ -24,6 +24,51 @@ begin_body(struct record_walk *w, struct str content)
 	return RECORD_MORE;
 }
 
+static unsigned
+length_bytes(uint8_t first)
+{
+	return first & 0x80 ? 4 : 1;
+}
+
+static size_t
+length_of(const uint8_t *p)
+{
+	if (length_bytes(p[0]) == 1)
+		return p[0];
+	return (size_t)(p[0] & 0x7f) << 24 | (size_t)p[1] << 16 |
+	    (size_t)p[2] << 8 | p[3];
+}
+
+/*
+ * Names and values must fill the parameters exactly: libfcgi allocates what
+ * their lengths say, up to 4 GiB, and ends the process when it cannot.
+ */
+static enum record_seen
+take_params(struct record_walk *w, struct str content)
+{
+	unsigned name;
+	size_t n;
+
+	while (content.n) {
+		n = w->pair_left < content.n ? w->pair_left : content.n;
+		w->pair_left -= n;
+		content = str_skip(content, n);
+		if (!content.n)
+			break;
+		w->pair[w->pair_n++] = (uint8_t)content.p[0];
+		content = str_skip(content, 1);
+		name = length_bytes(w->pair[0]);
+		if (w->pair_n <= name ||
+		    w->pair_n < name + length_bytes(w->pair[name]))
+			continue;
+		w->pair_left = length_of(w->pair) + length_of(w->pair + name);
+		w->pair_n = 0;
+		if (w->pair_left > LIMIT_PARAMS_BYTES)
+			return RECORD_BAD;
+	}
+	return RECORD_MORE;
+}
+
 static enum record_seen
 take_content(struct record_walk *w, struct str content)
 {
@@ -36,7 +81,7 @@ take_content(struct record_walk *w, struct str content)
 			return RECORD_PARAMS_LARGE;
 		if (w->params)
 			buf_put(w->params, content);
-		return RECORD_MORE;
+		return take_params(w, content);
 	case RECORD_STDIN:
 		w->stdin_bytes += content.n;
 		return RECORD_MORE;
@@ -85,6 +130,8 @@ end_record(struct record_walk *w)
 	w->head_n = 0;
 	if (type == RECORD_PARAMS && empty) {
 		w->params_ended = true;
+		if (w->pair_n || w->pair_left)
+			return RECORD_BAD;
 		return RECORD_PARAMS_END;
 	}
 	return type == RECORD_STDIN && empty ? RECORD_WHOLE : RECORD_MORE;
@@ -160,16 +207,10 @@ read_length(struct str *s, size_t *n)
 {
 	const uint8_t *p = (const uint8_t *)s->p;
 
-	if (s->n >= 1 && p[0] < 0x80) {
-		*n = p[0];
-		*s = str_skip(*s, 1);
-		return true;
-	}
-	if (s->n < 4)
+	if (s->n == 0 || s->n < length_bytes(p[0]))
 		return false;
-	*n = (size_t)(p[0] & 0x7f) << 24 | (size_t)p[1] << 16 |
-	    (size_t)p[2] << 8 | p[3];
-	*s = str_skip(*s, 4);
+	*n = length_of(p);
+	*s = str_skip(*s, length_bytes(p[0]));
 	return true;
 }
 

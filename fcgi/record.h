@@ -31,6 +31,9 @@ struct record_walk {
 	unsigned begin_n;
 	uint16_t id;			/* of the request */
 	size_t params_bytes, stdin_bytes;
+	uint8_t pair[8];		/* lengths of a name and its value */
+	unsigned pair_n;		/* bytes of them seen */
+	size_t pair_left;		/* of both texts, still to come */
 	bool padded_end;		/* an empty record has padding: libfcgi
 					 * loses its place there */
 	struct buf *params;		/* collects their content, or NULL */
