@@ -304,6 +304,8 @@ def records(params, body, flags=0):
 # ---- the house -----------------------------------------------------------------
 
 HOUSES = []     # that stand
+SICK = re.compile(r'Assertion .* failed|ERROR: \w+Sanitizer|runtime error:|'
+                  r'WARNING: ThreadSanitizer')
 LOCKER = '''
 import sqlite3, sys
 db = sqlite3.connect(%r, isolation_level=None)
@@ -325,9 +327,9 @@ class House(rig.Rig):
 
     key = KEY
 
-    def __init__(self, options, offers=(), accounts=None, weirs=1, conf='',
-                 mock=(), site=None, environment=None, change=(),
-                 before=None):
+    def __init__(self, options, offers=(), accounts=None, weirs=1,
+                 conf='drain_s = 2\n', mock=(), site=None, environment=None,
+                 change=(), before=None):
         rig.Rig.__init__(self, options.build, [])
         HOUSES.append(self)
         os.chmod(self.dir, 0o755)
@@ -355,10 +357,29 @@ class House(rig.Rig):
             self.__exit__()
             raise
 
-    def __exit__(self, *_):
-        if self in HOUSES:
-            HOUSES.remove(self)
+    def __exit__(self, kind=None, *_):
+        """Ends all; a weir that ran until now must end well."""
+        if self not in HOUSES:
+            return
+        HOUSES.remove(self)
+        wrong = []
+        try:
+            for n, p in enumerate(self.weirs):
+                if p in self.running and p.poll() is None:
+                    self.stop(p)
+                    if p.returncode:
+                        wrong.append('weir %d ended with %s' % (
+                            n, p.returncode))
+            for name in os.listdir(self.dir):
+                if name.startswith('weir') and name.endswith('.log'):
+                    found = SICK.search(read(self.path(name)))
+                    if found:
+                        wrong.append(read(self.path(name))[
+                            found.start():][:3000])
+        finally:
             rig.Rig.__exit__(self)
+        if wrong and kind is None:
+            raise AssertionError('\n'.join(wrong))
 
     def add(self, wanted):
         self.ctl('apply', '-', input=json.dumps(wanted))
