@@ -50,7 +50,7 @@ USD = 10 ** 9
 F_OFD_SETLKW = 38
 
 
-# ---- verdicts -----------------------------------------------------------------
+# ---- verdicts ---------------------------------------------------------------
 
 class Long(Exception):
     """A test that takes minutes: it is not one of the ordinary run."""
@@ -86,7 +86,7 @@ def nano(usd):
     return int(decimal.Decimal(usd) * USD)
 
 
-# ---- what is on offer -----------------------------------------------------------
+# ---- what is on offer -------------------------------------------------------
 
 def way(do='', keys=1, secrets=None, port=None, base=None, **more):
     """A channel: how its upstream behaves, its credentials, its members."""
@@ -136,7 +136,7 @@ def chat(model, text='Hello there', **members):
         {'role': 'user', 'content': text}]}, **members)).encode()
 
 
-# ---- one call over FastCGI ----------------------------------------------------
+# ---- one call over FastCGI --------------------------------------------------
 
 class Call:
     """A request that was sent, and what has come back of it so far."""
@@ -301,7 +301,7 @@ def records(params, body, flags=0):
     return b''.join(out) + record(5, b'')
 
 
-# ---- the house -----------------------------------------------------------------
+# ---- the house --------------------------------------------------------------
 
 HOUSES = []     # that stand
 SICK = re.compile(r'Assertion .* failed|ERROR: \w+Sanitizer|runtime error:|'
@@ -629,7 +629,7 @@ def knocks(port):
         return s.connect_ex(('127.0.0.1', port)) == 0
 
 
-# ---- the script around the tests ----------------------------------------------
+# ---- the script around the tests --------------------------------------------
 
 class Options:
     def __init__(self, what):
