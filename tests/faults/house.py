@@ -70,6 +70,17 @@ def between(low, seen, high, what=''):
         what + ': ' if what else '', seen, low, high)
 
 
+def sanitized(h):
+    """Does this build keep books of its own in memory?"""
+    return 'fsanitize' in read(os.path.join(h.build, 'config.status'))
+
+
+def grows_to(h, most, before, what='KiB in memory'):
+    """The memory of the first weir, from what it was before."""
+    if not sanitized(h):
+        between(0, kib(h.weirs[0].pid), before + most, what)
+
+
 def until(ready, what, seconds=5):
     """Waits for ready() to be true; what it said last otherwise."""
     end = time.monotonic() + seconds
