@@ -34,12 +34,20 @@ attempt_new(struct call *c, struct candidate *with)
 }
 
 void
+attempt_drop_body(struct attempt *a)
+{
+	buf_release(&a->body);
+	request_count_bytes(-a->body_counted);
+	a->body_counted = 0;
+}
+
+void
 attempt_free(struct attempt *a)
 {
 	assert(!a->running);
 	if (a->call->attempt == a)
 		a->call->attempt = NULL;
-	buf_release(&a->body);
+	attempt_drop_body(a);
 	buf_release(&a->out);
 	buf_release(&a->last);
 	buf_release(&a->error_body);
@@ -194,7 +202,8 @@ attempt_start(struct attempt *a)
 		.body = buf_str(&a->body),
 		.connect_ms = a->with->channel->connect_ms,
 		.ca_file = a->with->channel->ca_file,
-		.small_buffer = c->asked.stream,
+		.small_buffer = c->asked.stream ||
+		    a->body.n > LIMIT_SPOOL_MEMORY,
 		.env_proxy = str_eq(c->relay->house->conf->text[CONF_PROXY],
 		    S("env")),
 		.head = on_head,

@@ -54,6 +54,7 @@ struct attempt {
 	struct candidate *with;
 	struct exchange exchange;
 	struct buf body;		/* as sent; heap */
+	int64_t body_counted;		/* of request_bytes_held */
 	char *secret;			/* header with the key; wiped */
 	size_t secret_n;
 	struct str key;			/* in it */
@@ -111,6 +112,8 @@ struct call {
 	int64_t store_due_ms;			/* admit, settle */
 
 	struct attempt *attempt;		/* choose: the running one */
+	struct buf again;		/* choose: a large body as it was sent
+					 * last, when the caller's is gone */
 	struct attempt_row rows[LIMIT_ATTEMPTS + 1];	/* choose … */
 	int n_attempts;
 	int ambiguous;				/* resends after a break */
@@ -190,6 +193,8 @@ bool attempt_start(struct attempt *a);
 /* Ends it, writes its row; the memory stays until attempt_free. */
 void attempt_end(struct attempt *a, const char *outcome);
 void attempt_free(struct attempt *a);
+/* Gives the body back: it has been sent, or goes on to the next attempt. */
+void attempt_drop_body(struct attempt *a);
 
 /* answer.c: status and headers of an answer, before its first byte. */
 void answer_head_stream(struct call *c);

@@ -56,6 +56,10 @@ choose(struct call *c)
 		return nobody_left(c, now);
 	c->fault = (struct fault){ 0 };
 	next->tried = true;
+	if (c->attempt && c->rq->body.n == 0) {
+		c->again = c->attempt->body;
+		c->attempt->body = (struct buf){ 0 };
+	}
 	if (c->attempt)
 		attempt_free(c->attempt);
 	c->attempt = attempt_new(c, next);

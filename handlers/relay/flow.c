@@ -49,6 +49,7 @@ call_free(struct call *c)
 	extension_leave(c);
 	if (c->attempt)
 		attempt_free(c->attempt);
+	buf_release(&c->again);
 	if (c->catalogue)
 		catalogue_give(c->catalogue);
 	c->rq->handler = NULL;

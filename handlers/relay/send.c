@@ -277,7 +277,7 @@ content_begins(struct call *c)
 	if (!a->exchange.body_taken)
 		return;
 	request_drop_body(c->rq);
-	buf_release(&a->body);
+	attempt_drop_body(a);
 	a->exchange.body = (struct str){ NULL, 0 };
 }
 
