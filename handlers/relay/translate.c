@@ -11,7 +11,7 @@
 
 enum {
 	EDIT_ROOM = 4096,		/* what the edits can add */
-	KEPT_TWICE = 64 << 10,		/* bytes of a body kept beside its copy */
+	KEPT_TWICE = 64 << 10,		/* a body kept beside its copy */
 	ON_LOOP = 256 << 10		/* bytes copied without a reader */
 };
 
