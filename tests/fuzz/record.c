@@ -42,7 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	seen = walk(text, 0, &whole, &at);
 	assert(seen == walk(text, 1, &cut, &at_cut));
-	/* What is refused is refused as a piece: nobody reads its parameters. */
+	/* Nobody reads the parameters of what is refused. */
 	if (seen != RECORD_BAD && seen != RECORD_PARAMS_LARGE)
 		assert(str_eq(buf_str(&whole), buf_str(&cut)));
 	value = record_param(buf_str(&whole), S("REQUEST_URI"));
