@@ -119,11 +119,10 @@ db_remedy(const struct db *db, struct arena *a, const char *path)
 		    path);
 	case SQLITE_NOTADB:
 		return arena_printf(a, "%s is not a database: put the right "
-		    "file there, or bring a backup back with `weirctl restore`",
-		    path);
+		    "file there, or a backup of its directory", path);
 	case SQLITE_CORRUPT:
 		return arena_printf(a, "%s is damaged (%s): keep a copy of it "
-		    "and bring a backup back with `weirctl restore`", path,
+		    "and put a backup of its directory back", path,
 		    db->words);
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
@@ -402,8 +401,8 @@ db_prepare(struct db *db, bool lazy, struct arena *a, struct str *why)
 				*why = arena_printf(a, "the tables of the "
 				    "database are not those this program knows "
 				    "(statement %zu of %s: %s): they were "
-				    "damaged or changed by hand; bring a "
-				    "backup back with `weirctl restore`", k,
+				    "damaged or changed by hand; put a "
+				    "backup of its directory back", k,
 				    part->name, db->words);
 				return false;
 			}

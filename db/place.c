@@ -176,8 +176,8 @@ file_good(const char *path, bool must, struct arena *a, struct str *why)
 	if (lstat(path, &st) != 0) {
 		if (errno == ENOENT && !must)
 			return true;
-		return place_refuse(a, why, "%s is missing: bring a backup back with "
-		    "`weirctl restore`, or make a new data directory with "
+		return place_refuse(a, why, "%s is missing: put a backup of its "
+		    "directory back, or make a new data directory with "
 		    "`weirctl init`", path);
 	}
 	if (!S_ISREG(st.st_mode))
@@ -205,8 +205,8 @@ place_files_good(const char *dir, struct arena *a, struct str *why)
 	    !file_good(arena_printf(a, "%s/weir.lock", dir).p, false, a, why))
 		return false;
 	if (lstat(path, &st) == 0 && st.st_size < 512)
-		return place_refuse(a, why, "%s is empty: bring a backup back with "
-		    "`weirctl restore`, or remove the file and run "
+		return place_refuse(a, why, "%s is empty: put a backup of its "
+		    "directory back, or remove the file and run "
 		    "`weirctl init`", path);
 	return true;
 }

@@ -97,7 +97,7 @@ open_vault(struct store *s, const char *master_key_file, struct arena *a,
 	    !get_seal(s->db, S("hash"), seals.hash) ||
 	    !get_seal(s->db, S("check"), seals.check))
 		return place_refuse(a, why, "%s is damaged: its sealed keys are "
-		    "missing; bring a backup back with `weirctl restore`",
+		    "missing; put a backup of its directory back",
 		    s->path);
 	if (!place_key_read(key, master, a, why))
 		return false;
@@ -145,7 +145,7 @@ known(struct store *s, int64_t *version, struct arena *a, struct str *why)
 	if (stored != identity || !lock_belongs(s, identity))
 		return place_refuse(a, why, "%s, its -wal and weir.lock are not of "
 		    "one database: put those back that belong together, or "
-		    "a backup with `weirctl restore`", s->path);
+		    "a backup of the whole directory", s->path);
 	if (*version > schema_count)
 		return place_refuse(a, why, "%s was made by a newer weir (schema "
 		    "%" PRId64 ", this program knows %d): install that one "
