@@ -112,8 +112,10 @@ on_data(struct exchange *x, struct str bytes)
 		    bytes.n < room ? bytes.n : room));
 		return true;
 	}
-	if (c->content && reply_full(c->rq))
+	if (c->content && reply_full(c->rq)) {
+		a->paused = true;
 		return false;
+	}
 	feed(a, bytes);
 	if (a->observer.seen || c->content)
 		call_wake(c, WAKE_UPSTREAM);

@@ -68,6 +68,7 @@ struct attempt {
 	bool foreign;			/* a page or gzip: not the model's */
 	bool running;			/* the pool knows the exchange */
 	bool ended;			/* exchange.done was called */
+	bool paused;			/* until the caller takes bytes */
 	enum exchange_end end;
 	bool complete;			/* the answer is whole */
 };
@@ -130,6 +131,7 @@ struct call {
 	bool started;				/* journalled */
 	int64_t first_us;			/* monotonic, 0: nothing came */
 	int64_t journal_due_ms, journal_tokens;	/* stream */
+	int64_t drip_due_ms, drip_milli;	/* stream */
 	int64_t drain_due_ms;			/* stream: a lost caller's */
 	int64_t end_due_ms;		/* stream: after the last frame */
 	bool broken;				/* answer: end as broken */

@@ -15,6 +15,7 @@
 
 enum {
 	CLOSE_MS = 1000,	/* from the terminal frame to the end */
+	DRIP_MS = 240000,	/* so long without any output is too long */
 	LEFT_DRAIN_MS = 30000	/* a lost caller's answer is read on so long */
 };
 
@@ -88,13 +89,32 @@ at_end(struct call *c)
 	return NEXT;
 }
 
+/*
+ * Bytes come, but no output in them: pings, or a letter now and then.  A
+ * pause that the caller made does not count.
+ */
+static bool
+drips(struct call *c, int64_t now)
+{
+	const struct attempt *a = c->attempt;
+	int64_t milli = a->observer.out_milli;
+
+	if (!a->observer.stream || now < c->drip_due_ms)
+		return false;
+	if (c->drip_due_ms && !a->paused && milli == c->drip_milli)
+		return true;
+	c->drip_due_ms = now + DRIP_MS;
+	c->drip_milli = milli;
+	return false;
+}
+
 static enum go
 look_at_clocks(struct call *c)
 {
 	const struct channel *ch = c->attempt->with->channel;
 	int64_t now = call_now(c);
 	int64_t idle_due = c->last_byte_ms + ch->idle_ms;
-	bool paused = reply_full(c->rq);
+	bool paused = c->attempt->paused;
 
 	if (c->gone && now >= c->drain_due_ms)
 		return cut(c, FAULT_UP_ERROR, "left", "");
@@ -104,13 +124,16 @@ look_at_clocks(struct call *c)
 	if (!paused && now >= idle_due)
 		return cut(c, FAULT_UP_TIMEOUT, "idle",
 		    "The upstream stopped in the middle of its answer.");
+	if (drips(c, now))
+		return cut(c, FAULT_UP_TIMEOUT, "drip",
+		    "The upstream did not get on with its answer.");
 	if (c->end_due_ms && now >= c->end_due_ms) {
 		exchange_cancel(&c->attempt->exchange);
 		c->attempt->running = false;
 		return at_end(c);
 	}
 	int64_t moments[] = { c->whole_due_ms, paused ? 0 : idle_due,
-	    c->gone ? c->drain_due_ms : 0, c->end_due_ms };
+	    c->drip_due_ms, c->gone ? c->drain_due_ms : 0, c->end_due_ms };
 	call_due(c, moments, countof(moments));
 	return WAIT;
 }
@@ -154,8 +177,12 @@ stream_back(struct call *c)
 			return STOP;
 		}
 	}
-	if (c->woken & (WAKE_ROOM | WAKE_GONE))
+	if (c->woken & (WAKE_ROOM | WAKE_GONE) && a->paused) {
+		/* The silence until now was ours. */
+		a->paused = false;
+		c->last_byte_ms = call_now(c);
 		exchange_resume(&a->exchange);
+	}
 	if (seen & SEEN_END && !c->end_due_ms)
 		c->end_due_ms = call_now(c) + CLOSE_MS;
 	if (c->woken == WAKE_UPSTREAM && c->timer.slot && !c->end_due_ms)
