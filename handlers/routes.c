@@ -23,6 +23,7 @@ const struct route routes[] = {
 	{ "GET",  "/v1/models/{}", API, info_model, 0 },
 	{ "GET",  "/v1/key", API, info_key, 0 },
 	{ "GET",  "/v1/calls/{}", API, info_call, 0 },
+	{ "GET",  "/v1/doctor", API, info_doctor, 0 },
 	{ "GET",  "/healthz", 0, info_health, 0 },
 	{ "GET",  "/metrics", 0, info_metrics, 0 },
 	{ "GET",  "/static/{}", 0, page_static, 0 },
