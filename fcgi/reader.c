@@ -5,7 +5,8 @@
  * Two queues under one mutex, for pages and for the rest.  A reader takes the
  * job that came first, and looks at pages only while their half is not used
  * up; the reader that ends a page looks again itself, so that a page which had
- * to wait needs no wake-up of its own.
+ * to wait needs no wake-up of its own.  Whoever puts a job that no free reader
+ * will take starts one more, under the mutex: it happens n times in a life.
  */
 #include "fcgi/reader.h"
 
@@ -20,6 +21,7 @@
 
 struct queue {
 	struct job *first, **end;
+	int n;
 };
 
 struct readers {
@@ -29,7 +31,9 @@ struct readers {
 	int pages_running, pages_most;
 	uint64_t n_put;
 	bool stopping;
-	int n;
+	int free;			/* readers that wait for a job, or have
+					 * not looked for one yet */
+	int n, most;
 	pthread_t threads[];
 };
 
@@ -39,6 +43,7 @@ queue_put(struct queue *q, struct job *j)
 	j->next = NULL;
 	*q->end = j;
 	q->end = &j->next;
+	q->n++;
 }
 
 static struct job *
@@ -49,6 +54,7 @@ queue_take(struct queue *q)
 	q->first = j->next;
 	if (!q->first)
 		q->end = &q->first;
+	q->n--;
 	return j;
 }
 
@@ -75,6 +81,14 @@ tell_loop(struct post *p)
 	j->done(j);
 }
 
+static void
+run_job(struct job *j)
+{
+	j->run(j);
+	j->post.run = tell_loop;
+	loop_post(j->loop, &j->post);	/* j is not ours now */
+}
+
 static void *
 reader(void *arg)
 {
@@ -82,6 +96,7 @@ reader(void *arg)
 	struct job *j;
 
 	pthread_mutex_lock(&r->lock);
+	r->free--;
 	for (;;) {
 		bool page;
 
@@ -91,14 +106,14 @@ reader(void *arg)
 			 * the page in its way. */
 			if (r->stopping)
 				break;
+			r->free++;
 			pthread_cond_wait(&r->news, &r->lock);
+			r->free--;
 			continue;
 		}
 		pthread_mutex_unlock(&r->lock);
 		page = j->page;
-		j->run(j);
-		j->post.run = tell_loop;
-		loop_post(j->loop, &j->post);	/* j is not ours now */
+		run_job(j);
 		pthread_mutex_lock(&r->lock);
 		r->pages_running -= page;
 	}
@@ -127,24 +142,24 @@ readers_start(int n)
 
 	assert(n > 0);
 	r = xalloc(sizeof(*r) + sizeof(r->threads[0]) * (size_t)n);
+	r->most = n;
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->news, NULL);
 	r->pages.end = &r->pages.first;
 	r->others.end = &r->others.first;
 	r->pages_most = n / 2 ? n / 2 : 1;
-	while (r->n < n) {
-		int error = start_thread(r, r->n);
-
-		if (error) {
-			log_error("reader %d of %d cannot be started: %s; "
-			    "allow more threads or set readers lower",
-			    r->n + 1, n, strerror(error));
-			readers_stop(r);
-			return NULL;
-		}
-		r->n++;
-	}
 	return r;
+}
+
+int
+readers_started(struct readers *r)
+{
+	int n;
+
+	pthread_mutex_lock(&r->lock);
+	n = r->n;
+	pthread_mutex_unlock(&r->lock);
+	return n;
 }
 
 void
@@ -164,14 +179,57 @@ readers_stop(struct readers *r)
 	free(r);
 }
 
+/* Jobs that could run now if there were readers enough.  The lock is held. */
+static int
+startable(const struct readers *r)
+{
+	int pages = r->pages_most - r->pages_running;
+
+	if (pages > r->pages.n)
+		pages = r->pages.n;
+	return r->others.n + pages;
+}
+
+/*
+ * One more reader, if there are more jobs than free ones.  A reader that was
+ * woken and has not come to its job yet counts as free, its job as waiting.
+ */
+static void
+start_another(struct readers *r)
+{
+	int error;
+
+	if (r->n == r->most || startable(r) <= r->free)
+		return;
+	error = start_thread(r, r->n);
+	if (!error) {
+		r->n++;
+		r->free++;
+		return;
+	}
+	log_warn("reader %d of %d cannot be started: %s; allow more threads "
+	    "or set readers lower", r->n + 1, r->most, strerror(error));
+	if (r->n)
+		r->most = r->n;	/* these do it all */
+}
+
 void
 reader_put(struct readers *r, struct job *j)
 {
+	bool alone;
+
 	assert(j->run && j->done && j->loop);
 	pthread_mutex_lock(&r->lock);
 	assert(!r->stopping);
 	j->number = r->n_put++;
 	queue_put(j->page ? &r->pages : &r->others, j);
-	pthread_cond_signal(&r->news);
+	start_another(r);
+	alone = r->n == 0;
+	if (alone)
+		queue_take(j->page ? &r->pages : &r->others);
+	else
+		pthread_cond_signal(&r->news);
 	pthread_mutex_unlock(&r->lock);
+	if (alone)
+		run_job(j);
 }

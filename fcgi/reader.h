@@ -7,6 +7,9 @@
  * and its end is told on the loop it came from.  Jobs start in the order they
  * were put, but pages take at most half of the readers (one at least), so
  * that no page keeps a call waiting for long.
+ *
+ * A reader is started when a job finds none that is free, and stays: a
+ * process that never needs one has none, which counts where threads do.
  */
 #ifndef WEIR_READER_H
 #define WEIR_READER_H
@@ -31,8 +34,11 @@ struct job {
 	uint64_t number;		/* private: order of arrival */
 };
 
-/* Starts n > 0 readers; NULL: a thread could not be made (logged). */
+/* At most n > 0 readers; none is started yet. */
 struct readers *readers_start(int n);
+
+/* How many were started so far.  Any thread. */
+int readers_started(struct readers *r);
 
 /*
  * Runs what was put, then ends the threads: blocks until the last job has
@@ -41,7 +47,10 @@ struct readers *readers_start(int n);
  */
 void readers_stop(struct readers *r);
 
-/* Any thread.  Does not block; there is no maximum: calls are counted. */
+/*
+ * Any thread.  Does not block; there is no maximum: calls are counted.  Where
+ * the system allows not one thread (logged) the job runs here and now.
+ */
 void reader_put(struct readers *r, struct job *j);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
 #include "fcgi/reader.h"
 
@@ -346,6 +347,81 @@ no_signals(void **state)
 	assert_int_equal(caught_by_reader, 0);
 }
 
+/* A thread is made when a job waits and none is free; it stays. */
+static void
+started_on_demand(void **state)
+{
+	static struct work w[20], held[3];
+
+	(void)state;
+	readers = readers_start(3);
+	assert_int_equal(readers_started(readers), 0);
+	for (int i = 0; i < 20; i++) {
+		left = 1;
+		put(&w[i], i % 2, run);
+		loop_run(loop);
+		loop_free(loop);
+		loop = loop_new();
+		usleep(1000);	/* until it waits again */
+	}
+	/* As a rule one; a second only if the first had not come to rest. */
+	assert_true(readers_started(readers) <= 2);
+	started = 0;
+	for (int i = 0; i < 3; i++)
+		put(&held[i], false, run_until_gate);
+	wait_for(&started, 3);
+	assert_int_equal(readers_started(readers), 3);
+	/* A page that may not begin is no reason for one more. */
+	put(&w[0], false, run);
+	put(&w[1], true, run);
+	assert_int_equal(readers_started(readers), 3);
+	left = 5;
+	gate = true;
+	loop_run(loop);
+}
+
+static void
+pages_start_their_half(void **state)
+{
+	static struct work page[6];
+
+	(void)state;
+	readers = readers_start(4);
+	for (int i = 0; i < 6; i++)
+		put(&page[i], true, run_until_gate);
+	wait_for(&started, 2);
+	assert_int_equal(readers_started(readers), 2);
+	left = 6;
+	gate = true;
+	loop_run(loop);
+}
+
+/* Where no thread can be made the work is done all the same. */
+static void
+without_threads(void **state)
+{
+	pthread_attr_t before, huge;
+	struct work w[2];
+
+	(void)state;
+	assert_int_equal(pthread_getattr_default_np(&before), 0);
+	pthread_attr_init(&huge);
+	pthread_attr_setstacksize(&huge, (size_t)1 << 60);
+	assert_int_equal(pthread_setattr_default_np(&huge), 0);
+	readers = readers_start(2);
+	left = 2;
+	log_mute(true);
+	put(&w[0], false, run);
+	put(&w[1], true, run);
+	log_mute(false);
+	assert_int_equal(readers_started(readers), 0);
+	assert_true(pthread_equal(w[0].ran_on, pthread_self()));
+	assert_int_equal(w[0].dones, 0);	/* told in a later round */
+	pthread_setattr_default_np(&before);
+	loop_run(loop);
+	assert_int_equal(w[1].dones, 1);
+}
+
 static void
 nothing_to_stop(void **state)
 {
@@ -367,6 +443,9 @@ main(void)
 		TEST(again_and_freed),
 		TEST(ends_on_its_loop),
 		TEST(no_signals),
+		TEST(started_on_demand),
+		TEST(pages_start_their_half),
+		TEST(without_threads),
 		TEST(nothing_to_stop),
 	};
 
