@@ -49,20 +49,11 @@ reply_status(struct request *rq, int status)
 	rq->status = status;
 }
 
-static bool
-has_control(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
-			return true;
-	return false;
-}
-
 void
 reply_header(struct request *rq, const char *name, struct str value)
 {
 	assert(!rq->head_sent);
-	if (has_control(value)) {
+	if (str_has_control(value)) {
 		log_warn("request %.*s: header %s left out: control bytes",
 		    ID_CHARS, rq->id, name);
 		return;

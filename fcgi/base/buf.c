@@ -52,25 +52,6 @@ buf_room(struct buf *b, size_t n)
 }
 
 bool
-buf_put(struct buf *b, struct str s)
-{
-	char *p = buf_room(b, s.n);
-
-	if (!p)
-		return false;
-	if (s.n)
-		memcpy(p, s.p, s.n);
-	b->n += s.n;
-	return true;
-}
-
-bool
-buf_char(struct buf *b, char c)
-{
-	return buf_put(b, str_from(&c, 1));
-}
-
-bool
 buf_int(struct buf *b, int64_t v)
 {
 	char digits[STR_INT];

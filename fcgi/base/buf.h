@@ -46,8 +46,26 @@ buf_clear(struct buf *b)
 char *buf_room(struct buf *b, size_t n);
 
 /* Each appends, or sets full.  True when all of it fitted. */
-bool buf_put(struct buf *b, struct str s);
-bool buf_char(struct buf *b, char c);
+static inline bool
+buf_put(struct buf *b, struct str s)
+{
+	char *p = b->full || s.n >= b->room - b->n ? buf_room(b, s.n) :
+	    b->p + b->n;
+
+	if (!p)
+		return false;
+	if (s.n)
+		memcpy(p, s.p, s.n);
+	b->n += s.n;
+	return true;
+}
+
+static inline bool
+buf_char(struct buf *b, char c)
+{
+	return buf_put(b, str_from(&c, 1));
+}
+
 bool buf_int(struct buf *b, int64_t v);
 bool buf_printf(struct buf *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -185,6 +185,15 @@ put_line(const char *line, size_t n)
 	pthread_mutex_unlock(&logger.lock);
 }
 
+/* One call, one line: nothing in it may end it or move the cursor. */
+static void
+hide_control(char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)p[i] < 0x20 || p[i] == 0x7f)
+			p[i] = '?';
+}
+
 void
 log_text(enum log_level level, struct str text)
 {
@@ -200,11 +209,10 @@ log_text(enum log_level level, struct str text)
 	n = sizeof(line) - head - 1;
 	if (text.n < n)
 		n = text.n;
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-
-		line[head + i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
-	}
+	if (n)
+		memcpy(line + head, text.p, n);
+	if (str_has_control(str_from(line + head, n)))
+		hide_control(line + head, n);
 	line[head + n] = '\n';
 	put_line(line, head + n + 1);
 }

@@ -11,12 +11,6 @@ str_eq_nocase(struct str a, struct str b)
 }
 
 bool
-str_starts(struct str s, struct str head)
-{
-	return s.n >= head.n && memcmp(s.p, head.p, head.n) == 0;
-}
-
-bool
 str_starts_nocase(struct str s, struct str head)
 {
 	return s.n >= head.n && strncasecmp(s.p, head.p, head.n) == 0;
@@ -45,12 +39,30 @@ str_has_nocase(struct str s, struct str needle)
 	return false;
 }
 
-struct str
-str_skip(struct str s, size_t n)
+/* The high bit of some byte is set if one of the eight is a control byte. */
+static uint64_t
+controls(uint64_t v)
 {
-	if (n > s.n)
-		n = s.n;
-	return n ? (struct str){ s.p + n, s.n - n } : s;
+	const uint64_t ones = UINT64_MAX / 0xff;
+	uint64_t del = v ^ ones * 0x7f;
+
+	return (((v - ones * 0x20) & ~v) | ((del - ones) & ~del)) &
+	    ones * 0x80;
+}
+
+bool
+str_has_control(struct str s)
+{
+	uint64_t v, seen = 0;
+
+	for (; s.n >= sizeof(v); s = str_skip(s, sizeof(v))) {
+		memcpy(&v, s.p, sizeof(v));
+		seen |= controls(v);
+	}
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+			return true;
+	return seen != 0;
 }
 
 static bool

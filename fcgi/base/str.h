@@ -42,9 +42,15 @@ str_eq(struct str a, struct str b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+static inline bool
+str_starts(struct str s, struct str head)
+{
+	return s.n >= head.n && (head.n == 0 ||
+	    memcmp(s.p, head.p, head.n) == 0);
+}
+
 /* Equal when the case of ASCII letters is ignored. */
 bool str_eq_nocase(struct str a, struct str b);
-bool str_starts(struct str s, struct str head);
 bool str_starts_nocase(struct str s, struct str head);
 bool str_ends(struct str s, struct str tail);
 
@@ -53,7 +59,16 @@ bool str_has(struct str s, struct str needle);
 bool str_has_nocase(struct str s, struct str needle);
 
 /* Without its first n bytes (the empty string if it is shorter). */
-struct str str_skip(struct str s, size_t n);
+static inline struct str
+str_skip(struct str s, size_t n)
+{
+	if (n > s.n)
+		n = s.n;
+	return n ? (struct str){ s.p + n, s.n - n } : s;
+}
+
+/* Is there a control byte (below 0x20, or 0x7f) in s? */
+bool str_has_control(struct str s);
 
 /* Without blanks (space, tab, CR, LF) at both ends. */
 struct str str_trim(struct str s);

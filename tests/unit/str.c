@@ -68,6 +68,24 @@ cutting(void **state)
 	assert_int_equal(str_skip(none, 5).n, 0);
 }
 
+/* Every byte at every place of strings around the eight looked at at once. */
+static void
+control_bytes(void **state)
+{
+	char text[26];
+
+	(void)state;
+	assert_false(str_has_control((struct str){ NULL, 0 }));
+	for (size_t n = 1; n <= sizeof(text); n++)
+		for (size_t at = 0; at < n; at++)
+			for (int c = 0; c < 256; c++) {
+				memset(text, c & 1 ? ' ' : '\xff', n);
+				text[at] = (char)c;
+				assert_int_equal(str_has_control(str_from(text,
+				    n)), c < 0x20 || c == 0x7f);
+			}
+}
+
 static void
 numbers(void **state)
 {
@@ -110,6 +128,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equality),
 		cmocka_unit_test(cutting),
+		cmocka_unit_test(control_bytes),
 		cmocka_unit_test(numbers),
 	};
 
