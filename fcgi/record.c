@@ -144,15 +144,20 @@ record_walk(struct record_walk *w, struct str bytes, size_t *used)
 	enum record_seen seen = RECORD_MORE;
 
 	while (seen == RECORD_MORE && rest.n) {
+		size_t n;
+
 		if (w->head_n < RECORD_HEAD_BYTES) {
-			w->head[w->head_n++] = (uint8_t)rest.p[0];
-			rest = str_skip(rest, 1);
+			n = RECORD_HEAD_BYTES - w->head_n;
+			if (n > rest.n)
+				n = rest.n;
+			memcpy(w->head + w->head_n, rest.p, n);
+			w->head_n += (unsigned)n;
+			rest = str_skip(rest, n);
 			if (w->head_n < RECORD_HEAD_BYTES)
 				continue;
 			seen = take_head(w);
 		} else {
-			size_t n = w->content ? w->content : w->padding;
-
+			n = w->content ? w->content : w->padding;
 			if (n > rest.n)
 				n = rest.n;
 			if (w->content) {

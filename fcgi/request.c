@@ -18,12 +18,6 @@
 #include "fcgi/base/mem.h"
 #include "fcgi/machine.h"
 
-static const struct str param_names[N_PARAMS] = {
-#define PARAM(name) [PARAM_##name] = STR_INIT(#name),
-#include "fcgi/param.def"
-#undef PARAM
-};
-
 static _Atomic int64_t bytes_held;
 
 int64_t
@@ -89,22 +83,13 @@ request_free(struct request *rq)
 	free(rq);
 }
 
+/* Comparing lengths first, in a row, is faster here than searching. */
 static int
 find_param(struct str name)
 {
-	int low = 0, high = N_PARAMS - 1;
-
-	while (low <= high) {
-		int middle = (low + high) / 2;
-		int d = str_cmp(name, param_names[middle]);
-
-		if (d == 0)
-			return middle;
-		if (d < 0)
-			high = middle - 1;
-		else
-			low = middle + 1;
-	}
+#define PARAM(known) if (str_eq(name, S(#known))) return PARAM_##known;
+#include "fcgi/param.def"
+#undef PARAM
 	return -1;
 }
 
