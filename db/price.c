@@ -32,6 +32,8 @@ price_charge(const struct price *p, const struct buckets *use,
 		__int128 part = (__int128)p->rate[b] * use->n[b];
 
 		assert(p->rate[b] >= 0 && use->n[b] >= 0);
+		if (part == 0)
+			continue;	/* most are; 128 bits divide slowly */
 		if (part / PPM > MONEY_MAX)
 			return false;
 		if (b == BUCKET_REQUEST)

@@ -216,9 +216,13 @@ vault_hash(const struct vault *v, struct str secret,
 static struct str
 bound_text(const struct seal_to *to, struct buf *b)
 {
-	buf_printf(b, "credential %lld channel %lld version %lld ",
-	    (long long)to->credential, (long long)to->channel,
-	    (long long)to->key_version);
+	buf_put(b, S("credential "));
+	buf_int(b, to->credential);
+	buf_put(b, S(" channel "));
+	buf_int(b, to->channel);
+	buf_put(b, S(" version "));
+	buf_int(b, to->key_version);
+	buf_put(b, S(" "));
 	buf_put(b, to->origin);
 	assert(!b->full);
 	return buf_str(b);
