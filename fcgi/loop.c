@@ -4,8 +4,10 @@
  *
  * In the manner of Redis' ae, over epoll: the only file that names it.
  * Timers are a binary heap; posts are a stack that other threads push onto
- * and the loop takes whole, and only the push onto an empty stack writes the
- * eventfd.
+ * and the loop takes whole.  Only the push onto the empty stack of a loop that
+ * may be asleep writes the eventfd: the loop says so before it looks at the
+ * stack for the last time, the pusher asks after it has pushed, so one of the
+ * two sees the other.  The eventfd is watched for edges and never read.
  */
 #include "fcgi/loop.h"
 
@@ -31,6 +33,7 @@ struct loop {
 	int n_timers, room;
 
 	_Atomic(struct post *) posts;	/* newest first */
+	_Atomic bool asleep;		/* it may wait: a post must wake it */
 	struct post *deferred, **deferred_end;	/* oldest first */
 	int n_deferred;
 	struct watch wake;
@@ -39,28 +42,30 @@ struct loop {
 	int n_events;			/* of this round; for forgetting */
 };
 
+/* Nothing to do but to have been woken. */
 static void
 woken(struct watch *w, unsigned events)
 {
-	uint64_t n;
-
+	(void)w;
 	(void)events;
-	if (read(w->fd, &n, sizeof(n)) < 0)
-		assert(errno == EAGAIN || errno == EINTR);
 }
 
 struct loop *
 loop_new(void)
 {
 	struct loop *l = xnew(struct loop);
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET,
+	    .data.ptr = &l->wake };
 
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	l->wake = (struct watch){ .ready = woken,
+	    .events = LOOP_READ,
 	    .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	assert(l->epoll_fd >= 0 && l->wake.fd >= 0);
 	l->deferred_end = &l->deferred;
 	l->now_ms = clock_ms();
-	loop_watch(l, &l->wake, LOOP_READ);
+	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->wake.fd, &e) < 0)
+		assert(!"eventfd cannot be watched");
 	return l;
 }
 
@@ -175,10 +180,12 @@ loop_timer(struct loop *l, struct timer *t, int64_t ms)
 	heap_up(l, l->n_timers++, t);
 }
 
+/* As many as there are now: one that sets itself to 0 ms must not hold us. */
 static void
 fire_timers(struct loop *l)
 {
-	while (l->n_timers && l->heap[0]->due_ms <= l->now_ms) {
+	for (int n = l->n_timers; n > 0 && l->n_timers &&
+	    l->heap[0]->due_ms <= l->now_ms; n--) {
 		struct timer *t = l->heap[0];
 
 		loop_clear(l, t);
@@ -187,11 +194,14 @@ fire_timers(struct loop *l)
 }
 
 static int
-wait_ms(const struct loop *l)
+wait_ms(struct loop *l)
 {
 	int64_t ms;
 
 	if (l->deferred)
+		return 0;
+	atomic_store(&l->asleep, true);
+	if (atomic_load(&l->posts))
 		return 0;
 	if (l->n_timers == 0)
 		return -1;
@@ -218,7 +228,7 @@ loop_post(struct loop *l, struct post *p)
 	do
 		p->next = head;
 	while (!atomic_compare_exchange_weak(&l->posts, &head, p));
-	if (!head)
+	if (!head && atomic_exchange(&l->asleep, false))
 		wake(l);
 }
 
@@ -310,6 +320,7 @@ loop_run(struct loop *l)
 		    wait_ms(l));
 
 		assert(n >= 0 || errno == EINTR);
+		atomic_store(&l->asleep, false);
 		l->now_ms = clock_ms();
 		l->n_events = n < 0 ? 0 : n;
 		for (int i = 0; i < l->n_events; i++)

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -491,6 +492,48 @@ posts_of_many_threads(void **state)
 	}
 }
 
+/* A post that meets a loop on its way to sleep. */
+enum { ROUNDS = 50000 };
+
+static struct post single;
+static _Atomic int taken;
+
+static void
+take_single(struct post *p)
+{
+	(void)p;
+	if (++taken == ROUNDS)
+		loop_stop(loop);
+}
+
+/* The next one as soon as the last is taken, with nobody else to wake it. */
+static void *
+post_one_by_one(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < ROUNDS; i++) {
+		loop_post(loop, &single);
+		while (taken == i)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void
+no_wake_up_is_lost(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	taken = 0;
+	single.run = take_single;
+	assert_int_equal(pthread_create(&thread, NULL, post_one_by_one, NULL),
+	    0);
+	loop_run(loop);
+	pthread_join(thread, NULL);
+	assert_int_equal(taken, ROUNDS);
+}
+
 static char said[64];
 static struct post posts[6];
 
@@ -612,6 +655,7 @@ main(void)
 		TEST(busy_timer),
 		TEST(not_early),
 		TEST(posts_of_many_threads),
+		TEST(no_wake_up_is_lost),
 		TEST(put_off),
 		TEST(taken_back),
 		TEST(stopped_from_outside),
