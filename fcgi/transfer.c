@@ -29,14 +29,23 @@ enum {
 	KEEPALIVE_EVERY_S = 15
 };
 
+/* Instead of those libcurl was built to look for; set before all threads. */
+static const char *roots;
+
+void
+upstream_roots(const char *file)
+{
+	roots = file && *file ? file : NULL;
+}
+
 static void
 set_roots(struct transfer *t, const char *file)
 {
 	const curl_version_info_data *v = t->pool->curl;
 
 	/* libcurl keeps parsed roots (15 ms of work) only without a path. */
-	SET(t, CURLOPT_CAINFO, file ? file : v->cainfo);
-	SET(t, CURLOPT_CAPATH, file || v->cainfo ? NULL : v->capath);
+	SET(t, CURLOPT_CAINFO, file ? file : roots ? roots : v->cainfo);
+	SET(t, CURLOPT_CAPATH, file || roots || v->cainfo ? NULL : v->capath);
 	t->private_ca = file != NULL;
 }
 

@@ -126,4 +126,11 @@ struct str exchange_why(const struct exchange *x);
  */
 bool upstream_init(void);
 
+/*
+ * Once, before threads start: the file of the certificate authorities to
+ * trust where an exchange names none (borrowed; NULL or empty: those libcurl
+ * was built with).
+ */
+void upstream_roots(const char *file);
+
 #endif
