@@ -649,7 +649,8 @@ serve() {
 			port=$((port + 1))
 		done
 	fi
-	web_write "$kind" "$top/conf" "$web" "$port" "$socket"
+	web_write "$kind" "$top/conf" "$web" "$port" "$socket" \
+	    "$prefix/share/weir/www"
 	[ -z "$AS" ] || chown weir:weir "$web/tmp"
 	web_start "$web" || die "$kind does not start (log: $web/tmp/web.log)"
 	await 5 web_port_taken "$port" ||

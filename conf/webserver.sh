@@ -2,9 +2,10 @@
 # webserver.sh - a private web server in front of weir; read by quickstart.sh
 # and by the tests, not run by itself.
 #
-# The samples nginx.conf, lighttpd.conf and apache.conf beside this file are
-# what is served; here only stands what a server needs around them to run from
-# a folder of its own, as an ordinary user, beside any system service.
+# The samples beside this file are what is served: nginx.conf, lighttpd.conf,
+# apache.conf, apache-fcgid.conf and htaccess (server apache-cgi).  Here only
+# stands what a server needs around them to run from a folder of its own, as an
+# ordinary user, beside any system service.
 #
 # The caller may set $AS, a command prefix that changes the user (empty:
 # none).  All functions return 0 or say on stderr why not.
@@ -26,13 +27,26 @@ web_apache_modules() {
 	return 1
 }
 
-# The program of a server (nginx, lighttpd, apache), if it is there and able.
+# Is one of these modules of Apache there?
+web_apache_has() {
+	for m in "$@"; do
+		[ ! -f "$(web_apache_modules)/mod_$m.so" ] || return 0
+	done
+	return 1
+}
+
+# The program of a server (nginx, lighttpd, apache, apache-fcgid, apache-cgi),
+# if it is there and able.
 web_program() {
 	case $1 in
 	nginx) web_path nginx ;;
 	lighttpd) web_path lighttpd ;;
-	apache)
+	apache | apache-fcgid | apache-cgi)
 		web_apache_modules >/dev/null || return 1
+		case $1 in
+		*-fcgid) web_apache_has fcgid || return 1 ;;
+		*-cgi) web_apache_has cgid cgi || return 1 ;;
+		esac
 		web_path apache2 || web_path httpd
 		;;
 	*) return 1 ;;
@@ -109,11 +123,12 @@ include "$1/weir.conf"
 EOF
 }
 
-web_apache_around() {	# DIR PORT
+# What every Apache has.  $3... and $WEB_MODULES: its further modules; each may
+# be built into the program.
+web_apache_base() {	# DIR PORT MODULE...
 	mods=$(web_apache_modules) || return 1
 	echo "ServerRoot \"$1\""
-	for m in mpm_event unixd authz_core proxy proxy_fcgi; do
-		# A module may be built into the program.
+	for m in mpm_event unixd authz_core alias env ${WEB_MODULES:-} "$@"; do
 		[ -f "$mods/mod_$m.so" ] || continue
 		echo "LoadModule ${m}_module \"$mods/mod_$m.so\""
 	done
@@ -127,22 +142,79 @@ PidFile "$1/tmp/web.pid"
 ErrorLog "$1/tmp/web.log"
 DocumentRoot "$1/empty"
 DefaultRuntimeDir "$1/tmp"
+EOF
+}
+
+web_apache_around() {	# DIR PORT
+	web_apache_base "$1" "$2" proxy proxy_fcgi
+	echo "Include \"$1/weir.conf\""
+}
+
+web_apache_fcgid_around() {	# DIR PORT
+	web_apache_base "$1" "$2" fcgid
+	cat <<EOF
+FcgidIPCDir "$1/tmp/fcgid"
+FcgidProcessTableFile "$1/tmp/fcgid.table"
 Include "$1/weir.conf"
 EOF
 }
 
-# web_write SERVER SAMPLES DIR PORT SOCKET: fills DIR, which must exist.  Only
-# DIR/tmp is for the server to write in (log, process id, bodies): with $AS set
-# the caller gives it to that user.
+# A host that lets its tenants do what a host usually does, and no more: all
+# else stands in the .htaccess of the folder site.
+web_apache_cgi_around() {	# DIR PORT
+	web_apache_base "$1" "$2" rewrite mime dir cgid
+	cat <<EOF
+ScriptSock "$1/tmp/cgid.sock"
+Listen 127.0.0.1:$2
+<Directory "$1">
+	AllowOverride None
+	Require all denied
+</Directory>
+<VirtualHost 127.0.0.1:$2>
+	ServerName localhost
+	DocumentRoot "$1/site"
+	<Directory "$1/site">
+		Options Indexes FollowSymLinks
+		AllowOverride AuthConfig FileInfo Indexes Limit Options
+		Require all granted
+	</Directory>
+</VirtualHost>
+EOF
+}
+
+# web_write SERVER SAMPLES DIR PORT SOCKET WWW: fills DIR, which must exist.
+# WWW is where www/ was installed.  Only DIR/tmp is for the server to write in
+# (log, process id, bodies): with $AS set the caller gives it to that user.
+# Behind apache-fcgid and apache-cgi SOCKET is the program instead: weir.fcgi
+# in a folder of its own, or the folder of the site, which has weir.cgi.
 web_write() {
-	mkdir -p "$3/tmp" "$3/empty" &&
-	sed -e "s|/run/weir/weir\.sock|$5|" \
-	    -e "s|127\.0\.0\.1:8080|127.0.0.1:$4|" "$2/$1.conf" \
-	    >"$3/weir.conf" &&
-	"web_$1_around" "$3" "$4" >"$3/web.conf" &&
+	mkdir -p "$3/tmp" "$3/empty" || return 1
+	case $1 in
+	apache-cgi)
+		sed "s|^#SetEnv WEIR_DATA .*|SetEnv WEIR_DATA $WEIR_DATA|" \
+		    "$2/htaccess" >"$5/.htaccess" && ln -sfn "$5" "$3/site" &&
+		web_apache_cgi_around "$3" "$4" >"$3/web.conf"
+		;;
+	apache-fcgid)
+		mkdir -p "$3/tmp/fcgid" &&
+		sed -e "s|/usr/local/libexec/weir|${5%/*}|" \
+		    -e "s|/usr/local/share/weir/www|$6|" \
+		    -e "s|/var/lib/weir|$WEIR_DATA|" \
+		    -e "s|127\.0\.0\.1:8080|127.0.0.1:$4|" "$2/$1.conf" \
+		    >"$3/weir.conf" &&
+		web_apache_fcgid_around "$3" "$4" >"$3/web.conf"
+		;;
+	*)
+		sed -e "s|/run/weir/weir\.sock|$5|" \
+		    -e "s|/usr/local/share/weir/www|$6|" \
+		    -e "s|127\.0\.0\.1:8080|127.0.0.1:$4|" "$2/$1.conf" \
+		    >"$3/weir.conf" &&
+		"web_$1_around" "$3" "$4" >"$3/web.conf"
+		;;
+	esac &&
 	echo "$1" >"$3/server" &&
 	for u in $(web_user); do
-		chown "$u" "$3/tmp"
+		chown -R "$u" "$3/tmp"
 	done
 }
 
@@ -163,7 +235,7 @@ web_start() {
 	case $server in
 	nginx) $AS "$program" -e "$1/tmp/web.log" -p "$1/" -c "$1/web.conf" ;;
 	lighttpd) $AS "$program" -f "$1/web.conf" ;;
-	apache) $AS "$program" -f "$1/web.conf" -k start ;;
+	apache*) $AS "$program" -f "$1/web.conf" -k start ;;
 	esac >>"$1/start.log" 2>&1 || {
 		tail -n 5 "$1/start.log" "$1/tmp/web.log" >&2
 		return 1

@@ -1,31 +1,46 @@
 # SPDX-License-Identifier: MIT
 """through.py - what a caller sees and weir learns through a web server.
 
-usage: through.py SERVER URL KEY TRUTH
+usage: through.py SUITE SERVER URL KEY FAR_KEY TRUTH
 
-Started by tests/web/nginx, lighttpd and apache with a running house; TRUTH is
-the mock upstream's log of what reached it (mockup --help).
+Started by lib.sh with a running house.  SUITE begins the names of the tests;
+SERVER is nginx, lighttpd, apache, apache-fcgid or apache-cgi; FAR_KEY is a key
+that is good from 203.0.113.0/24 only; TRUTH is the mock upstream's log of what
+reached it (mockup --help); $WEIR_CTL is weirctl with its data directory.
+
+Every test is run at the root of the server; those marked `folder` once more at
+/sub/weir, where the same weir is mounted a second time.
 """
 import http.client
 import json
+import os
 import re
 import socket
+import subprocess
 import sys
 import time
 import traceback
 import urllib.parse
 
-SERVER, URL, KEY, TRUTH = sys.argv[1:]
+SUITE, SERVER, URL, KEY, FAR_KEY, TRUTH = sys.argv[1:]
+FOLDER = '/sub/weir'
 PLACE = urllib.parse.urlsplit(URL)
 AT = (PLACE.hostname, PLACE.port)
 BEARER = {'Authorization': 'Bearer ' + KEY, 'Content-Type': 'application/json'}
 LIMIT = 64 << 20
 
 tests = []
+base = ''                       # where weir is mounted for this test
 
 
 def test(f):
-    tests.append(f)
+    tests.append(('', f))
+    return f
+
+
+def folder(f):
+    """Marks a test that is run at both mounts."""
+    tests.append((FOLDER, f))
     return f
 
 
@@ -50,22 +65,56 @@ class Reply:
 
 def ask(method, path, body=None, headers=None, connection=None):
     c = connection or http.client.HTTPConnection(*AT, timeout=30)
-    c.request(method, path, body, headers or {})
+    c.request(method, base + path, body, headers or {})
     reply = Reply(c.getresponse())
     if not connection:
         c.close()
     return reply
 
 
+def raw(head, body=b'', path=None, method=b'POST'):
+    """An open connection with that request sent, just as it is."""
+    s = socket.create_connection(AT, timeout=30)
+    path = path or base + '/v1/chat/completions'
+    s.sendall(b'%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n'
+              b'Authorization: Bearer %s\r\nContent-Type: application/json\r\n'
+              b'%s\r\n%s' % (method, path.encode(), KEY.encode(), head, body))
+    return s
+
+
+def rest(s):
+    """All that still comes."""
+    seen = b''
+    try:
+        while True:
+            piece = s.recv(65536)
+            if not piece:
+                break
+            seen += piece
+    except ConnectionResetError:
+        pass
+    s.close()
+    return seen
+
+
 def stream(model):
     """An open connection with that streamed call sent."""
-    s = socket.create_connection(AT, timeout=30)
     body = chat(model, stream=True)
-    s.sendall(b'POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n'
-              b'Authorization: Bearer %s\r\nContent-Type: application/json\r\n'
-              b'Content-Length: %d\r\n\r\n%s'
-              % (KEY.encode(), len(body), body))
-    return s
+    return raw(b'Content-Length: %d\r\n' % len(body), body)
+
+
+def usage(request_id):
+    """The usage row of a call, once it is there."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        out = subprocess.run(
+            os.environ['WEIR_CTL'].split() + ['usage', '--json'],
+            stdout=subprocess.PIPE, check=True).stdout.decode()
+        for row in json.loads(out):
+            if row['request_id'] == request_id:
+                return row
+        time.sleep(0.05)
+    raise AssertionError('no usage row of ' + request_id)
 
 
 def truth(event, model):
@@ -74,12 +123,43 @@ def truth(event, model):
     return [e for e in lines if e['ev'] == event and e['model'] == model]
 
 
-@test
+@folder
 def plain():
     got = ask('POST', '/v1/chat/completions', chat('mock'), BEARER)
     same(got.status, 200)
     assert got.json()['choices'][0]['message']['content'].startswith('Good day')
     assert got.headers['x-request-id'], 'no x-request-id'
+
+
+@folder
+def key_in_either_header():
+    for head in ({'Authorization': 'Bearer ' + KEY}, {'x-api-key': KEY},
+                 {'authorization': 'bearer ' + KEY}):
+        got = ask('POST', '/v1/chat/completions', chat('mock'), dict(
+            head, **{'Content-Type': 'application/json'}))
+        same((sorted(head), got.status), (sorted(head), 200))
+
+
+@test
+def forwarded_address_is_not_believed():
+    for head in ({}, {'X-Forwarded-For': '203.0.113.7'},
+                 {'Forwarded': 'for=203.0.113.7', 'X-Real-IP': '203.0.113.7'}):
+        got = ask('GET', '/v1/models', None, dict(
+            head, Authorization='Bearer ' + FAR_KEY))
+        assert got.status in (401, 403), got.status
+
+
+@test
+def request_id_on_every_answer():
+    seen = set()
+    for method, path, body in (
+            ('GET', '/', None), ('GET', '/healthz', None),
+            ('GET', '/v1/models', None), ('GET', '/v1/none', None),
+            ('POST', '/v1/chat/completions', chat('mock')),
+            ('POST', '/v1/chat/completions', b'{')):
+        got = ask(method, path, body, BEARER)
+        seen.add(got.headers.get('x-request-id'))
+    same((len(seen), None in seen), (6, False))
 
 
 @test
@@ -89,7 +169,7 @@ def key_is_asked_for():
     same((got.status, got.json()['error']['code']), (401, 'invalid_api_key'))
 
 
-@test
+@folder
 def each_event_at_once():
     s = stream('mock-stream-12-100')
     seen, reads, delays = b'', 0, []
@@ -108,6 +188,23 @@ def each_event_at_once():
 
 
 @test
+def silence_holds_nothing_back():
+    """What was said before a long pause arrives before it."""
+    s = stream('mock-stream-2-2500')
+    seen, at = b'', []
+    while b'[DONE]' not in seen:
+        piece = s.recv(65536)
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        assert piece, 'the connection ended early: %r' % seen[-200:]
+        at += [(now - int(n)) / 1e6
+               for n in re.findall(rb'#\d+@(\d+)', piece)]
+        seen += piece
+    s.close()
+    same(len(at), 2)
+    assert at[0] < 500, 'the first event was %.0f ms late' % at[0]
+
+
+@test
 def caller_who_leaves_is_noticed():
     model = 'mock-stream-300-30'
     s = stream(model)
@@ -116,14 +213,15 @@ def caller_who_leaves_is_noticed():
         seen += s.recv(65536)
     s.close()
     end = time.monotonic() + 6
-    while time.monotonic() < end:
-        ends = truth('answer', model)
-        if ends:
-            same(ends[0]['cut'], 'caller')
-            assert ends[0]['events'] < 250, ends[0]
-            return
+    while not truth('answer', model):
+        assert time.monotonic() < end, 'the upstream was still asked 6 s later'
         time.sleep(0.05)
-    raise AssertionError('the upstream was still asked 6 s later')
+    ends = truth('answer', model)[0]
+    same(ends['cut'], 'caller')
+    assert ends['events'] < 250, ends
+    row = usage(re.search(rb'(?i)x-request-id: (\S+)', seen).group(1).decode())
+    same((row['state'], row['stream']), ('left', True))
+    assert 0 < row['output'] < 250, row
 
 
 @test
@@ -146,31 +244,62 @@ def body_above_the_limit():
          (413, 'request_too_large'))
 
 
-@test
-def large_body():
-    body = chat('mock', padding='x' * (8 << 20))
+@folder
+def body_of_200_kb():
+    body = chat('mock', padding='x' * 200000)
     got = ask('POST', '/v1/chat/completions', body, BEARER)
     same(got.status, 200)
-    same(truth('request', 'mock')[-1]['bytes'] >= 8 << 20, True)
+    same(truth('request', 'mock')[-1]['bytes'] >= 200000, True)
+
+
+@test
+def body_of_20_mb():
+    body = chat('mock-events-3', padding='x' * 20000000)
+    got = ask('POST', '/v1/chat/completions', body, BEARER)
+    same(got.status, 200)
+    same(truth('request', 'mock-events-3')[-1]['bytes'] >= 20000000, True)
+
+
+@test
+def length_that_lies():
+    """A body that is not what was announced never becomes a call."""
+    body = chat('mock-events-4')
+    # Announced more than there is: the caller leaves, or waits for an answer.
+    raw(b'Content-Length: %d\r\n' % (len(body) + 10), body).close()
+    s = raw(b'Content-Length: %d\r\nConnection: close\r\n'
+            % (len(body) + 10), body)
+    s.shutdown(socket.SHUT_WR)
+    seen = rest(s)
+    assert not seen or seen.split()[1][:1] in b'45', seen[:200]
+    # Two lengths, no number, below zero, beyond 64 bits.
+    for head in (b'Content-Length: %d\r\nContent-Length: 5\r\n' % len(body),
+                 b'Content-Length: 1x\r\n', b'Content-Length: -5\r\n',
+                 b'Content-Length: 99999999999999999999999\r\n'):
+        seen = rest(raw(head + b'Connection: close\r\n', body))
+        assert not seen or seen.split()[1][:1] in b'45', \
+            '%r: %r' % (head, seen[:200])
+    # Announced less: the call is what was announced, which is no JSON, and
+    # the rest is no second call.
+    seen = rest(raw(b'Content-Length: %d\r\nConnection: close\r\n'
+                    % (len(body) - 5), body))
+    same(seen.split()[1], b'400')
+    time.sleep(0.2)
+    same(truth('request', 'mock-events-4'), [])
+    # With both kinds of length the chunks count, or nothing does.
+    s = raw(b'Content-Length: 3\r\nTransfer-Encoding: chunked\r\n'
+            b'Connection: close\r\n', b'%x\r\n%s\r\n0\r\n\r\n'
+            % (len(body), body))
+    assert rest(s).split()[1] in (b'200', b'400')
 
 
 @test
 def slow_body():
     body = chat('mock')
-    s = socket.create_connection(AT, timeout=30)
-    s.sendall(b'POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n'
-              b'Authorization: Bearer %s\r\nConnection: close\r\n'
-              b'Content-Type: application/json\r\nContent-Length: %d\r\n\r\n'
-              % (KEY.encode(), len(body)) + body[:10])
+    s = raw(b'Connection: close\r\nContent-Length: %d\r\n' % len(body),
+            body[:10])
     time.sleep(1)
     s.sendall(body[10:])
-    seen = b''
-    while True:
-        piece = s.recv(65536)
-        if not piece:
-            break
-        seen += piece
-    s.close()
+    seen = rest(s)
     assert b' 200' in seen.split(b'\r\n')[0] and b'Good' in seen, seen[:300]
 
 
@@ -219,7 +348,7 @@ def cross_origin_answer():
         'GET', '/healthz', None, {'Origin': 'https://app.example'}).headers
 
 
-@test
+@folder
 def head():
     got = ask('HEAD', '/healthz')
     same((got.status, got.body), (200, b''))
@@ -236,7 +365,7 @@ def wrong_method_and_path():
     same((got.status, got.json()['error']['code']), (404, 'unknown_url'))
 
 
-@test
+@folder
 def static_file():
     got = ask('GET', '/static/style.css')
     same(got.status, 200)
@@ -246,36 +375,102 @@ def static_file():
     again = ask('GET', '/static/style.css', None, {'If-None-Match': tag})
     same((again.status, again.body), (304, b''))
     same(again.headers['etag'], tag)
+    icon = ask('GET', '/static/favicon.svg')
+    same((icon.status, icon.headers['content-type']), (200, 'image/svg+xml'))
     same(ask('GET', '/static/none.css').status, 404)
 
 
-@test
+def seen_at(path):
+    """Status and all bytes of a GET of just that path."""
+    seen = rest(raw(b'Connection: close\r\n', path=path, method=b'GET'))
+    return int(seen.split()[1]), seen
+
+
+@folder
 def nothing_outside_of_static():
     for path in ('/static/../index.html', '/static/%2e%2e/index.html',
-                 '/static/..%2findex.html', '/static/', '/weir.db'):
-        s = socket.create_connection(AT, timeout=30)
-        s.sendall(b'GET %s HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n'
-                  % path.encode())
-        seen = b''
-        while True:
-            piece = s.recv(65536)
-            if not piece:
-                break
-            seen += piece
-        s.close()
-        status = int(seen.split()[1])
+                 '/static/..%2findex.html', '/static/', '/weir.db',
+                 '/static/%2e%2e/%2e%2e/weir.db', '/weir.conf',
+                 '/master.key', '/www/index.html', '/.htaccess'):
+        status, seen = seen_at(base + path)
         assert status in (400, 403, 404), '%s: %d' % (path, status)
-        assert b'{{' not in seen and b'SQLite' not in seen, path
+        assert not re.search(rb'{{|SQLite|www =|Rewrite', seen), path
+
+
+@folder
+def paths():
+    # One slash too many is no harm; one that is written as %2F is a slash,
+    # unless the server says it is none (Apache, where a tenant cannot tell it
+    # otherwise).
+    same(seen_at(base + '//v1///models')[0], 200)
+    status, seen = seen_at(base + '/v1/%6dodels')
+    same(status, 200)
+    if SERVER != 'apache-cgi':
+        status, seen = seen_at(base + '/v1/models/mock-org%2Fsome')
+        assert status == 200 and b'"mock-org/some"' in seen, seen
+    status, seen = seen_at(base + '/v1/models/mock-org/some')
+    assert status == 200 and b'"mock-org/some"' in seen, seen
+    # Decoded once and not twice.
+    status, seen = seen_at(base + '/v1/models/mock-a%2541')
+    assert status == 200 and b'"mock-a%41"' in seen, seen
+    # A model's name does not move the mount.
+    for name in ('mock-x.cgi', 'mock-x.fcgi'):
+        status, seen = seen_at(base + '/v1/models/' + name)
+        assert status == 200 and b'"%s"' % name.encode() in seen, seen
+    # Dots: weir refuses them; a server may have taken them away before.
+    for path in ('/v1/../v1/models', '/v1/%2e%2e/v1/models', '/v1/./models'):
+        status, seen = seen_at(base + path)
+        assert status in (400, 403, 404) or SERVER == 'lighttpd' and \
+            status == 200 and b'"list"' in seen, '%s: %r' % (path, seen)
+    for path in ('/v1/%00models', '/v1/models%0d%0aX: y', '/v1/%zz'):
+        status, seen = seen_at(base + path.replace(' ', '%20'))
+        assert status in (400, 403, 404), '%s: %r' % (path, seen)
+    # What follows a question mark is no path.
+    same(seen_at(base + '/v1/models?x=/../..')[0], 200)
+    same(seen_at(base + '/v1%3Fmodels')[0] in (400, 403, 404), True)
 
 
 @test
+def only_the_folder_itself():
+    """A name that only begins like the folder's is not in it."""
+    for path in (FOLDER + 'd/v1/models', FOLDER + '.v1/models'):
+        status, seen = seen_at(path)
+        same(status, 404)
+    status, seen = seen_at(FOLDER)
+    assert status in (200, 301, 308), seen
+    assert status == 200 or re.search(
+        rb'(?i)location: \S*/sub/weir/\r\n', seen), seen
+
+
+@test
+def under_the_programs_own_name():
+    """/x/weir.fcgi and /weir.cgi: a mount nobody had to name."""
+    at = {'apache-cgi': '/weir.cgi'}.get(SERVER, '/x/weir.fcgi')
+    status, seen = seen_at(at + '/v1/models')
+    assert status == 200 and b'"list"' in seen, seen
+    status, seen = seen_at(at)
+    assert status == 200 and b'http://127.0.0.1%s/v1' % at.encode() in seen, \
+        seen
+
+
+@folder
 def first_page():
     got = ask('GET', '/', None, {'Accept': 'text/html'})
     same(got.status, 200)
     assert got.headers['content-type'].startswith('text/html'), got.headers
-    assert URL.encode() in got.body and b'{{' not in got.body, got.body[:400]
+    here = 'http://%s%s' % (PLACE.netloc, base)
+    assert (here + '/v1').encode() in got.body and b'{{' not in got.body, \
+        got.body[:400]
+    # Its own links lead somewhere.
+    links = re.findall(rb'(?:href|src)="([^"]+)"', got.body)
+    mine = [link.decode() for link in links if b'/static/' in link]
+    assert len(mine) > 1, links
+    for link in mine:
+        at = urllib.parse.urljoin(here + '/', link)
+        assert at.startswith(here + '/static/'), at
+        same(seen_at(urllib.parse.urlsplit(at).path)[0], 200)
     got = ask('GET', '/', None, {'Accept': 'application/json'})
-    same(got.json()['name'], 'weir')
+    same((got.json()['name'], got.json()['base_url']), ('weir', here + '/v1'))
 
 
 @test
@@ -283,19 +478,27 @@ def health():
     same(ask('GET', '/healthz').status, 200)
 
 
+def run(name, f):
+    try:
+        f()
+        print('ok ' + name, flush=True)
+        return True
+    except Exception as e:  # each test is told, whatever ends it
+        traceback.print_exc(file=sys.stdout)
+        print('not ok %s: %s: %s' % (name, type(e).__name__, str(e)
+                                     .replace('\n', ' ')[:300]), flush=True)
+        return False
+
+
 def main():
-    failed = False
-    for f in tests:
-        name = 'web/%s/%s' % (SERVER, f.__name__)
-        try:
-            f()
-            print('ok ' + name, flush=True)
-        except Exception as e:  # each test is told, whatever ends it
-            failed = True
-            traceback.print_exc(file=sys.stdout)
-            print('not ok %s: %s: %s' % (name, type(e).__name__, str(e)
-                                         .replace('\n', ' ')[:300]), flush=True)
-    return failed
+    global base
+    good = True
+    for base in ('', FOLDER):
+        for at, f in tests:
+            if base in ('', at):
+                good &= run('%s/%s%s' % (
+                    SUITE, 'folder-' if base else '', f.__name__), f)
+    return not good
 
 
 sys.exit(main())
