@@ -185,6 +185,8 @@ transfer_free(struct transfer *t)
 {
 	transfer_detach(t);
 	curl_easy_cleanup(t->easy);
+	curl_url_cleanup(t->parts);
+	free(t->url);
 	run_release(t);
 	buf_release(&t->heads);
 	*t->prev = t->next;
@@ -219,13 +221,44 @@ has_header(const struct exchange *x, struct str name)
 	return false;
 }
 
-/* The list that libcurl wants, and the URL, in one block of memory. */
-static const char *
+/*
+ * Parsing a URL and writing it out again costs libcurl as much as taking a kept
+ * connection, and most handles are asked for the same one each time.  So it is
+ * given in parts, which it only copies; the text is set too, because 7.88
+ * parses that when it has to connect once more.  A URL that has no parts is
+ * left to libcurl, which says what is wrong with it.
+ */
+static void
+set_url(struct transfer *t, struct str url)
+{
+	bool https = str_starts_nocase(url, S("https:"));
+
+	if (t->url && str_eq(str_of(t->url), url))
+		return;
+	assert(!memchr(url.p, '\0', url.n));
+	free(t->url);
+	t->url = memcpy(xalloc(url.n + 1), url.p, url.n);
+	curl_url_cleanup(t->parts);
+	t->parts = curl_url();
+	assert(t->parts);
+	if (curl_url_set(t->parts, CURLUPART_URL, t->url, CURLU_GUESS_SCHEME |
+	    CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
+		curl_url_cleanup(t->parts);
+		t->parts = NULL;
+	}
+	SET(t, CURLOPT_URL, t->url);
+	SET(t, CURLOPT_CURLU, t->parts);
+	if (t->https != https)
+		set_https(t, https);
+}
+
+/* The list that libcurl wants, in one block of memory. */
+static void
 make_block(struct transfer *t, const struct exchange *x)
 {
 	struct str extra[3] = { S("Expect:") };
 	int n_extra = 1, n;
-	size_t size = x->url.n + 1;
+	size_t size = 0;
 	struct curl_slist *list;
 	char *p;
 
@@ -249,8 +282,6 @@ make_block(struct transfer *t, const struct exchange *x)
 		p += s.n + 1;
 	}
 	t->run.headers = list;
-	assert(!memchr(x->url.p, '\0', x->url.n));
-	return memcpy(p, x->url.p, x->url.n);
 }
 
 static void
@@ -286,14 +317,12 @@ void
 transfer_set(struct transfer *t)
 {
 	const struct exchange *x = t->x;
-	bool https = str_starts_nocase(x->url, S("https:"));
 
-	SET(t, CURLOPT_URL, make_block(t, x));
+	set_url(t, x->url);
+	make_block(t, x);
 	SET(t, CURLOPT_HTTPHEADER, t->run.headers);
 	set_method(t, x);
 	SET(t, CURLOPT_CONNECTTIMEOUT_MS, (long)x->connect_ms);
-	if (t->https != https)
-		set_https(t, https);
 	if (x->ca_file.n) {
 		char *file = xalloc(x->ca_file.n + 1);
 

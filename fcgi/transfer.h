@@ -28,7 +28,7 @@ enum { SOCKETS_TRIED = 4 };	/* remembered of those made last */
 struct run {
 	size_t body_n, body_at;	/* bytes of the body, and read by libcurl */
 	char *copy;		/* a small body, or NULL */
-	void *block;		/* URL and request headers */
+	void *block;		/* request headers */
 	struct curl_slist *headers;	/* in the block */
 	int head_lines;		/* received, of 1xx and trailers too */
 	size_t head_bytes;
@@ -60,7 +60,9 @@ struct transfer {
 	unsigned errands;		/* START, RESUME, NUDGE */
 	bool queued;			/* is on the list of errands */
 	bool small;			/* has small buffers, for ever */
-	bool https, private_ca, env_proxy;	/* how it is set */
+	char *url;			/* how it is set: URL, ... */
+	CURLU *parts;			/* ... the same in parts, ... */
+	bool https, private_ca, env_proxy;	/* ... and more */
 	struct buf heads;		/* "name: value\n" ... */
 	struct run run;
 	char why[CURL_ERROR_SIZE];

@@ -1483,6 +1483,83 @@ bad_urls(void **state)
 	}
 }
 
+/* What it is asked for, and under which name. */
+static void
+serve_asked(int fd, int number)
+{
+	char text[2048], *host, body[4200];
+
+	(void)number;
+	while (read_request(fd, text, sizeof(text))) {
+		host = strcasestr(text, "\r\nhost: ") + 8;
+		host[strcspn(host, "\r:")] = '\0';
+		text[strcspn(text, "\r")] = '\0';
+		snprintf(body, sizeof(body), "%s %s", host, text);
+		answer(fd, body);
+	}
+}
+
+/* The one behind c, when c's handle is free again. */
+static void
+then_following(struct call *c)
+{
+	next_call = c + 1;
+	loop_defer(loop, &next_post);
+}
+
+/*
+ * A handle remembers the URL it was set to: each exchange must go where it
+ * says, after the same one, another one, one that is no URL, and one that
+ * would be a path of the one before.
+ */
+static void
+one_url_after_another(void **state)
+{
+	static const struct {
+		const char *url, *asked;	/* %d: the port; NULL: no */
+	} steps[] = {
+		{ "http://127.0.0.1:%d/a/b", "127.0.0.1 POST /a/b HTTP/1.1" },
+		{ "http://127.0.0.1:%d/a/b", "127.0.0.1 POST /a/b HTTP/1.1" },
+		{ "http://127.0.0.1:%d/a", "127.0.0.1 POST /a HTTP/1.1" },
+		{ "http://127.0.0.1:%d/a/b", "127.0.0.1 POST /a/b HTTP/1.1" },
+		{ "http://other.test:%d/a/b", "other.test POST /a/b HTTP/1.1" },
+		{ "http://127.0.0.1:%d/?d=e", "127.0.0.1 POST /?d=e HTTP/1.1" },
+		{ "http://127.0.0.1:%d", "127.0.0.1 POST / HTTP/1.1" },
+		{ "HTTP://127.0.0.1:%d/a/../f", "127.0.0.1 POST /f HTTP/1.1" },
+		{ "http://", NULL },
+		{ "http://127.0.0.1:%d/a", "127.0.0.1 POST /a HTTP/1.1" },
+		{ "/g", NULL },
+		{ "http://127.0.0.1:%d/a", "127.0.0.1 POST /a HTTP/1.1" },
+		{ "nonsense://x", NULL },
+		{ "http://127.0.0.1:%d/a/b", "127.0.0.1 POST /a/b HTTP/1.1" },
+	};
+	struct call c[countof(steps)];
+	size_t last = countof(steps) - 1;
+	(void)state;
+
+	server_start(serve_asked);
+	for (size_t i = 0; i <= last; i++) {
+		call_init(&c[i], "POST", S("{}"));
+		snprintf(c[i].url, sizeof(c[i].url), steps[i].url,
+		    server.port);
+		c[i].x.url = str_of(c[i].url);
+		c[i].stops = i == last;
+		c[i].at_end = i == last ? NULL : then_following;
+	}
+	next_post = (struct post){ .run = start_next };
+	exchange_start(pool, &c[0].x);
+	loop_run(loop);
+	for (size_t i = 0; i <= last; i++) {
+		expect(&c[i], steps[i].asked ? EXCHANGE_DONE :
+		    EXCHANGE_REFUSED);
+		if (steps[i].asked)
+			assert_string_equal(c[i].got, steps[i].asked);
+		else
+			assert_true(c[i].why[0]);
+		call_end(&c[i]);
+	}
+}
+
 static void
 proxies(void **state)
 {
@@ -2518,6 +2595,7 @@ main(void)
 		TEST(silent_address),
 		TEST(resolver_hangs),
 		TEST(bad_urls),
+		TEST(one_url_after_another),
 		TEST(proxies),
 		TEST(too_many_headers),
 		TEST(interim_answers),
