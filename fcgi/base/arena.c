@@ -20,13 +20,12 @@
 
 #include "fcgi/base/mem.h"
 
-enum { FIRST_BLOCK = 2048, CHILD_BLOCK = 512, LAST_BLOCK = 65536,
-	ALIGN = 16 };
+enum { FIRST_BLOCK = 2048, CHILD_BLOCK = 512, LAST_BLOCK = 65536 };
 
 struct arena_block {
 	struct arena_block *next;
 	size_t bytes;
-	_Alignas(ALIGN) char data[];
+	_Alignas(ARENA_ALIGN) char data[];
 };
 
 enum { CLASSES = 4, KEPT = 32 };	/* 512 to 4096 bytes; blocks of each */
@@ -166,13 +165,12 @@ alloc_large(struct arena *a, size_t n)
 }
 
 void *
-arena_alloc(struct arena *a, size_t n)
+arena_more(struct arena *a, size_t n)
 {
 	size_t want, size;
-	void *p;
 
 	assert(n < SIZE_MAX / 2);
-	want = ((n ? n : 1) + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+	want = ((n ? n : 1) + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
 	if (want > (size_t)(a->end - a->at)) {
 		size = a->parent ? CHILD_BLOCK : FIRST_BLOCK;
 		if (a->blocks && a->blocks->bytes * 2 > size)
@@ -187,9 +185,7 @@ arena_alloc(struct arena *a, size_t n)
 		a->at = b->data;
 		a->end = b->data + size;
 	}
-	p = a->at;
-	a->at += want;
-	return p;
+	return arena_alloc(a, want);
 }
 
 void *

@@ -37,9 +37,26 @@ void arena_release(struct arena *a);
 void arena_child(struct arena *a, struct arena *child);
 
 /* n bytes, aligned for anything, never NULL (see mem.h). */
-void *arena_alloc(struct arena *a, size_t n)
+static inline void *arena_alloc(struct arena *a, size_t n)
     __attribute__((returns_nonnull));
 void *arena_zero(struct arena *a, size_t n) __attribute__((returns_nonnull));
+
+/* Private: what arena_alloc does when the newest block has no room. */
+void *arena_more(struct arena *a, size_t n) __attribute__((returns_nonnull));
+
+/* Blocks begin and end at multiples of ARENA_ALIGN, so what fits, fits. */
+enum { ARENA_ALIGN = 16 };
+
+static inline void *
+arena_alloc(struct arena *a, size_t n)
+{
+	char *p = a->at;
+
+	if (n == 0 || n > (size_t)(a->end - p))
+		return arena_more(a, n);
+	a->at += (n + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+	return p;
+}
 
 /* Runs drop(object) when the arena is released. */
 void arena_attach(struct arena *a, void (*drop)(void *), void *object);
