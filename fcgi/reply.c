@@ -103,14 +103,17 @@ put_stdout(struct conn *c, struct str bytes)
 static void
 put_head(struct request *rq)
 {
+	struct buf first = BUF(&rq->arena, 256);
+
 	assert(rq->status);
-	put_stdout(rq->conn, S("Status: "));
-	put_stdout(rq->conn, arena_int(&rq->arena, rq->status));
-	put_stdout(rq->conn, S(" "));
-	put_stdout(rq->conn, str_of(reason(rq->status)));
-	put_stdout(rq->conn, S("\r\nx-request-id: "));
-	put_stdout(rq->conn, request_id(rq));
-	put_stdout(rq->conn, S("\r\n"));
+	buf_put(&first, S("Status: "));
+	buf_int(&first, rq->status);
+	buf_char(&first, ' ');
+	buf_put(&first, str_of(reason(rq->status)));
+	buf_put(&first, S("\r\nx-request-id: "));
+	buf_put(&first, request_id(rq));
+	buf_put(&first, S("\r\n"));
+	put_stdout(rq->conn, buf_str(&first));
 	put_stdout(rq->conn, buf_str(&rq->head));
 	put_stdout(rq->conn, S("\r\n"));
 }

@@ -99,13 +99,15 @@ copy_params(struct request *rq, char **envp)
 	int headers = 0;
 
 	for (; *envp; envp++) {
-		struct str value = str_of(*envp);
-		struct str name = str_cut(&value, '=');
+		/* A NUL in a name would hide the sign. */
+		const char *end = strchrnul(*envp, '=');
+		struct str name = str_from(*envp, (size_t)(end - *envp));
 		int i = find_param(name);
 
 		headers += str_starts(name, S("HTTP_"));
 		if (i >= 0 && !rq->param[i].p)
-			rq->param[i] = arena_str(&rq->arena, value);
+			rq->param[i] = arena_str(&rq->arena,
+			    str_of(*end ? end + 1 : end));
 	}
 	if (headers > LIMIT_HEADERS)
 		fault_set(&rq->fault, &rq->arena, FAULT_HEADERS_TOO_LARGE,
