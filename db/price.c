@@ -16,6 +16,9 @@ const char *const bucket_names[N_BUCKETS] = {
 	[BUCKET_REQUEST] = "request",
 };
 
+/* The last part whose quotient by PPM is within MONEY_MAX: no division. */
+static const __int128 part_max = (__int128)MONEY_MAX * PPM + PPM - 1;
+
 /*
  * The sum is kept in units of 1e-12 nano-dollars (a token's rate is per
  * million, the share is per million too) until the one rounding.  The
@@ -33,12 +36,12 @@ price_charge(const struct price *p, const struct buckets *use,
 
 		assert(p->rate[b] >= 0 && use->n[b] >= 0);
 		if (part == 0)
-			continue;	/* most are; 128 bits divide slowly */
-		if (part / PPM > MONEY_MAX)
+			continue;
+		if (part > part_max)
 			return false;
 		if (b == BUCKET_REQUEST)
 			part *= PPM;
-		if (part / PPM > MONEY_MAX)
+		if (part > part_max)
 			return false;
 		sum += part;
 	}
