@@ -8,8 +8,6 @@
  */
 #include <assert.h>
 #include <getopt.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -33,6 +31,7 @@
 #include "handlers/relay/metrics.h"
 #include "handlers/relay/relay.h"
 #include "handlers/routes.h"
+#include "handlers/setup.h"
 
 enum { MOST_LOOPS = 4, STOP_MS = 10000 };
 
@@ -101,6 +100,7 @@ static const struct option options[] = {
 struct start {
 	struct conf conf;
 	const char *conf_file;
+	const char *program;		/* its own file */
 	bool check_only;
 };
 
@@ -147,19 +147,6 @@ read_options(struct start *s, int argc, char **argv)
 		}
 	}
 	return optind < argc ? usage_error() : -1;
-}
-
-/* The folder of the program itself: weir.conf may lie there. */
-static const char *
-program_dir(struct arena *a)
-{
-	char path[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-	if (n <= 0)
-		return ".";
-	path[n] = '\0';
-	return arena_str(a, str_of(dirname(path))).p;
 }
 
 /* --- Start and stop ----------------------------------------------------- */
@@ -275,24 +262,29 @@ run(struct start *s)
 {
 	struct conf *c = &s->conf;
 	struct arena *a = &c->arena;
+	struct setup setup = { .conf = c, .program = s->program,
+	    .by_web_server = !s->check_only && !c->text[CONF_LISTEN].n };
 	int fd = -1, status;
 	struct str why;
 
-	if (!c->text[CONF_DATA].n)
-		return stop_with(S("which data directory? give --data DIR, "
-		    "set WEIR_DATA, or write data = DIR into weir.conf"));
+	if (!setup_find(&setup, &why))
+		return stop_with(why);
 	if (!s->check_only) {
 		fd = listen_open(c->text[CONF_LISTEN],
 		    c->text[CONF_SOCKET_GROUP], a, &why);
 		if (fd < 0)
 			return stop_with(why);
 	}
-	if (!store_become_owner(c->text[CONF_DATA].p, a, &why))
+	if (!setup.to_make && !setup.trouble.n &&
+	    !store_become_owner(c->text[CONF_DATA].p, a, &why))
 		return stop_with(why);
 	if (!upstream_init())
 		return stop_with(S("libcurl cannot be used"));
+	upstream_roots(c->text[CONF_CA_FILE].p);
 	if (!page_start(c, a, &why))
 		return stop_with(why);
+	if (setup.waits && !s->check_only && !setup_wait(&setup, fd, &status))
+		return status;
 	house.conf = c;
 	house.store = store_open(c->text[CONF_DATA].p, master_key(c).n ?
 	    master_key(c).p : NULL, s->check_only ? "weirctl" : "weir.fcgi",
@@ -332,8 +324,9 @@ main(int argc, char **argv)
 	conf_init(&s.conf);
 	status = read_options(&s, argc, argv);
 	if (status < 0) {
+		s.program = conf_program(&s.conf, argv[0]);
 		if (conf_load(&s.conf, s.conf_file,
-		    program_dir(&s.conf.arena), &why))
+		    conf_folder(&s.conf, s.program), &why))
 			status = run(&s);
 		else
 			status = stop_with(why);

@@ -9,6 +9,7 @@
 
 #include "handlers/dialect/dialect.h"
 #include "handlers/page/page.h"
+#include "handlers/page/setup.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/info.h"
 
@@ -26,6 +27,8 @@ const struct route routes[] = {
 	{ "GET",  "/v1/doctor", API, info_doctor, 0 },
 	{ "GET",  "/healthz", 0, info_health, 0 },
 	{ "GET",  "/metrics", 0, info_metrics, 0 },
+	{ "GET",  "/setup", 0, page_setup, 0 },
+	{ "POST", "/setup", 0, page_setup_use, 0 },
 	{ "GET",  "/static/{}", 0, page_static, 0 },
 	{ "GET",  "/", 0, page_home, 0 },
 };

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -53,6 +54,9 @@ const struct conf_row conf_table[N_CONF] = {
 	    "env: use the environment's proxy variables; else none" },
 	[CONF_TRACE] = { "trace", CONF_SWITCH, "0", 0, 1,
 	    "1: trace every call to the log" },
+	[CONF_CA_FILE] = { "ca_file", CONF_TEXT, "", 0, 0,
+	    "certificates of the authorities that upstreams are checked "
+	    "by; empty: the system's" },
 };
 
 void
@@ -218,6 +222,60 @@ from_environment(struct conf *c, struct str *why)
 	return true;
 }
 
+/* Is it the loader of shared libraries ("ld-linux-x86-64.so.2", "ld.so")? */
+static bool
+is_loader(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	name = name ? name + 1 : path;
+	return strncmp(name, "ld", 2) == 0 && strstr(name, ".so");
+}
+
+const char *
+conf_program(struct conf *c, const char *argv0)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	const char *found = NULL;
+	char *real;
+
+	path[n > 0 ? n : 0] = '\0';
+	if (n > 0 && !is_loader(path))
+		return arena_str(&c->arena, str_of(path)).p;
+	real = argv0 && strchr(argv0, '/') ? realpath(argv0, NULL) : NULL;
+	if (real)
+		found = arena_str(&c->arena, str_of(real)).p;
+	free(real);
+	return found;
+}
+
+const char *
+conf_folder(struct conf *c, const char *file)
+{
+	const char *slash = file ? strrchr(file, '/') : NULL;
+
+	if (!slash)
+		return ".";
+	return arena_str(&c->arena, str_from(file, slash == file ? 1 :
+	    (size_t)(slash - file))).p;
+}
+
+/* What a bundle brings lies beside the program. */
+static void
+from_beside(struct conf *c, enum conf_id id, const char *program_dir,
+    const char *name, const char *proof)
+{
+	struct str path = arena_printf(&c->arena, "%s/%s", program_dir, name);
+
+	if (strcmp(c->source[id], "built-in") == 0 &&
+	    access(arena_printf(&c->arena, "%s%s", path.p, proof).p,
+	    R_OK) == 0) {
+		c->text[id] = path;
+		c->source[id] = "beside the program";
+	}
+}
+
 bool
 conf_load(struct conf *c, const char *path, const char *program_dir,
     struct str *why)
@@ -237,5 +295,7 @@ conf_load(struct conf *c, const char *path, const char *program_dir,
 		if (access(path, R_OK) == 0 && !from_file(c, path, why))
 			return false;
 	}
+	from_beside(c, CONF_WWW, program_dir, "www", "/index.html");
+	from_beside(c, CONF_CA_FILE, program_dir, "ca-certificates.crt", "");
 	return from_environment(c, why);
 }

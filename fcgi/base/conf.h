@@ -33,6 +33,7 @@ enum conf_id {
 	CONF_CORS_ORIGINS,
 	CONF_PROXY,
 	CONF_TRACE,
+	CONF_CA_FILE,
 	N_CONF
 };
 
@@ -67,9 +68,21 @@ bool conf_set(struct conf *c, enum conf_id id, struct str value,
 enum conf_id conf_find(struct str name);
 
 /*
+ * The program's own file without links, in the arena.  Where a loader was
+ * started on it (`ld.so --argv0 FILE …`, as a bundle does), or /proc is not
+ * there, it is what argv[0] names.  NULL: that names no file either.
+ */
+const char *conf_program(struct conf *c, const char *argv0);
+
+/* The folder a file lies in; "." for NULL. */
+const char *conf_folder(struct conf *c, const char *file);
+
+/*
  * Everything but the command line: the file at path (NULL: look where
- * house rules say; none found is no error), then the environment.  Values
- * from a stronger source already set stay.  False: *why with file and line.
+ * house rules say; none found is no error), then what lies beside the
+ * program (www, ca-certificates.crt) where nothing is said yet, then the
+ * environment.  Values from a stronger source already set stay.  False: *why
+ * with file and line.
  */
 bool conf_load(struct conf *c, const char *path, const char *program_dir,
     struct str *why);

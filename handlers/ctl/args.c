@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "db/money.h"
+#include "db/setup.h"
 #include "fcgi/base/clock.h"
 #include "fcgi/base/mem.h"
 #include "handlers/ctl/ctl.h"
@@ -227,14 +228,16 @@ words(struct ctl *c, char **argv)
 static int
 load_conf(struct ctl *c)
 {
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *self = conf_program(&c->conf, c->argv[0]), *dir;
 	struct str why;
 
-	self[n > 0 ? n : 0] = '\0';
-	if (n > 0 && strrchr(self, '/'))
-		*strrchr(self, '/') = '\0';
-	if (!conf_load(&c->conf, opt(c, "conf"), n > 0 ? self : ".", &why))
+	if (!conf_load(&c->conf, opt(c, "conf"),
+	    conf_folder(&c->conf, self), &why))
+		return failed(c, "%.*s", STR_ARGS(why));
+	/* What a web server's first request made, if nothing else is named. */
+	if (!c->conf.text[CONF_DATA].n &&
+	    setup_home(self, &c->arena, &dir, &why) && setup_made(dir) &&
+	    !conf_set(&c->conf, CONF_DATA, str_of(dir), "home", &why))
 		return failed(c, "%.*s", STR_ARGS(why));
 	return EXIT_DONE;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "db/setting.h"
+#include "db/setup.h"
 #include "handlers/ctl/user.h"
 
 struct settling {
@@ -24,14 +25,17 @@ struct settling {
 static const struct passwd *
 chosen(struct ctl *c)
 {
+	/* There may be no list of users at all, as in a bare chroot. */
+	static char root_name[] = "root";
+	static const struct passwd root = { .pw_name = root_name };
 	const char *name = opt(c, "user");
 	const struct passwd *who = getpwnam(name ? name : "weir");
 
 	if (!who && !name)
-		who = getpwuid(0);
+		who = &root;
 	if (!who)
 		failed(c, "there is no user %s: useradd --system %s makes it",
-		    name ? name : "root", name ? name : "root");
+		    name, name);
 	return who;
 }
 
@@ -104,18 +108,12 @@ static bool
 settle_in(struct ctl *c, struct db *db, void *arg)
 {
 	struct settling *k = arg;
-	uint8_t hash[VAULT_HASH];
-	struct buf hex = BUF(&c->arena, 2 * VAULT_HASH);
 
 	if (!noted(c, db, "create", S("data directory"), S("")))
 		return false;
 	if (k->admin.login.n)
 		return user_make(c, db, &k->admin);
-	vault_new_key("setup-", k->token);
-	vault_mac(store_vault(c->store), "setup", str_of(k->token), hash);
-	for (int i = 0; i < VAULT_HASH; i++)
-		buf_printf(&hex, "%02x", hash[i]);
-	return setting_set(db, S("setup"), buf_str(&hex));
+	return setup_open(db, store_vault(c->store), k->token);
 }
 
 static void
@@ -135,8 +133,9 @@ tell(struct ctl *c, const char *folder, const struct settling *k)
 	printf("data directory %s made\n", folder);
 	if (k->token[0])
 		printf("set-up token, shown this once: %s\n"
-		    "It makes the first site owner, once.  From this terminal "
-		    "none is needed:\n  weirctl user new NAME --role owner\n",
+		    "It makes the first site owner, once, at /setup of the "
+		    "running relay.  From this terminal none is needed:\n"
+		    "  weirctl user new NAME --role owner\n",
 		    k->token);
 	else
 		printf("site owner %.*s made\n", STR_ARGS(k->admin.login));

@@ -7,6 +7,7 @@
 #include "db/account.h"
 #include "db/key.h"
 #include "db/setting.h"
+#include "db/setup.h"
 #include "db/user.h"
 
 bool
@@ -37,8 +38,7 @@ user_make(struct ctl *c, struct db *db, void *arg)
 	row.role = k->role;
 	row.pass = str_of(k->hash);
 	/* With a site owner there is nothing left to set up. */
-	if (!row.account && str_eq(k->role, S("owner")) &&
-	    !setting_set(db, S("setup"), (struct str){ 0 }))
+	if (!row.account && str_eq(k->role, S("owner")) && !setup_close(db))
 		return false;
 	return user_put(db, &row) && noted(c, db, "create",
 	    arena_printf(&c->arena, "user %.*s", STR_ARGS(k->login)),
@@ -72,6 +72,8 @@ run_new(struct ctl *c)
 		    "password");
 	if (!change(c, user_make, &k))
 		return EXIT_REFUSED;
+	if (!k.account.n && str_eq(k.role, S("owner")))
+		setup_forget(store_dir(c->store));
 	if (c->json)
 		printf("{\"created\":true}\n");
 	else

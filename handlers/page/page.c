@@ -15,6 +15,7 @@
 #include "fcgi/base/mem.h"
 #include "fcgi/machine.h"
 #include "fcgi/reply.h"
+#include "handlers/page/setup.h"
 #include "handlers/page/template.h"
 
 enum { PAGE_BYTES = 1 << 20, FILE_BYTES = 8 << 20 };
@@ -27,11 +28,22 @@ static struct {
 bool
 page_start(const struct conf *conf, struct arena *a, struct str *why)
 {
+	static const char *const needed[] = { "index", "setup" };
+
 	pages.conf = conf;
 	pages.templates = templates_open(conf->text[CONF_WWW].p, a, why);
-	if (pages.templates)
-		return true;
-	return false;
+	if (!pages.templates)
+		return false;
+	for (size_t i = 0; i < countof(needed); i++) {
+		if (templates_have(pages.templates, needed[i]))
+			continue;
+		*why = arena_printf(a, "%s/%s.html is missing: copy it from "
+		    "weir's own www", conf->text[CONF_WWW].p, needed[i]);
+		page_stop();
+		return false;
+	}
+	page_setup_start(conf);
+	return true;
 }
 
 void
@@ -68,6 +80,31 @@ base_url(struct request *rq)
 	    S("localhost")), STR_ARGS(rq->mount));
 }
 
+json_t *
+page_data(struct request *rq)
+{
+	struct str base = base_url(rq);
+
+	return json_pack("{s:s%, s:s, s:s}", "base_url", base.p, base.n,
+	    "name", "weir", "version", PACKAGE_VERSION);
+}
+
+void
+page_show(struct request *rq, int status, const char *name, json_t *data)
+{
+	struct buf out = BUF(&rq->arena, PAGE_BYTES);
+
+	reply_header(rq, "Cache-Control", S("no-store"));
+	page_headers(rq);
+	if (data)
+		template_render(pages.templates, name, data, &out);
+	json_decref(data);
+	reply_whole(rq, data ? status : 400, data ?
+	    "text/html; charset=utf-8" : "text/plain; charset=utf-8", data ?
+	    buf_str(&out) : S("The Host header is not UTF-8.\n"));
+	request_free(rq);
+}
+
 void
 page_home(struct request *rq)
 {
@@ -75,12 +112,11 @@ page_home(struct request *rq)
 	struct str base = base_url(rq);
 	bool json = str_has_nocase(rq->param[PARAM_HTTP_ACCEPT],
 	    S("application/json"));
-	json_t *data;
 
-	reply_header(rq, "Cache-Control", S("no-store"));
 	reply_header(rq, "Vary", S("Accept"));
-	page_headers(rq);
 	if (json) {
+		reply_header(rq, "Cache-Control", S("no-store"));
+		page_headers(rq);
 		buf_put(&out, S("{\"name\":\"weir\",\"version\":\""
 		    PACKAGE_VERSION "\",\"base_url\":"));
 		buf_json(&out, arena_printf(&rq->arena, "%.*s/v1",
@@ -90,14 +126,7 @@ page_home(struct request *rq)
 		request_free(rq);
 		return;
 	}
-	data = json_pack("{s:s%, s:s, s:s}", "base_url", base.p, base.n,
-	    "name", "weir", "version", PACKAGE_VERSION);
-	if (data)
-		template_render(pages.templates, "index", data, &out);
-	json_decref(data);
-	reply_whole(rq, data ? 200 : 400, "text/html; charset=utf-8",
-	    data ? buf_str(&out) : S("The Host header is not UTF-8.\n"));
-	request_free(rq);
+	page_show(rq, 200, "index", page_data(rq));
 }
 
 /* --- Static files ------------------------------------------------------- */

@@ -202,6 +202,12 @@ render(const struct templates *t, struct str text, struct scope *s,
 	}
 }
 
+bool
+templates_have(const struct templates *t, const char *name)
+{
+	return find(t, str_of(name)) != NULL;
+}
+
 void
 template_render(const struct templates *t, const char *name,
     const json_t *data, struct buf *out)

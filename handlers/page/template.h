@@ -25,6 +25,8 @@ struct templates *templates_open(const char *dir, struct arena *a,
     struct str *why);
 void templates_free(struct templates *t);
 
+bool templates_have(const struct templates *t, const char *name);
+
 /* Appends the template's text with the data in its holes. */
 void template_render(const struct templates *t, const char *name,
     const json_t *data, struct buf *out);
