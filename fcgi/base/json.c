@@ -76,9 +76,9 @@ json_kind(struct str value)
 	}
 }
 
-/* p stands behind an opening quote: what follows the closing one, or NULL. */
+/* As string_end, for strings that are long or hold an escape. */
 static const char *
-string_end(const char *p, const char *end)
+long_string_end(const char *p, const char *end)
 {
 	const char *from = p, *quote, *q;
 
@@ -92,6 +92,48 @@ string_end(const char *p, const char *end)
 	return NULL;
 }
 
+/*
+ * p stands behind an opening quote: what follows the closing one, or NULL.
+ * Names and most values end within a few bytes.
+ */
+static inline const char *
+string_end(const char *p, const char *end)
+{
+	for (int i = 0; i < 4 && end - p >= 8; i++, p += 8) {
+		uint64_t hits = string_marks(load_eight(p)) & EACH_BYTE(0x80);
+		const char *hit;
+
+		if (hits == 0)
+			continue;
+		hit = p + (__builtin_ctzll(hits) >> 3);
+		if (*hit == '"')
+			return hit + 1;
+		break;
+	}
+	return long_string_end(p, end);
+}
+
+/* What a byte outside of strings means to a cursor. */
+enum { QUOTES = 1, OPENS = 2, CLOSES = 4, PARTS = 8, BLANK = 16 };
+static const unsigned char meaning[256] = {
+	['"'] = QUOTES,
+	['{'] = OPENS,
+	['['] = OPENS,
+	['}'] = CLOSES,
+	[']'] = CLOSES,
+	[','] = PARTS,
+	[' '] = BLANK,
+	['\t'] = BLANK,
+	['\r'] = BLANK,
+	['\n'] = BLANK,
+};
+
+static inline unsigned
+means(const char *p)
+{
+	return meaning[(unsigned char)*p];
+}
+
 /* p stands on an opening bracket: what follows its partner, or NULL. */
 static const char *
 container_end(const char *p, const char *end)
@@ -99,47 +141,29 @@ container_end(const char *p, const char *end)
 	size_t depth = 0;
 
 	while (p && p < end) {
-		switch (*p++) {
-		case '"':
+		unsigned what = means(p++) & (QUOTES | OPENS | CLOSES);
+
+		if (what == 0)
+			continue;
+		if (what == QUOTES)
 			p = string_end(p, end);
-			break;
-		case '{':
-		case '[':
+		else if (what == OPENS)
 			depth++;
-			break;
-		case '}':
-		case ']':
-			if (--depth == 0)
-				return p;
-			break;
-		default:
-			break;
-		}
+		else if (--depth == 0)
+			return p;
 	}
 	return NULL;
-}
-
-static const char *
-value_end(const char *p, const char *end)
-{
-	if (*p == '"')
-		return string_end(p + 1, end);
-	if (*p == '{' || *p == '[')
-		return container_end(p, end);
-	while (p < end && *p != ',' && *p != ']' && *p != '}' && !is_blank(*p))
-		p++;
-	return p;
 }
 
 struct json_each
 json_each(struct str container)
 {
 	struct json_each m = { 0 };
-	enum json_kind kind = json_kind(container);
 
-	m.object = kind == JSON_IS_OBJECT;
-	if (kind == JSON_IS_OBJECT || kind == JSON_IS_ARRAY)
-		m.rest = str_skip(container, 1);
+	if (container.n && means(container.p) == OPENS) {
+		m.object = container.p[0] == '{';
+		m.rest = str_from(container.p + 1, container.n - 1);
+	}
 	return m;
 }
 
@@ -159,24 +183,65 @@ next_name(struct json_each *m, const char *p, const char *end)
 	return q < end && *q == ':' ? skip_blanks(q + 1, end) : NULL;
 }
 
-bool
-json_next(struct json_each *m)
+/*
+ * To the next value, which is at least one byte long: its beginning, or NULL;
+ * the rest is empty then.
+ */
+static const char *
+next_value(struct json_each *m)
 {
-	const char *end, *p, *q = NULL;
+	const char *p = m->rest.p, *end = p + m->rest.n;
+
+	m->rest.n = 0;
+	if (m->reached) {
+		m->reached = false;
+		p = container_end(p, end);
+		if (!p)
+			return NULL;
+	}
+	p = skip_blanks(p, end);
+	if (p < end && *p == ',')
+		p = skip_blanks(p + 1, end);
+	if (p == end)
+		return NULL;
+	if (means(p) == CLOSES) {
+		if (m->outer) {
+			m->outer->rest = str_from(p + 1, (size_t)(end - p) - 1);
+			m->outer->reached = false;
+		}
+		return NULL;
+	}
+	if (m->object)
+		p = next_name(m, p, end);
+	return p && p < end ? p : NULL;
+}
+
+static const char *
+value_end(const char *p, const char *end)
+{
+	if (means(p) == QUOTES)
+		return string_end(p + 1, end);
+	if (means(p) == OPENS)
+		return container_end(p, end);
+	while (p < end && !(means(p) & (PARTS | CLOSES | BLANK)))
+		p++;
+	return p;
+}
+
+static bool
+advance(struct json_each *m, bool pass)
+{
+	const char *end = m->rest.p + m->rest.n, *p, *q;
 
 	if (m->rest.n == 0)
 		return false;
-	end = m->rest.p + m->rest.n;
-	p = skip_blanks(m->rest.p, end);
-	if (p < end && *p == ',')
-		p = skip_blanks(p + 1, end);
-	m->rest.n = 0;
-	if (p == end || *p == '}' || *p == ']')
-		return false;
-	if (m->object)
-		p = next_name(m, p, end);
-	if (p && p < end)
-		q = value_end(p, end);
+	p = next_value(m);
+	if (p && means(p) == OPENS && !pass) {
+		m->reached = true;
+		m->value = m->rest = str_from(p, (size_t)(end - p));
+		return true;
+	}
+	q = p ? value_end(p, end) : NULL;
 	if (!q || q == p)
 		return false;
 	m->value = str_from(p, (size_t)(q - p));
@@ -184,6 +249,44 @@ json_next(struct json_each *m)
 	return true;
 }
 
+bool
+json_next(struct json_each *m)
+{
+	return advance(m, true);
+}
+
+bool
+json_reach(struct json_each *m)
+{
+	return advance(m, false);
+}
+
+struct json_each
+json_inside(struct json_each *m)
+{
+	struct json_each inner = json_each(m->value);
+
+	inner.outer = m;
+	return inner;
+}
+
+struct str
+json_pass(struct json_each *m)
+{
+	const char *end = m->rest.p + m->rest.n, *q;
+
+	if (!m->reached)
+		return m->value;
+	m->reached = false;
+	q = container_end(m->rest.p, end);
+	if (q) {
+		m->value.n = (size_t)(q - m->value.p);
+		m->rest = str_from(q, (size_t)(end - q));
+	} else {
+		m->value.n = m->rest.n = 0;
+	}
+	return m->value;
+}
 static size_t
 put_utf8(uint32_t c, char *out)
 {
@@ -379,6 +482,23 @@ scale(int64_t *v, int64_t power)
 	return true;
 }
 
+/* Digits alone, as nearly all numbers are that somebody reads. */
+static bool
+plain_int(struct str value, int64_t *v)
+{
+	int64_t sum = 0;
+
+	if (value.n == 0 || value.n > 18 || (value.p[0] == '0' && value.n > 1))
+		return false;
+	for (size_t i = 0; i < value.n; i++) {
+		if (!is_digit(value.p[i]))
+			return false;
+		sum = sum * 10 + (value.p[i] - '0');
+	}
+	*v = sum;
+	return true;
+}
+
 bool
 json_int(struct str value, int64_t *v)
 {
@@ -387,6 +507,8 @@ json_int(struct str value, int64_t *v)
 	bool fraction = false;
 	int64_t power = 0, whole;
 
+	if (plain_int(value, v))
+		return true;
 	if (value.n > sizeof(digits) || json_kind(value) != JSON_IS_NUMBER ||
 	    !json_valid(value, NULL))
 		return false;

@@ -46,6 +46,22 @@ struct json_error {
  */
 bool json_valid(struct str text, struct json_error *e);
 
+/*
+ * As json_valid, and lists the members of the text, if it is an object: their
+ * raw names and their values, in their order.
+ */
+enum { JSON_LISTED = 24 };
+struct json_members {
+	bool object; /* it is one */
+	bool more; /* there are members that are not listed */
+	size_t n;
+	struct str name[JSON_LISTED];
+	struct str value[JSON_LISTED];
+};
+
+bool json_members(
+    struct str text, struct json_members *list, struct json_error *e);
+
 /* The type of a value, told by its first byte. */
 enum json_kind json_kind(struct str value);
 
@@ -62,11 +78,28 @@ struct json_each {
 	struct str name;
 	struct str value;
 	struct str rest;	/* private */
+	struct json_each *outer;	/* private */
 	bool object;		/* private */
+	bool reached;		/* private: the value was not passed yet */
 };
 
 struct json_each json_each(struct str container);
 bool json_next(struct json_each *m);
+
+/*
+ * The same walk for who steps inside the values, without reading them twice:
+ * an object or array is not passed, its value is its first byte and all that
+ * follows.  A walk inside it that comes to its end moves the outer one on;
+ * json_pass passes it after all and gives all of it, or the empty slice when
+ * it does not end.
+ *
+ *	while (json_reach(&m))
+ *		for (struct json_each n = json_inside(&m); json_next(&n);)
+ *			use(n.name, n.value);
+ */
+bool json_reach(struct json_each *m);
+struct json_each json_inside(struct json_each *m);
+struct str json_pass(struct json_each *m);
 
 /*
  * Is a raw name this one (ASCII), after unescaping, its case ignored?  U+017F
@@ -139,5 +172,13 @@ void json_tap_init(struct json_tap *t, struct arena *a,
 
 /* The bytes of piece that belong to the value: all, until it is whole. */
 size_t json_tap_feed(struct json_tap *t, struct str piece);
+
+/*
+ * Instead, a whole text at once, whose members json_members has listed and
+ * which is not longer than max: the values are slices of it.  False, and
+ * nothing has happened: it must be fed, because a name is repeated or spelt
+ * with an escape, or members are not listed.
+ */
+bool json_tap_whole(struct json_tap *t, const struct json_members *list);
 
 #endif

@@ -5,10 +5,13 @@
 #ifndef WEIR_JSON_CHAR_H
 #define WEIR_JSON_CHAR_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
 
 static inline bool
 is_blank(char c)
@@ -25,9 +28,31 @@ is_digit(char c)
 static inline const char *
 skip_blanks(const char *p, const char *end)
 {
-	while (p < end && is_blank(*p))
+	/* Most text has none: one comparison says so. */
+	while (p < end && (unsigned char)*p <= ' ' && is_blank(*p))
 		p++;
 	return p;
+}
+
+static inline uint64_t
+load_eight(const char *p)
+{
+	uint64_t w;
+
+	memcpy(&w, p, 8);
+	return le64toh(w);
+}
+
+/*
+ * Top bits: the bytes of w that are a quote, a backslash or not ASCII.  Bytes
+ * above the first such one may be marked too (a borrow): only the lowest mark
+ * is to be used.
+ */
+static inline uint64_t
+string_marks(uint64_t w)
+{
+	return ((w ^ EACH_BYTE('"')) - EACH_BYTE(1)) |
+	    ((w ^ EACH_BYTE('\\')) - EACH_BYTE(1)) | w;
 }
 
 static inline bool

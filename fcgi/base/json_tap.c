@@ -252,3 +252,41 @@ json_tap_feed(struct json_tap *t, struct str piece)
 		keep(t, from, p);
 	return (size_t)(p - piece.p);
 }
+
+/* The index of a name without escapes, or -1. */
+static int
+index_of(const struct json_tap *t, struct str name)
+{
+	for (int i = 0; t->names[i]; i++)
+		if (name.n && t->names[i][0] == name.p[0] &&
+		    str_eq(str_of(t->names[i]), name))
+			return i;
+	return -1;
+}
+
+bool
+json_tap_whole(struct json_tap *t, const struct json_members *list)
+{
+	struct str values[JSON_TAPS] = { 0 };
+	unsigned found = 0;
+
+	assert(!t->whole && !t->found);
+	if (!list->object || list->more)
+		return false;
+	for (size_t j = 0; j < list->n; j++) {
+		struct str name = list->name[j];
+		int i = index_of(t, name);
+
+		if (memchr(name.p, '\\', name.n) ||
+		    (i >= 0 && found & 1u << i))
+			return false;
+		if (i < 0)
+			continue;
+		values[i] = list->value[j];
+		found |= 1u << i;
+	}
+	memcpy(t->values, values, sizeof(values));
+	t->found = found;
+	t->object = t->whole = true;
+	return true;
+}

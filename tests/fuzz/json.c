@@ -41,6 +41,28 @@ walk(struct arena *a, struct str value, struct str whole, int depth)
 	return seen;
 }
 
+/* The same, stepping inside: it passes by the same values. */
+static size_t
+walk_inside(struct json_each m, struct str value, struct str whole, int depth)
+{
+	struct json_each plain = json_each(value);
+	bool checked = json_valid(value, NULL);
+	size_t seen = 0;
+
+	while (json_reach(&m)) {
+		assert(inside(m.name, whole) && inside(m.value, whole));
+		assert(++seen <= whole.n);
+		if (checked)
+			assert(json_next(&plain) &&
+			    plain.value.p == m.value.p);
+		if (depth < LIMIT_JSON_DEPTH)
+			walk_inside(json_inside(&m),
+			    checked ? plain.value : m.value, whole, depth + 1);
+	}
+	assert(!checked || !json_next(&plain));
+	return seen;
+}
+
 /* The deepest bracket outside of strings. */
 static int
 depth_of(struct str text)
@@ -117,6 +139,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (n < 100000)
 		compare(text, ours, &e);
 	walk(&a, str_trim(text), text, 0);
+	walk_inside(json_each(str_trim(text)), str_trim(text), text, 0);
 	tap(&a, text, 0, &whole);
 	tap(&a, text, 1, &cut);
 	assert(whole.found == cut.found && whole.lost == cut.lost &&

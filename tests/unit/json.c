@@ -445,6 +445,122 @@ damaged(void **state)
 	buf_release(&b);
 }
 
+/* What a walk that steps inside sees, and in the end the same of both. */
+static size_t
+walk_inside(struct json_each m, struct str value, struct str text, int depth)
+{
+	struct json_each plain = json_each(value);
+	size_t n = 0;
+	bool same = json_valid(text, NULL);
+
+	for (; json_reach(&m); n++) {
+		assert_true(m.value.n && m.value.p >= text.p &&
+		    m.value.p + m.value.n <= text.p + text.n);
+		if (same) {
+			assert_true(json_next(&plain));
+			assert_true(str_eq(m.name, plain.name));
+			assert_ptr_equal(m.value.p, plain.value.p);
+		}
+		switch (dice(3)) {
+		case 0: /* it is passed by the next step */
+			break;
+		case 1:
+			json_pass(&m);
+			if (same)
+				assert_true(str_eq(m.value, plain.value));
+			break;
+		default:
+			if (depth && same)
+				n += walk_inside(json_inside(&m), plain.value,
+				    text, depth - 1);
+			else if (depth)
+				n += walk_inside(json_inside(&m), m.value,
+				    text, depth - 1);
+		}
+	}
+	if (same)
+		assert_false(json_next(&plain));
+	assert_true(n <= text.n);
+	return n;
+}
+
+static void
+walks_inside(void **state)
+{
+	struct buf b = BUF_HEAP(1 << 20);
+	double end = now_s() + 1;
+
+	(void)state;
+	for (size_t i = 0; now_s() < end && i < 100000; i++) {
+		buf_clear(&b);
+		grow_text(&b, 5);
+		if (dice(2))
+			mutate(&b);
+		char *p = exact(buf_str(&b));
+		struct str text = str_from(p, b.n);
+		walk_inside(json_each(str_trim(text)), str_trim(text), text, 6);
+		free(p);
+	}
+	buf_release(&b);
+}
+
+static void
+lists_members(void **state)
+{
+	struct buf b = BUF_HEAP(1 << 20);
+	double end = now_s() + 1;
+
+	(void)state;
+	for (size_t i = 0; now_s() < end && i < 100000; i++) {
+		struct json_members list;
+		struct json_error e, f;
+		struct json_each m;
+		size_t n = 0;
+		bool good;
+
+		buf_clear(&b);
+		grow_text(&b, 5);
+		if (dice(2))
+			mutate(&b);
+		good = json_members(buf_str(&b), &list, &e);
+		assert_int_equal(good, json_valid(buf_str(&b), &f));
+		if (!good) {
+			assert_true(e.at == f.at && e.what == f.what);
+			continue;
+		}
+		m = json_each(str_trim(buf_str(&b)));
+		for (; m.object && json_next(&m); n++) {
+			if (n == JSON_LISTED)
+				break;
+			assert_true(str_eq(list.name[n], m.name));
+			assert_ptr_equal(list.value[n].p, m.value.p);
+			assert_true(list.value[n].n == m.value.n);
+		}
+		assert_true(list.n == (n < JSON_LISTED ? n : JSON_LISTED));
+	}
+	buf_release(&b);
+}
+
+static void
+lists_no_more_than_it_can(void **state)
+{
+	struct buf b = BUF_HEAP(1 << 20);
+	struct json_members list;
+
+	(void)state;
+	buf_char(&b, '{');
+	for (int i = 0; i <= JSON_LISTED; i++) {
+		buf_printf(&b, "%s\"%d\":[{\"x\":%d}]", i ? "," : "", i, i);
+		buf_char(&b, '}');
+		assert_true(json_members(buf_str(&b), &list, NULL));
+		assert_true(list.more == (i == JSON_LISTED));
+		b.n--;
+	}
+	assert_true(list.n == JSON_LISTED &&
+	    str_eq(list.value[JSON_LISTED - 1], S("[{\"x\":23}]")));
+	buf_release(&b);
+}
+
 static const char *const wanted[] = { "usage", "error", "k1", "k\"2", NULL };
 
 static const char *const objects[] = {
@@ -516,6 +632,39 @@ tap_cut_anywhere(void **state)
 	}
 }
 
+/* A whole text at once gives what feeding it gives, or says no. */
+static bool
+tap_at_once(struct str text)
+{
+	struct arena a;
+	struct json_tap fed, t;
+	struct json_members list;
+	size_t used;
+	bool done = false;
+
+	arena_init(&a);
+	fed = tap(&a, text, text.n, 1, &used);
+	json_tap_init(&t, &a, wanted, 1 << 20);
+	if (json_members(text, &list, NULL))
+		done = json_tap_whole(&t, &list);
+	if (done && !fed.lost)
+		same_tap(&t, &fed);
+	arena_release(&a);
+	return done;
+}
+
+static void
+tap_whole(void **state)
+{
+	/* By the rows of objects. */
+	static const bool done[countof(objects)] = { true, true, false, true,
+		false, true, false, false, true, true, false, false };
+
+	(void)state;
+	for (size_t i = 0; i < countof(objects); i++)
+		assert_int_equal(tap_at_once(str_of(objects[i])), done[i]);
+}
+
 static void
 tap_facts(void **state)
 {
@@ -561,6 +710,7 @@ tap_random(void **state)
 			mutate(&b);
 		if (b.n == 0)
 			continue;
+		tap_at_once(buf_str(&b));
 		arena_init(&a);
 		struct json_tap one = tap(&a, buf_str(&b), b.n, 1, &used);
 		struct json_tap cut = tap(
@@ -585,7 +735,11 @@ main(void)
 		cmocka_unit_test(names),
 		cmocka_unit_test(texts_and_numbers),
 		cmocka_unit_test(damaged),
+		cmocka_unit_test(walks_inside),
+		cmocka_unit_test(lists_members),
+		cmocka_unit_test(lists_no_more_than_it_can),
 		cmocka_unit_test(tap_cut_anywhere),
+		cmocka_unit_test(tap_whole),
 		cmocka_unit_test(tap_facts),
 		cmocka_unit_test(tap_random),
 	};
