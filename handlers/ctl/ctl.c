@@ -107,9 +107,8 @@ noted(struct ctl *c, struct db *db, const char *action, struct str object,
 
 /* --- the store ------------------------------------------------------------ */
 
-/* A web server's folder: what is below it may be served to everybody. */
-static bool
-is_served(const char *folder)
+bool
+folder_is_served(const char *folder)
 {
 	struct str rest = str_of(folder);
 
@@ -164,7 +163,7 @@ data_folder(struct ctl *c)
 		return NULL;
 	}
 	folder = resolved(c, text.p);
-	if (is_served(folder)) {
+	if (folder_is_served(folder)) {
 		failed(c, "%s is below a web server's folder, where its files "
 		    "could be fetched: choose a data directory elsewhere",
 		    folder);

@@ -113,6 +113,10 @@ void close_store(struct ctl *c);
 /* The data directory from the settings, resolved; NULL: it was said why. */
 const char *data_folder(struct ctl *c);
 
+/* Is it a web server's folder by its name?  What is below one may be served
+ * to everybody. */
+bool folder_is_served(const char *folder);
+
 /* All of standard input, or of a file ("-": standard input), at most max
  * bytes.  False: *why. */
 bool read_all(struct arena *a, const char *path, size_t max, struct str *text,

@@ -17,7 +17,7 @@ extern const struct command command_init, command_apply, command_export,
     command_key_rotate, command_key_revoke, command_credential_add,
     command_user_new, command_user_passwd, command_token_new, command_balance,
     command_grant, command_deduct, command_usage, command_ledger_check,
-    command_route, command_log, command_status;
+    command_route, command_log, command_status, command_doctor;
 
 static const struct command *const commands[] = {
 	&command_init,			/* init.c */
@@ -41,6 +41,7 @@ static const struct command *const commands[] = {
 	&command_route,			/* route.c */
 	&command_log,			/* log.c */
 	&command_status,		/* status.c */
+	&command_doctor,		/* doctor.c */
 	NULL
 };
 
