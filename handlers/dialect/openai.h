@@ -82,8 +82,8 @@ struct glance {
 	struct str failure; /* a finish reason that is one; raw */
 };
 
-/* Looks at choices and counts their texts into w->count. */
-void openai_look(struct watch *w, struct str choices, struct glance *g);
+/* Walks over choices and counts their texts into w->count. */
+void openai_look(struct watch *w, struct json_each choices, struct glance *g);
 
 /* Merges a usage object into o->tokens. */
 void openai_read_usage(struct observer *o, struct str usage);

@@ -18,26 +18,57 @@ enum { MILLI_A_BYTE = 250 /* of a frame that is not read */ };
 
 /* What is of interest in a chunk. */
 struct chunk {
-	struct str choices, usage, error, groq;
+	struct glance glance;
+	struct str usage, error, groq;
+};
+
+/* What was counted before, if the choices do not count. */
+struct mark {
+	struct token_count count;
+	unsigned run;
 };
 
 static void
-read_chunk(struct observer *o, struct str data, struct chunk *c)
+count_from(struct watch *w, const struct mark *before)
 {
+	w->count = before->count;
+	w->run = before->run;
+}
+
+/* Of several choices members the last one counts, of a damaged one nothing. */
+static void
+read_choices(struct watch *w, struct json_each *m, const struct mark *before,
+    struct glance *g)
+{
+	count_from(w, before);
+	openai_look(w, json_inside(m), g);
+	if (json_pass(m).n)
+		return;
+	count_from(w, before);
+	*g = (struct glance){ 0 };
+}
+
+static void
+read_chunk(struct observer *o, struct watch *w, struct str data,
+    struct chunk *c)
+{
+	const struct mark before = { w->count, w->run };
+
 	*c = (struct chunk){ 0 };
-	for (struct json_each m = json_each(data); json_next(&m);) {
-		if (str_eq(m.name, S("choices")))
-			c->choices = m.value;
-		else if (str_eq(m.name, S("usage")))
-			c->usage = m.value;
-		else if (str_eq(m.name, S("error")))
-			c->error = m.value;
-		else if (str_eq(m.name, S("x_groq")))
-			c->groq = m.value;
-		else if (str_eq(m.name, S("model")))
+	for (struct json_each m = json_each(data); json_reach(&m);) {
+		if (str_eq(m.name, S("choices"))) {
+			read_choices(w, &m, &before, &c->glance);
+		} else if (str_eq(m.name, S("usage"))) {
+			c->usage = json_pass(&m);
+		} else if (str_eq(m.name, S("error"))) {
+			c->error = json_pass(&m);
+		} else if (str_eq(m.name, S("x_groq"))) {
+			c->groq = json_pass(&m);
+		} else if (str_eq(m.name, S("model"))) {
 			openai_read_model(o, m.value);
-		else if (str_eq(m.name, S("service_tier")))
+		} else if (str_eq(m.name, S("service_tier"))) {
 			openai_read_tier(o, m.value);
+		}
 	}
 }
 
@@ -79,29 +110,28 @@ take_chunk(struct observer *o, struct watch *w, struct str raw,
 {
 	struct str data = str_trim(f->data);
 	struct chunk c;
-	struct glance g;
+	const struct glance *g = &c.glance;
 
-	read_chunk(o, data, &c);
-	openai_look(w, c.choices, &g);
+	read_chunk(o, w, data, &c);
 	o->out_milli = w->count.milli;
 	if (is_object(c.groq))
 		openai_read_usage(o, json_get(c.groq, S("usage")));
 	if (c.usage.n)
 		openai_read_usage(o, c.usage);
-	if (up_error_told(c.error) || g.failure.n ||
+	if (up_error_told(c.error) || g->failure.n ||
 	    str_eq(f->event, S("error"))) {
-		openai_fail(o, w, data, g.failure);
+		openai_fail(o, w, data, g->failure);
 		w->went = TO_NOBODY;
 		return;
 	}
-	if (g.meaning || g.stop)
+	if (g->meaning || g->stop)
 		o->seen |= SEEN_MEANING;
-	if (g.stop)
+	if (g->stop)
 		o->seen |= SEEN_STOP;
-	if (!g.any && o->hide_usage && is_object(c.usage))
+	if (!g->any && o->hide_usage && is_object(c.usage))
 		w->went = TO_NOBODY;
 	else
-		pass(o, w, raw, g.meaning && !g.stop, out);
+		pass(o, w, raw, g->meaning && !g->stop, out);
 }
 
 /* The end: an answer in which nothing came at all is none. */

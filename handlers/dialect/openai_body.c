@@ -6,7 +6,8 @@
  * settled.  Until more than those have come it may still turn out to be an
  * error or no answer at all; then nothing of it is passed on.  A text up to
  * HEAD_BYTES is checked and read as a whole; of a larger one the tap takes
- * what stands at the top, and its output is estimated by its size.
+ * what stands at the top, and its output is estimated by its size.  A short
+ * text that comes in one piece, as most do, is read where it lies.
  */
 #include "fcgi/base/limits.h"
 #include "handlers/dialect/openai.h"
@@ -59,6 +60,13 @@ looks_failed(const struct watch *w)
 	return error.n == 0 || up_error_told(error);
 }
 
+/* The first bytes, as far as they are kept. */
+static struct str
+head(const struct watch *w)
+{
+	return str_trim(buf_str(&w->head));
+}
+
 static void
 read_facts(struct observer *o, struct watch *w)
 {
@@ -79,26 +87,24 @@ estimate(struct observer *o, struct watch *w, bool read)
 	o->out_milli = read ? w->count.milli : (int64_t)w->bytes * MILLI_A_BYTE;
 }
 
-/* The text is whole: is it an answer? */
+/*
+ * All of it has come: is it an answer?  text is what is left to look into,
+ * checked, and choices a part of it; empty: too large, the tap must do.
+ */
 static void
-judge(struct observer *o, struct watch *w, struct buf *last)
+judge(struct observer *o, struct watch *w, struct str text,
+    struct str choices, struct buf *last)
 {
-	bool read = w->head.n == w->bytes;
 	bool embeddings = o->endpoint == ENDPOINT_EMBEDDINGS;
 	bool counted;
 	struct glance g = { .any = true, .meaning = true };
 
-	if (read && !json_valid(buf_str(&w->head), NULL)) {
-		refuse(o, w, last);
-		return;
-	}
 	read_facts(o, w);
 	counted = o->tokens.in_total >= 0 || o->tokens.out_total >= 0;
-	if (read && !embeddings)
-		openai_look(
-		    w, json_get(str_trim(buf_str(&w->head)), S("choices")), &g);
+	if (text.n && !embeddings)
+		openai_look(w, json_each(choices), &g);
 	if (looks_failed(w) || g.failure.n) {
-		openai_fail(o, w, str_trim(buf_str(&w->head)), g.failure);
+		openai_fail(o, w, text.n ? text : head(w), g.failure);
 		buf_clear(last);
 		return;
 	}
@@ -107,8 +113,24 @@ judge(struct observer *o, struct watch *w, struct buf *last)
 		refuse(o, w, last);
 		return;
 	}
-	estimate(o, w, read);
+	estimate(o, w, text.n);
 	o->seen |= SEEN_MEANING | SEEN_STOP | SEEN_END;
+}
+
+/* What was fed to the tap is whole. */
+static void
+judge_fed(struct observer *o, struct watch *w, struct buf *last)
+{
+	struct str text = { 0 };
+
+	if (w->head.n == w->bytes) {
+		if (!json_valid(buf_str(&w->head), NULL)) {
+			refuse(o, w, last);
+			return;
+		}
+		text = head(w);
+	}
+	judge(o, w, text, json_get(text, S("choices")), last);
 }
 
 /* More than what is kept back has come. */
@@ -176,6 +198,29 @@ take(struct observer *o, struct watch *w, struct str piece, struct buf *out,
 	return n;
 }
 
+/*
+ * The first piece, if it is all there is: checked and judged without the
+ * tap, which would go through each byte of it once more and copy it.  False:
+ * nothing has happened.
+ */
+static bool
+take_whole(struct observer *o, struct watch *w, struct str piece,
+    struct buf *out, struct buf *last)
+{
+	struct str text = str_trim(piece);
+	struct json_members list;
+
+	if (w->bytes || piece.n > LIMIT_KEEP_BACK || !str_ends(text, S("}")) ||
+	    !json_members(text, &list, NULL) ||
+	    !json_tap_whole(&w->tap, &list))
+		return false;
+	w->bytes = piece.n;
+	if (!w->misfit)
+		forward(piece, out, last);
+	judge(o, w, text, w->tap.values[CHOICES], last);
+	return true;
+}
+
 void
 openai_body_feed(struct observer *o, struct watch *w, struct str piece,
     struct buf *out, struct buf *last)
@@ -187,6 +232,8 @@ openai_body_feed(struct observer *o, struct watch *w, struct str piece,
 		if (rest.p[0] != '{')
 			refuse(o, w, last);
 	}
+	if (!w->closed && take_whole(o, w, piece, out, last))
+		return;
 	if (w->head.max == 0)
 		w->head = BUF(o->arena, HEAD_BYTES);
 	while (piece.n && !w->closed) {
@@ -200,7 +247,7 @@ openai_body_feed(struct observer *o, struct watch *w, struct str piece,
 		if (w->tap.bad)
 			refuse(o, w, last);
 		else if (w->tap.whole)
-			judge(o, w, last);
+			judge_fed(o, w, last);
 	}
 }
 
@@ -212,8 +259,7 @@ openai_body_finish(struct observer *o, struct watch *w, struct buf *last)
 	if (o->seen & SEEN_END)
 		return true;
 	if (w->failing) {
-		openai_fail(
-		    o, w, str_trim(buf_str(&w->head)), (struct str){ 0 });
+		openai_fail(o, w, head(w), (struct str){ 0 });
 		buf_clear(last);
 	} else if (!w->passed) {
 		refuse(o, w, last);

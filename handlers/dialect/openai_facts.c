@@ -118,11 +118,11 @@ count_thoughts(
 /* A delta, or a whole message. */
 static void
 look_at_message(
-    struct watch *w, struct glance *g, unsigned run, struct str message)
+    struct watch *w, struct glance *g, unsigned run, struct json_each m)
 {
 	struct thoughts t = { 0 };
 
-	for (struct json_each m = json_each(message); json_next(&m);) {
+	while (json_next(&m)) {
 		if (m.value.n < 3 || m.value.p[0] == 'n')
 			continue;
 		if (str_eq(m.name, S("content")))
@@ -164,18 +164,18 @@ look_at_stop(struct glance *g, struct str reason)
 }
 
 void
-openai_look(struct watch *w, struct str choices, struct glance *g)
+openai_look(struct watch *w, struct json_each c, struct glance *g)
 {
 	*g = (struct glance){ 0 };
-	for (struct json_each c = json_each(choices); json_next(&c);) {
+	while (json_reach(&c)) {
 		unsigned run = 0;
 		int64_t index;
 
 		g->any = true;
-		for (struct json_each m = json_each(c.value); json_next(&m);) {
+		for (struct json_each m = json_inside(&c); json_reach(&m);) {
 			if (str_eq(m.name, S("delta")) ||
 			    str_eq(m.name, S("message")))
-				look_at_message(w, g, run, m.value);
+				look_at_message(w, g, run, json_inside(&m));
 			else if (str_eq(m.name, S("text")))
 				count_text(w, g, run + CONTENT, m.value);
 			else if (str_eq(m.name, S("finish_reason")))
@@ -229,26 +229,32 @@ static const struct place completion_places[] = {
 	PLACE("audio_tokens", out_audio, false),
 };
 
-/* Fills the counts that are there; a hostile one stays absent. */
+/* Fills the count that m is, if it is one; a hostile one stays absent. */
+static void
+read_count(struct counts *c, const struct place *places, size_t n,
+    const struct json_each *m, bool *odd)
+{
+	for (size_t i = 0; i < n; i++) {
+		int64_t v,
+		    *to = (int64_t *)(void *)((char *)c + places[i].offset);
+
+		if (!str_eq(m->name, places[i].name))
+			continue;
+		if (json_int(m->value, &v) && v >= 0 && v <= MAX_COUNT)
+			*to = v;
+		else if (places[i].needed ||
+		    json_kind(m->value) != JSON_IS_NULL)
+			*odd = true;
+		return;
+	}
+}
+
 static void
 read_counts(struct counts *c, const struct place *places, size_t n,
-    struct str object, bool *odd)
+    struct json_each m, bool *odd)
 {
-	for (struct json_each m = json_each(object); json_next(&m);)
-		for (size_t i = 0; i < n; i++) {
-			int64_t v,
-			    *to = (int64_t *)(void *)((char *)c +
-				places[i].offset);
-
-			if (!str_eq(m.name, places[i].name))
-				continue;
-			if (json_int(m.value, &v) && v >= 0 && v <= MAX_COUNT)
-				*to = v;
-			else if (places[i].needed ||
-			    json_kind(m.value) != JSON_IS_NULL)
-				*odd = true;
-			break;
-		}
+	while (json_reach(&m))
+		read_count(c, places, n, &m, odd);
 }
 
 static int64_t
@@ -324,15 +330,17 @@ openai_read_usage(struct observer *o, struct str usage)
 		return;
 	}
 	memset(&c, 0xff, sizeof(c)); /* all -1: absent */
-	read_counts(&c, top_places, countof(top_places), usage, &odd);
-	for (struct json_each m = json_each(usage); json_next(&m);) {
+	for (struct json_each m = json_each(usage); json_reach(&m);) {
 		if (str_eq(m.name, S("prompt_tokens_details")) ||
 		    str_eq(m.name, S("prompt_token_details")))
 			read_counts(&c, prompt_places, countof(prompt_places),
-			    m.value, &odd);
+			    json_inside(&m), &odd);
 		else if (str_eq(m.name, S("completion_tokens_details")))
 			read_counts(&c, completion_places,
-			    countof(completion_places), m.value, &odd);
+			    countof(completion_places), json_inside(&m), &odd);
+		else
+			read_count(&c, top_places, countof(top_places), &m,
+			    &odd);
 	}
 	t = convert(&c, o->endpoint, odd);
 	merge(&o->tokens.in_total, t.in_total);
