@@ -31,6 +31,9 @@ enum {
 bool
 talk_has_control(struct str s)
 {
+	if (!str_has_control(s))
+		return false;
+	/* Nearly always that was all; a tab alone is allowed. */
 	for (size_t i = 0; i < s.n; i++)
 		if ((unsigned char)s.p[i] < 0x20 && s.p[i] != '\t')
 			return true;
