@@ -212,7 +212,12 @@ cmd:node        nodejs               nodejs         nodejs        nodejs
 cmd:npm         npm                  npm            npm           npm
 web:nginx       nginx-light          nginx          nginx         nginx
 web:lighttpd    lighttpd             lighttpd       lighttpd      lighttpd
+tls:lighttpd    lighttpd-mod-openssl lighttpd       lighttpd      lighttpd
 web:apache      apache2              httpd          apache2-proxy apache
+web:apache-fcgid libapache2-mod-fcgid mod_fcgid     apache-mod-fcgid mod_fcgid
+cmd:openssl     openssl              openssl        openssl       openssl
+cmd:strace      strace               strace         strace        strace
+cmd:systemd-analyze systemd          systemd        -             systemd
 '
 
 # Is one need of the form KIND:WHAT met?
@@ -229,6 +234,7 @@ have() {
 	pip:any) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
 	web:any) web_find >/dev/null ;;
 	web:*) web_program "${1#*:}" >/dev/null ;;
+	tls:*) web_has_tls "${1#*:}" ;;
 	pem:any)
 		for f in /etc/ssl/certs/ca-certificates.crt \
 		    /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
@@ -240,7 +246,7 @@ have() {
 }
 
 # The packages of a table that are missing, for package manager number $2
-# (1 apt, 2 dnf, 3 apk, 4 pacman), each once.
+# (1 apt, 2 dnf, 3 apk, 4 pacman), each once; - is one that has none.
 missing() {
 	echo "$1" | while read -r need apt dnf apk pacman; do
 		[ -n "$need" ] || continue
@@ -250,7 +256,7 @@ missing() {
 		3) echo "$apk" ;;
 		4) echo "$pacman" ;;
 		esac
-	done | sort -u | tr '\n' ' ' | sed 's/ $//'
+	done | sed '/^-$/d' | sort -u | tr '\n' ' ' | sed 's/ $//'
 }
 
 # Stop: these packages are needed and cannot be installed from here.

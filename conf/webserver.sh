@@ -35,6 +35,20 @@ web_apache_has() {
 	return 1
 }
 
+# Can this server speak TLS here?
+web_has_tls() {
+	case $1 in
+	lighttpd)
+		for m in /usr/lib/lighttpd /usr/lib64/lighttpd \
+		    /usr/lib/*/lighttpd; do
+			[ ! -f "$m/mod_openssl.so" ] || return 0
+		done
+		return 1
+		;;
+	apache*) web_apache_has ssl ;;
+	esac
+}
+
 # The program of a server (nginx, lighttpd, apache, apache-fcgid, apache-cgi),
 # if it is there and able.
 web_program() {

@@ -295,17 +295,9 @@ public() {	# FILE
 	case $server in apache*) tls_port=$port ;; esac
 }
 
-can_tls() {
-	command -v openssl >/dev/null || return 1
-	case $server in
-	lighttpd) ls /usr/lib*/lighttpd/mod_openssl.so \
-	    /usr/lib/*/lighttpd/mod_openssl.so >/dev/null 2>&1 ;;
-	esac
-}
-
 public_server() {
 	want='TLS|HSTS|Real address'
-	if ! can_tls; then
+	if ! command -v openssl >/dev/null || ! web_has_tls "$server"; then
 		skip tls "no openssl, or $server has no TLS here"
 		want='Real address'
 	else
