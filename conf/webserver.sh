@@ -179,6 +179,9 @@ web_apache_cgi_around() {	# DIR PORT
 	web_apache_base "$1" "$2" rewrite mime dir cgid
 	cat <<EOF
 ScriptSock "$1/tmp/cgid.sock"
+TypesConfig /dev/null
+AddType text/css .css
+AddType image/svg+xml .svg
 Listen 127.0.0.1:$2
 <Directory "$1">
 	AllowOverride None

@@ -35,6 +35,10 @@ class Row:
         if note:
             self.met += ', ' + note
 
+    def told(self, text):
+        """A figure without a bound."""
+        self.text = text
+
     def missing(self, why):
         self.text, self.met = '-', 'not measured: %s' % why
 
