@@ -20,10 +20,17 @@
 
 enum { PAGE = 1000 };
 
+/* A hold of a dead process. */
+struct orphan {
+	struct pending p;
+	struct journal j;
+};
+
 enum { PROCESSES, OF_PROCESS, BURY, N_SQL };
 static const char *const sql[N_SQL] = {
 	[PROCESSES] = "SELECT id FROM process /*scan*/ ORDER BY id",
-	[OF_PROCESS] = "SELECT " PENDING_COLUMNS " FROM hold h /*scan*/ "
+	[OF_PROCESS] = "SELECT " PENDING_COLUMNS ", " JOURNAL_COLUMNS
+		       " FROM hold h /*scan*/ "
 		       "WHERE h.process = ?1 LIMIT 1000",
 	[BURY] = "DELETE FROM process /*scan*/ WHERE id = ?1",
 };
@@ -34,18 +41,20 @@ const struct db_part crash_part = { "crash", sql, N_SQL };
  * of the list price.
  */
 static bool
-upstream_cost(struct db *db, const struct pending *p,
+upstream_cost(struct db *db, const struct orphan *o,
     const struct price *list, const struct buckets *use, struct usage_row *u)
 {
+	const struct pending *p = &o->p;
+	int64_t channel = o->j.channel;
 	struct price_row row;
 	struct price own;
 	int64_t ppm;
 	int n;
 
-	if (p->channel == 0)
+	if (channel == 0)
 		return true;
-	n = price_find(db, p->model, p->channel, p->opened, &row);
-	if (n < 0 || (ppm = channel_cost_ppm(db, p->channel)) < 0)
+	n = price_find(db, p->model, channel, p->opened, &row);
+	if (n < 0 || (ppm = channel_cost_ppm(db, channel)) < 0)
 		return false;
 	if (n == 1 && price_fill(row.given, &own)) {
 		u->cost_price = row.id;
@@ -62,12 +71,12 @@ upstream_cost(struct db *db, const struct pending *p,
  * lost, at the list price where the upstream is not known.
  */
 static bool
-prompt_lost(struct db *db, const struct pending *p, const struct price *list,
+prompt_lost(struct db *db, const struct orphan *o, const struct price *list,
     struct usage_row *u)
 {
-	struct buckets prompt = { .n = { [BUCKET_INPUT] = p->prompt_tokens,
+	struct buckets prompt = { .n = { [BUCKET_INPUT] = o->p.prompt_tokens,
 				      [BUCKET_REQUEST] = 1 } };
-	bool ok = p->channel ? upstream_cost(db, p, list, &prompt, u) :
+	bool ok = o->j.channel ? upstream_cost(db, o, list, &prompt, u) :
 	    price_charge(list, &prompt, PPM, &u->cost);
 
 	u->loss = u->cost;
@@ -81,10 +90,11 @@ prompt_lost(struct db *db, const struct pending *p, const struct price *list,
  * come: the prompt and what was journalled are charged, as an estimate.
  */
 static bool
-crash_bill(struct db *db, const struct pending *p, struct usage_row *u)
+crash_bill(struct db *db, const struct orphan *o, struct usage_row *u)
 {
+	const struct pending *p = &o->p;
 	struct buckets use = { .n = { [BUCKET_INPUT] = p->prompt_tokens,
-				   [BUCKET_OUTPUT] = p->out_tokens,
+				   [BUCKET_OUTPUT] = o->j.out_tokens,
 				   [BUCKET_REQUEST] = 1 } };
 	struct price list = { 0 };
 	struct price_row row;
@@ -94,9 +104,9 @@ crash_bill(struct db *db, const struct pending *p, struct usage_row *u)
 		return db_stop(db, "price %" PRId64 " of hold %" PRId64
 		    " is gone", p->price, p->id);
 	u->cost_ppm = PPM;
-	if (!p->started)
-		return prompt_lost(db, p, &list, u);
-	if (!upstream_cost(db, p, &list, &use, u))
+	if (!o->j.started)
+		return prompt_lost(db, o, &list, u);
+	if (!upstream_cost(db, o, &list, &use, u))
 		return false;
 	u->use = use;
 	u->estimated = true;
@@ -105,25 +115,27 @@ crash_bill(struct db *db, const struct pending *p, struct usage_row *u)
 }
 
 static bool
-resolve(struct db *db, const struct pending *p)
+resolve(struct db *db, const struct orphan *o)
 {
+	const struct pending *p = &o->p;
+	const struct journal *j = &o->j;
 	struct attempt_row attempt = {
-		.channel = p->channel,
-		.credential = p->credential,
-		.upstream_model = str_of(p->upstream_model),
+		.channel = j->channel,
+		.credential = j->credential,
+		.upstream_model = str_of(j->upstream_model),
 		.started = p->opened,
 		.ms = db_now(db) > p->opened ? db_now(db) - p->opened : 0,
 		.outcome = S("crash"),
 	};
 	struct usage_row u = {
 		.state = USAGE_CRASH,
-		.channel = p->channel,
-		.credential = p->credential,
+		.channel = j->channel,
+		.credential = j->credential,
 		.fault = "CRASH",
 		.first_ms = -1,
 		.total_ms = attempt.ms,
 		.attempts = &attempt,
-		.n_attempts = p->sent || p->started,
+		.n_attempts = j->sent || j->started,
 	};
 	struct model_row model;
 	struct bill bill;
@@ -135,10 +147,10 @@ resolve(struct db *db, const struct pending *p)
 	ok = model_get(db, &a, p->model, &model) >= 0;
 	if (ok) {
 		u.asked = model.name;
-		ok = crash_bill(db, p, &u) &&
+		ok = crash_bill(db, o, &u) &&
 		    settle_reckon(db, p, u.charge, &bill) &&
 		    settle_close(db, p, &u,
-			p->started ? p->prompt_tokens + p->out_tokens : 0,
+			j->started ? p->prompt_tokens + j->out_tokens : 0,
 			&bill);
 	}
 	arena_release(&a);
@@ -149,7 +161,7 @@ resolve(struct db *db, const struct pending *p)
 static int
 resolve_all(struct db *db, int64_t process)
 {
-	struct pending *list = xalloc(PAGE * sizeof(*list));
+	struct orphan *list = xalloc(PAGE * sizeof(*list));
 	int total = 0, n, got;
 
 	do {
@@ -157,8 +169,10 @@ resolve_all(struct db *db, int64_t process)
 		    process);
 
 		n = 0;
-		while (n < PAGE && (got = db_next(row)) == 1)
-			pending_read(row, &list[n++]);
+		while (n < PAGE && (got = db_next(row)) == 1) {
+			pending_read(row, &list[n].p);
+			journal_read(row, &list[n++].j);
+		}
 		db_reset(row);
 		for (int i = 0; i < n; i++)
 			if (!resolve(db, &list[i]))

@@ -36,6 +36,7 @@ struct row {
 	bool walking;		/* between db_each and its end */
 	bool failed;
 	bool copied;		/* cells hold the row */
+	bool foreign;		/* changes what the tab may have (tab.h) */
 	int columns;
 	int parameters;
 	struct cell *cells;
@@ -66,6 +67,7 @@ struct db {
 	struct db_site *site;
 	struct db_tally tally;
 	struct tab *tab;
+	unsigned version;	/* of the data after our last COMMIT, or 0 */
 };
 
 /* --- what went wrong ------------------------------------------------------ */
@@ -378,6 +380,8 @@ prepare(struct row *row)
 	assert(rest[strspn(rest, " \n\t;")] == '\0');
 	row->columns = sqlite3_column_count(row->stmt);
 	row->parameters = sqlite3_bind_parameter_count(row->stmt);
+	row->foreign = !sqlite3_stmt_readonly(row->stmt) &&
+	    !strstr(row->sql, "/*tab*/");
 	if (row->columns > 0)
 		row->cells = xalloc((size_t)row->columns * sizeof(struct cell));
 	return true;
@@ -498,6 +502,8 @@ statement(struct db *db, const struct db_part *part, size_t which)
 		db_reset(row);
 	row->failed = !row->stmt && !prepare(row);
 	row->copied = false;
+	if (row->foreign && db->tab)
+		tab_distrust(db->tab);
 	return row;
 }
 
@@ -761,6 +767,8 @@ bool
 db_script(struct db *db, const char *sql)
 {
 	fresh(db);
+	if (db->tab)
+		tab_distrust(db->tab);
 	return script(db, sql);
 }
 
@@ -806,6 +814,20 @@ step(struct db *db, sqlite3_stmt **stmt, const char *sql)
 	return rc == SQLITE_DONE;
 }
 
+/*
+ * A number that changes when anybody commits: inside a transaction it is
+ * still that of our last COMMIT if nobody else has written since.
+ */
+static unsigned
+data_version(struct db *db)
+{
+	unsigned version = 0;
+
+	sqlite3_file_control(db->conn, "main", SQLITE_FCNTL_DATA_VERSION,
+	    &version);
+	return version;
+}
+
 bool
 db_begin(struct db *db, bool durable)
 {
@@ -815,7 +837,6 @@ db_begin(struct db *db, bool durable)
 	memset(&db->tally, 0, sizeof(db->tally));
 	if (!db->tab)
 		db->tab = tab_new();
-	tab_clear(db->tab);
 	if (durable != db->durable) {
 		if (!script(db, durable ? "PRAGMA synchronous=FULL"
 					: "PRAGMA synchronous=NORMAL"))
@@ -824,6 +845,7 @@ db_begin(struct db *db, bool durable)
 	}
 	if (!step(db, &db->begin, "BEGIN IMMEDIATE"))
 		return false;
+	tab_begin(db->tab, db->version && db->version == data_version(db));
 	db->began = clock_of(db);
 	return true;
 }
@@ -839,6 +861,7 @@ db_commit(struct db *db)
 		return false;
 	}
 	db->began = 0;
+	db->version = data_version(db);
 	return true;
 }
 
@@ -852,6 +875,8 @@ db_rollback(struct db *db)
 	if (!sqlite3_get_autocommit(db->conn))
 		sqlite3_exec(db->conn, "ROLLBACK", NULL, NULL, NULL);
 	assert(sqlite3_get_autocommit(db->conn));
+	if (db->tab)
+		tab_clear(db->tab);
 	db->began = 0;
 }
 

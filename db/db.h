@@ -116,12 +116,6 @@ struct zone;
 struct db_site {
 	const struct zone *zone;	/* site.time_zone */
 	int64_t serial;			/* last hold's, in this process */
-	bool outdated;			/* min_reader has passed us */
-	/* read once a transaction, exact as long as it runs */
-	bool frozen;			/* billing is stopped */
-	bool capped;			/* the site has caps */
-	unsigned n_prices;
-	struct { int64_t model, price; } prices[8];	/* in force */
 	int64_t (*clock)(void);		/* UTC ms; NULL: clock_utc_ms */
 };
 void db_share(struct db *db, struct db_site *site);
@@ -134,7 +128,7 @@ struct db_tally {
 };
 struct db_tally *db_tally(struct db *db);
 
-/* What it changes in keys, wallets and caps (tab.h); NULL: none began. */
+/* What calls read and change (tab.h); NULL: no transaction began yet. */
 struct tab;
 struct tab *db_tab(struct db *db);
 

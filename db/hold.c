@@ -2,18 +2,20 @@
 /*
  * hold.c - admission: money is set aside for a call; see hold.h.
  *
- * Every operation reads and decides before its first write.  Keys, wallets
- * and caps are read and changed in the transaction's tab (tab.h), so that a
- * batch asks the database once for each of them.
+ * Every operation reads and decides before its first write.  Keys, wallets,
+ * caps and prices are read and changed in the tab (tab.h), so that a batch
+ * mostly writes.
  *
  * Not here: how a hold ends (settle.c), or ends for a dead process (crash.c).
  */
 #include "db/hold.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "db/ledger.h"
 #include "db/money.h"
+#include "db/schema.h"
 #include "db/settle.h"
 #include "db/tab.h"
 #include "db/zone.h"
@@ -21,31 +23,28 @@
 
 enum { SERIAL_BITS = 36, MINUTE_US = 60000000 };
 
-enum { PRICE, ADD, PROGRESS, EXTEND, N_SQL };
+enum { ADD, PROGRESS, EXTEND, N_SQL };
 static const char *const sql[N_SQL] = {
-	/* The same rule as in model.c and catalogue.c. */
-	[PRICE] = "SELECT id FROM price WHERE model = ?1 AND channel IS NULL "
-		  "AND from_ms <= ?2 AND (until_ms IS NULL OR until_ms > ?2) "
-		  "ORDER BY from_ms DESC, id DESC LIMIT 1",
 	[ADD] =
-	    "INSERT INTO hold(id, request_id, process, opened, account, "
+	    "INSERT INTO /*tab*/ hold(id, request_id, process, opened, account, "
 	    "project, key, model, price, markup_ppm, book, held, bound, "
 	    "prompt_tokens, tpm_taken, windows, endpoint, stream) VALUES "
 	    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
 	    "?15, ?16, ?17, ?18)",
 	[PROGRESS] =
-	    "UPDATE hold SET channel = coalesce(?2, channel), "
+	    "UPDATE /*tab*/ hold SET channel = coalesce(?2, channel), "
 	    "credential = coalesce(?3, credential), "
 	    "upstream_model = coalesce(?4, upstream_model), "
 	    "sent = max(sent, ?5), started = max(started, ?6), "
 	    "out_tokens = max(out_tokens, ?7) WHERE id = ?1",
-	[EXTEND] = "UPDATE hold SET held = held + ?2 WHERE id = ?1",
+	[EXTEND] = "UPDATE /*tab*/ hold SET held = held + ?2 WHERE id = ?1",
 };
 const struct db_part hold_part = { "hold", sql, N_SQL };
 
 /* What an admission looks at, and what it makes of it. */
 struct gate {
 	struct db *db;
+	const struct tab_facts *facts;
 	struct tab_key *key;
 	struct tab_book *book;
 	int64_t price;			/* in force; 0: none */
@@ -58,31 +57,6 @@ struct gate {
 };
 
 /* --- limits --------------------------------------------------------------- */
-
-/* The model's price row in force now (0: none), asked for once a
- * transaction. */
-static bool
-price_now(struct db *db, int64_t model, int64_t *price)
-{
-	struct db_site *site = db_site(db);
-	struct row *row;
-	unsigned i;
-	int n;
-
-	for (i = 0; i < site->n_prices; i++)
-		if (site->prices[i].model == model) {
-			*price = site->prices[i].price;
-			return true;
-		}
-	n = db_one(db, &hold_part, PRICE, &row, "ii", model, db_now(db));
-	*price = n == 1 ? row_int(row, 0) : 0;
-	if (n >= 0 && i < countof(site->prices)) {
-		site->prices[i].model = model;
-		site->prices[i].price = *price;
-		site->n_prices++;
-	}
-	return n >= 0;
-}
 
 /*
  * Requests a minute.  A stored time further ahead than the whole burst comes
@@ -185,7 +159,7 @@ caps_read(struct gate *g, struct hold_open *h)
 {
 	const struct tab_key *k = g->key;
 
-	return (!db_site(g->db)->capped || caps_of(g, h, CAP_SITE, 0)) &&
+	return (!g->facts->capped || caps_of(g, h, CAP_SITE, 0)) &&
 	    (!k->capped[2] || caps_of(g, h, CAP_ACCOUNT, k->account)) &&
 	    (!k->capped[1] || caps_of(g, h, CAP_PROJECT, k->project)) &&
 	    (!k->capped[0] || caps_of(g, h, CAP_KEY, k->id));
@@ -242,10 +216,9 @@ credit_good(struct gate *g, struct hold_open *h)
 static bool
 admitted(struct gate *g, struct hold_open *h)
 {
-	const struct db_site *site = db_site(g->db);
 	const struct tab_key *k = g->key;
 
-	if (site->frozen || site->outdated)
+	if (g->facts->frozen || g->facts->min_reader > schema_count)
 		h->verdict = HOLD_CLOSED;
 	else if (!k->on)
 		h->verdict = HOLD_KEY_OFF;
@@ -273,7 +246,9 @@ gate_load(struct gate *g, struct hold_open *h)
 	if (k->book == 0)
 		k->book = ledger_wallet(g->db, k->account);
 	g->book = k->book > 0 ? tab_book(g->db, k->book) : NULL;
-	if (!g->book || !price_now(g->db, h->model, &g->price))
+	g->price = tab_price(g->db, h->model);
+	g->facts = tab_facts(g->db);
+	if (!g->book || g->price < 0 || !g->facts)
 		return -1;
 	g->now_us = db_now(g->db) * 1000;
 	g->clamped = false;
@@ -296,20 +271,34 @@ set_aside(struct gate *g, struct hold_open *h)
 	struct str windows = str_from(g->p.windows, g->p.windows_n);
 	const int64_t *price = h->price ? &h->price : NULL;
 	struct tab_key *k = g->key;
+	struct pending *p = &g->p;
 	struct db *db = g->db;
 
-	h->id = h->process << SERIAL_BITS | ++db_site(db)->serial;
-	if (db_run(db, &hold_part, ADD, "isiiiiiiIiiiiiissi", h->id,
-		str_from(h->request_id, ID_CHARS), h->process, db_now(db),
-		k->account, k->project, k->id, h->model, price, h->markup_ppm,
-		g->book->id, h->granted, h->bound, h->prompt_tokens,
-		k->tpm ? h->limit_tokens : (int64_t)0, windows,
-		str_of(h->endpoint), (int64_t)h->stream) != 1)
+	h->id = p->id = h->process << SERIAL_BITS | ++db_site(db)->serial;
+	memcpy(p->request_id, h->request_id, ID_CHARS);
+	p->opened = db_now(db);
+	p->model = h->model;
+	p->price = h->price;
+	p->markup_ppm = h->markup_ppm;
+	p->book = g->book->id;
+	p->held = h->granted;
+	p->bound = h->bound;
+	p->prompt_tokens = h->prompt_tokens;
+	p->tpm_taken = k->tpm ? h->limit_tokens : 0;
+	p->stream = h->stream;
+	snprintf(p->endpoint, sizeof(p->endpoint), "%s", h->endpoint);
+	if (db_run(db, &hold_part, ADD, "isiiiiiiIiiiiiissi", p->id,
+		str_from(p->request_id, ID_CHARS), h->process, p->opened,
+		p->account, p->project, p->key, p->model, price,
+		p->markup_ppm, p->book, p->held, p->bound, p->prompt_tokens,
+		p->tpm_taken, windows, str_of(p->endpoint),
+		(int64_t)p->stream) != 1)
 		return false;
+	pending_keep(db, p);
 	k->rpm_at = g->rpm_at;
 	k->tpm_at = g->tpm_at;
 	k->tpm_debt = g->tpm_debt;
-	tab_key_open(k);
+	tab_key_open(db, k);
 	tab_book_add(db, g->book->id, 0, h->granted);
 	return pending_spend(db, &g->p, h->granted);
 }
@@ -341,7 +330,7 @@ hold_open_run(struct db *db, struct op *op)
 		g.key->rpm_at = g.rpm_at;
 		if (h->verdict != HOLD_RPM)
 			g.key->tpm_at = g.tpm_at;
-		g.key->clocks = true;
+		tab_key_clocks(db, g.key);
 	}
 	return true;
 }
@@ -381,6 +370,7 @@ hold_extend_run(struct db *db, struct op *op)
 	h->verdict = HOLD_OPENED;
 	if (more == 0)
 		return true;
+	tab_hold_drop(db, h->hold);
 	tab_book_add(db, p.book, 0, more);
 	return db_run(db, &hold_part, EXTEND, "ii", h->hold, more) == 1 &&
 	    pending_spend(db, &p, more);

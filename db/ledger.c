@@ -30,13 +30,13 @@ enum {
 
 static const char *const sql[N_SQL] = {
 	[WALLET] = "SELECT wallet FROM account WHERE id = ?1",
-	[ADD_WALLET] = "INSERT INTO book(kind, account) VALUES ('wallet', ?1)",
-	[SET_WALLET] = "UPDATE account SET wallet = ?2 WHERE id = ?1",
+	[ADD_WALLET] = "INSERT INTO /*tab*/ book(kind, account) VALUES ('wallet', ?1)",
+	[SET_WALLET] = "UPDATE /*tab*/ account SET wallet = ?2 WHERE id = ?1",
 	[BALANCE] = "SELECT b.balance, b.held FROM account a "
 		    "JOIN book b ON b.id = a.wallet WHERE a.id = ?1",
-	[MOVE] = "UPDATE book SET balance = balance + ?2 WHERE id = ?1",
+	[MOVE] = "UPDATE /*tab*/ book SET balance = balance + ?2 WHERE id = ?1",
 	[TRANSFER] =
-	    "INSERT INTO transfer(at, debit, credit, amount, kind, reason, "
+	    "INSERT INTO /*tab*/ transfer(at, debit, credit, amount, kind, reason, "
 	    "request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[TRANSFERS] =
 	    "SELECT t.id, t.at, "

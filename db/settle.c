@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stddef.h>
 
 #include "db/hold.h"
 #include "db/ledger.h"
@@ -27,7 +28,7 @@ enum { HOUR_MS = 3600000 };
 enum { GET, DROP, ROOM, USAGE, LIST, EXCESS, N_SQL };
 static const char *const sql[N_SQL] = {
 	[GET] = "SELECT " PENDING_COLUMNS " FROM hold h WHERE h.id = ?1",
-	[DROP] = "DELETE FROM hold WHERE id = ?1",
+	[DROP] = "DELETE FROM /*tab*/ hold WHERE id = ?1",
 	/* What a window's cap has left, of windows that still have one. */
 	[ROOM] =
 	    "SELECT c.amount - coalesce(s.amount, 0) FROM cap c "
@@ -35,7 +36,7 @@ static const char *const sql[N_SQL] = {
 	    "AND s.window = ?3 AND s.start = ?4 "
 	    "WHERE c.owner_kind = ?1 AND c.owner = ?2 AND c.window = ?3",
 	[USAGE] =
-	    "INSERT INTO usage(request_id, at, account, project, key, model, "
+	    "INSERT INTO /*tab*/ usage(request_id, at, account, project, key, model, "
 	    "book, asked, served, endpoint, stream, channel, credential, "
 	    "state, status, fault, estimated, input, cache_read, cache_write, "
 	    "cache_write_1h, output, reasoning, request, charge, cost, list, "
@@ -45,7 +46,8 @@ static const char *const sql[N_SQL] = {
 	    "?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, "
 	    "?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39)",
 	/* The rows of keys, 512 at once (schema, table usage_key). */
-	[LIST] = "INSERT INTO usage_key(key, id) SELECT key, id FROM usage "
+	[LIST] = "INSERT INTO /*tab*/ usage_key(key, id) "
+		 "SELECT key, id FROM usage "
 		 "WHERE id > ?1 - 512 AND id <= ?1 ORDER BY key, id",
 	/* ?2: now, ?3: an hour ago, ?4: tomorrow. */
 	[EXCESS] =
@@ -93,20 +95,44 @@ pending_read(struct row *row, struct pending *p)
 	p->windows_n = keep(p->windows, sizeof(p->windows), row_str(row, 14));
 	keep(p->endpoint, sizeof(p->endpoint), row_str(row, 15));
 	p->stream = row_int(row, 16);
-	p->channel = row_int(row, 17);
-	p->credential = row_int(row, 18);
-	keep(p->upstream_model, sizeof(p->upstream_model), row_str(row, 19));
-	p->sent = row_int(row, 20);
-	p->started = row_int(row, 21);
-	p->out_tokens = row_int(row, 22);
+}
+
+void
+journal_read(struct row *row, struct journal *j)
+{
+	j->channel = row_int(row, 17);
+	j->credential = row_int(row, 18);
+	keep(j->upstream_model, sizeof(j->upstream_model), row_str(row, 19));
+	j->sent = row_int(row, 20);
+	j->started = row_int(row, 21);
+	j->out_tokens = row_int(row, 22);
+}
+
+/* Without what is behind its last window. */
+static size_t
+pending_size(const struct pending *p)
+{
+	return offsetof(struct pending, windows) + p->windows_n;
+}
+
+void
+pending_keep(struct db *db, const struct pending *p)
+{
+	tab_hold_keep(db, p->id, p, pending_size(p));
 }
 
 int
 pending_get(struct db *db, int64_t id, struct pending *p)
 {
+	const struct pending *kept = tab_hold(db, id);
 	struct row *row;
-	int n = db_one(db, &settle_part, GET, &row, "i", id);
+	int n;
 
+	if (kept) {
+		memcpy(p, kept, pending_size(kept));
+		return 1;
+	}
+	n = db_one(db, &settle_part, GET, &row, "i", id);
 	if (n == 1)
 		pending_read(row, p);
 	return n;
@@ -301,6 +327,7 @@ static bool
 write_close(struct db *db, const struct pending *p, const struct usage_row *u,
     int64_t tokens_used, const struct bill *bill)
 {
+	tab_hold_drop(db, p->id);
 	if (db_run(db, &settle_part, DROP, "i", p->id) != 1)
 		return db_stop(db, "hold %" PRId64 " could not be closed once",
 		    p->id);
@@ -316,9 +343,9 @@ write_close(struct db *db, const struct pending *p, const struct usage_row *u,
 	ledger_tell(db, BOOK_COST, -u->cost);
 	ledger_tell(db, BOOK_CLEARING, u->cost);
 	tab_book_add(db, p->book, -bill->charged, -p->held);
-	tab_key_close(db, p->key, bill->charged,
-	    p->tpm_taken ? tokens_used - p->tpm_taken : 0);
-	return add_usage(db, p, u, bill->charged) &&
+	return tab_key_close(db, p->key, bill->charged,
+		   p->tpm_taken ? tokens_used - p->tpm_taken : 0) &&
+	    add_usage(db, p, u, bill->charged) &&
 	    pending_spend(db, p, bill->charged - p->held) &&
 	    book_losses(db, p, u->loss, bill->lost);
 }

@@ -13,28 +13,38 @@
 
 enum { WINDOWS_TEXT = N_CAP_OWNERS * N_CAP_WINDOWS * 20 };
 
-struct pending {
-	int64_t id;
-	char request_id[ID_CHARS];
-	int64_t opened, account, project, key, model, price, markup_ppm, book;
-	int64_t held, bound, prompt_tokens, tpm_taken;
-	char windows[WINDOWS_TEXT];	/* "kd1763769600000 at0 " */
-	size_t windows_n;
-	char endpoint[32];
-	bool stream;
+/* What only who ends a dead process's hold asks for. */
+struct journal {
 	int64_t channel, credential;
 	char upstream_model[256];
 	bool sent, started;
 	int64_t out_tokens;
 };
 
-/* The columns of hold (as h) that pending_read reads. */
+struct pending {
+	int64_t id;
+	char request_id[ID_CHARS];
+	bool stream;
+	int64_t opened, account, project, key, model, price, markup_ppm, book;
+	int64_t held, bound, prompt_tokens, tpm_taken;
+	char endpoint[16];
+	size_t windows_n;
+	char windows[WINDOWS_TEXT];	/* "kd1763769600000 at0 " */
+};
+
+/* The columns of hold (as h) that pending_read reads, and journal_read. */
 #define PENDING_COLUMNS \
 	"h.id, h.request_id, h.opened, h.account, h.project, h.key, h.model, " \
 	"h.price, h.markup_ppm, h.book, h.held, h.bound, h.prompt_tokens, " \
-	"h.tpm_taken, h.windows, h.endpoint, h.stream, h.channel, " \
-	"h.credential, h.upstream_model, h.sent, h.started, h.out_tokens"
+	"h.tpm_taken, h.windows, h.endpoint, h.stream"
+#define JOURNAL_COLUMNS \
+	"h.channel, h.credential, h.upstream_model, h.sent, h.started, " \
+	"h.out_tokens"
 void pending_read(struct row *row, struct pending *p);
+void journal_read(struct row *row, struct journal *j);	/* they come after */
+
+/* A hold that was made here is kept, so that nobody need read it. */
+void pending_keep(struct db *db, const struct pending *p);
 
 /* 1, 0 gone, -1 the database failed. */
 int pending_get(struct db *db, int64_t id, struct pending *p);

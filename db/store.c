@@ -24,6 +24,7 @@
 #include "db/place.h"
 #include "db/schema.h"
 #include "db/setting.h"
+#include "db/tab.h"
 #include "db/zone.h"
 #include "fcgi/base/clock.h"
 #include "fcgi/base/log.h"
@@ -50,12 +51,10 @@ struct store {
 	int wal;			/* weir.db-wal, for store_sync; -1 */
 };
 
-enum { FACTS, SEAL, ADD_PROCESS, END_PROCESS, OWNS_HOLDS, PROCESSES, N_SQL };
+enum { MIN_READER, SEAL, ADD_PROCESS, END_PROCESS, OWNS_HOLDS, PROCESSES,
+	N_SQL };
 static const char *const sql[N_SQL] = {
-	[FACTS] = "SELECT min_reader, "
-		  "EXISTS (SELECT 1 FROM setting WHERE name = 'frozen'), "
-		  "EXISTS (SELECT 1 FROM cap WHERE owner_kind = 'site') "
-		  "FROM schema WHERE id = 1",
+	[MIN_READER] = "SELECT min_reader FROM schema WHERE id = 1",
 	[SEAL] = "SELECT sealed FROM seal WHERE name = ?1",
 	[ADD_PROCESS] =
 	    "INSERT INTO process(pid, program, started) VALUES (?1, ?2, ?3)",
@@ -467,29 +466,21 @@ store_look(struct store *s, struct db *db)
 {
 	struct row *row;
 
-	if (db_one(db, &store_part, FACTS, &row, "") != 1)
+	if (db_one(db, &store_part, MIN_READER, &row, "") != 1)
 		return false;
 	note_reader(s, row_int(row, 0));
 	return true;
 }
 
-/*
- * What every admission of a transaction asks: has a newer program made this
- * database too new for us, is billing stopped, does the site have caps?
- */
+/* Has a newer program made this database too new for us? */
 static bool
 look_around(struct store *s)
 {
-	struct row *row;
+	const struct tab_facts *facts = tab_facts(s->db);
 
-	if (db_one(s->db, &store_part, FACTS, &row, "") != 1)
-		return false;
-	s->site.outdated = row_int(row, 0) > schema_count;
-	s->site.frozen = row_int(row, 1);
-	s->site.capped = row_int(row, 2);
-	s->site.n_prices = 0;
-	note_reader(s, row_int(row, 0));
-	return true;
+	if (facts)
+		note_reader(s, facts->min_reader);
+	return facts != NULL;
 }
 
 /* In a transaction of its own: one that failed cannot say why it did. */

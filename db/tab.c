@@ -1,25 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tab.c - what a transaction changes in keys, wallets and caps; see tab.h.
+ * tab.c - what calls read and change in keys, wallets and caps; see tab.h.
  *
- * Three hash tables by id, emptied by raising their round.  A settlement
- * needs no row: its changes are kept beside it until somebody asks for the
- * row, or the end.
+ * Hash tables by id, emptied by raising their round, each with a list of the
+ * items that have changes.  They are bounded: one that has grown too large is
+ * emptied before the next transaction.
  */
 #include "db/tab.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "db/db.h"
+#include "db/zone.h"
 #include "fcgi/base/mem.h"
 
-enum { MINUTE_US = 60000000, FIRST_SLOTS = 64 };
+enum { MINUTE_US = 60000000, FIRST_SLOTS = 64, MOST_ITEMS = 4096 };
 
-enum { KEY, BOOK, CAPS, KEY_CLOCKS, KEY_CLOSE, KEY_TOKENS, KEY_DEBT, BOOK_MOVE,
-	SPEND, SPEND_FIRST, N_SQL };
+enum { FACTS, PRICE, KEY, BOOK, CAPS, KEY_WRITE, BOOK_MOVE, SPEND, SPEND_PAST,
+	SPEND_FIRST, N_SQL };
 static const char *const sql[N_SQL] = {
+	[FACTS] = "SELECT min_reader, "
+		  "EXISTS (SELECT 1 FROM setting WHERE name = 'frozen'), "
+		  "EXISTS (SELECT 1 FROM cap WHERE owner_kind = 'site') "
+		  "FROM schema WHERE id = 1",
+	/* The row in force, and when that may change. */
+	[PRICE] =
+	    "SELECT (SELECT id FROM price WHERE model = ?1 AND channel IS NULL "
+	    "AND from_ms <= ?2 AND (until_ms IS NULL OR until_ms > ?2) "
+	    "ORDER BY from_ms DESC, id DESC LIMIT 1), "
+	    "(SELECT min(CASE WHEN from_ms > ?2 THEN from_ms ELSE until_ms "
+	    "END) FROM price WHERE model = ?1 AND channel IS NULL "
+	    "AND (from_ms > ?2 OR until_ms > ?2))",
 	[KEY] =
 	    "SELECT k.enabled AND p.enabled AND k.revoked IS NULL, a.enabled, "
 	    "k.expires, k.rpm, k.tpm, k.concurrency, m.rpm_at, m.tpm_at, "
@@ -31,60 +46,79 @@ static const char *const sql[N_SQL] = {
 	[BOOK] = "SELECT balance, held FROM book WHERE id = ?1",
 	/* The caps of one owner, and what is spent in the running windows. */
 	[CAPS] =
-	    "SELECT c.window, c.amount, coalesce(s.amount, 0) FROM cap c "
+	    "SELECT c.window, c.amount, coalesce(s.amount, 0), s.id "
+	    "FROM cap c "
 	    "LEFT JOIN spent s ON s.owner_kind = c.owner_kind "
 	    "AND s.owner = c.owner AND s.window = c.window "
 	    "AND s.start = CASE c.window WHEN 'hour' THEN ?3 "
 	    "WHEN 'day' THEN ?4 WHEN 'week' THEN ?5 WHEN 'month' THEN ?6 "
 	    "ELSE 0 END WHERE c.owner_kind = ?1 AND c.owner = ?2",
-	[KEY_CLOCKS] =
-	    "UPDATE meter SET open_holds = open_holds + ?2, used = used + ?3, "
-	    "rpm_at = ?4, tpm_at = ?5, tpm_debt = ?6 WHERE key = ?1",
-	[KEY_CLOSE] =
-	    "UPDATE meter SET open_holds = open_holds + ?2, used = used + ?3 "
-	    "WHERE key = ?1",
-	[KEY_TOKENS] =
-	    "UPDATE meter SET tpm_at = max(0, tpm_at + ?2 * 60000000 / "
-	    "(SELECT tpm FROM key WHERE id = ?1)) WHERE key = ?1 AND "
-	    "(SELECT tpm FROM key WHERE id = ?1) IS NOT NULL",
-	[KEY_DEBT] =
-	    "UPDATE meter SET tpm_debt = max(tpm_debt, tpm_at - ?2) "
+	[KEY_WRITE] =
+	    "UPDATE /*tab*/ meter SET open_holds = open_holds + ?2, "
+	    "used = used + ?3, rpm_at = ?4, tpm_at = ?5, tpm_debt = ?6 "
 	    "WHERE key = ?1",
 	[BOOK_MOVE] =
-	    "UPDATE book SET balance = balance + ?2, held = held + ?3 "
+	    "UPDATE /*tab*/ book SET balance = balance + ?2, held = held + ?3 "
 	    "WHERE id = ?1",
-	[SPEND] = "UPDATE spent SET amount = amount + ?5 WHERE owner_kind = ?1 "
-		  "AND owner = ?2 AND window = ?3 AND start = ?4",
+	[SPEND] =
+	    "UPDATE /*tab*/ spent SET amount = amount + ?2 WHERE id = ?1",
+	[SPEND_PAST] =
+	    "UPDATE /*tab*/ spent SET amount = amount + ?5 "
+	    "WHERE owner_kind = ?1 AND owner = ?2 AND window = ?3 "
+	    "AND start = ?4",
 	[SPEND_FIRST] =
-	    "INSERT INTO spent(owner_kind, owner, window, start, amount) "
-	    "VALUES (?1, ?2, ?3, ?4, ?5)",
+	    "INSERT INTO /*tab*/ spent(owner_kind, owner, window, start, "
+	    "amount) VALUES (?1, ?2, ?3, ?4, ?5)",
 };
 const struct db_part tab_part = { "tab", sql, N_SQL };
 
 /* --- tables --------------------------------------------------------------- */
 
-/* Items of one size that begin with their id; slots say where. */
+/* What all items begin with. */
+struct item {
+	int64_t id;
+	bool loaded, dirty;
+};
+
+/* Items of one size; slots say where. */
 struct table {
 	size_t size;
 	char *items;
 	size_t n, room;
+	uint32_t *dirty;		/* items with changes */
+	size_t n_dirty;
 	uint32_t *slots;		/* item + 1 */
 	uint32_t *rounds;		/* a slot counts if of this round */
 	uint32_t round;
 	size_t n_slots;			/* a power of two */
 };
 
-struct tab {
-	struct table keys, books, caps;
+/* A hold and what was kept of it; counts if of the tab's round. */
+struct kept {
+	int64_t id;
+	uint64_t round;
+	_Alignas(int64_t) char bytes[TAB_HOLD_BYTES];
 };
+
+struct tab {
+	struct table keys, books, caps, prices;
+	struct tab_facts facts;
+	bool looked;			/* facts are known */
+	bool distrusted;		/* forget all after the next flush */
+	struct kept *holds;		/* TAB_HOLDS; NULL: none yet */
+	uint64_t round;
+};
+
+static struct item *
+item_at(const struct table *t, size_t i)
+{
+	return (struct item *)(void *)(t->items + i * t->size);
+}
 
 static int64_t
 id_at(const struct table *t, size_t i)
 {
-	int64_t id;
-
-	memcpy(&id, t->items + i * t->size, sizeof(id));
-	return id;
+	return item_at(t, i)->id;
 }
 
 static size_t
@@ -118,6 +152,7 @@ grow(struct table *t)
 	t->round = 1;
 	t->room = t->n_slots / 2;
 	t->items = xresize(t->items, t->room * t->size);
+	t->dirty = xresize(t->dirty, t->room * sizeof(*t->dirty));
 	for (size_t i = 0; i < t->n; i++)
 		set_slot(t, i);
 }
@@ -132,18 +167,43 @@ item(struct table *t, int64_t id)
 		grow(t);
 	at = slot_of(t, id);
 	if (t->rounds[at] != t->round) {
-		memset(t->items + t->n * t->size, 0, t->size);
-		memcpy(t->items + t->n * t->size, &id, sizeof(id));
+		memset(item_at(t, t->n), 0, t->size);
+		item_at(t, t->n)->id = id;
 		t->slots[at] = (uint32_t)++t->n;
 		t->rounds[at] = t->round;
 	}
-	return t->items + (t->slots[at] - 1) * t->size;
+	return item_at(t, t->slots[at] - 1);
+}
+
+static void
+touch(struct table *t, void *changed)
+{
+	struct item *i = changed;
+
+	if (i->dirty)
+		return;
+	i->dirty = true;
+	t->dirty[t->n_dirty++] =
+	    (uint32_t)(((char *)changed - t->items) / (ptrdiff_t)t->size);
+}
+
+/* The next item with changes, which counts as written; NULL: none. */
+static void *
+next_dirty(struct table *t)
+{
+	struct item *i;
+
+	if (t->n_dirty == 0)
+		return NULL;
+	i = item_at(t, t->dirty[--t->n_dirty]);
+	i->dirty = false;
+	return i;
 }
 
 static void
 clear(struct table *t)
 {
-	t->n = 0;
+	t->n = t->n_dirty = 0;
 	if (++t->round == 0) {
 		memset(t->rounds, 0, t->n_slots * sizeof(*t->rounds));
 		t->round = 1;
@@ -154,6 +214,7 @@ static void
 release(struct table *t)
 {
 	free(t->items);
+	free(t->dirty);
 	free(t->slots);
 	free(t->rounds);
 }
@@ -166,9 +227,12 @@ tab_new(void)
 	t->keys.size = sizeof(struct tab_key);
 	t->books.size = sizeof(struct tab_book);
 	t->caps.size = sizeof(struct tab_caps);
+	t->prices.size = sizeof(struct tab_price);
 	grow(&t->keys);
 	grow(&t->books);
 	grow(&t->caps);
+	grow(&t->prices);
+	t->round = 1;
 	return t;
 }
 
@@ -180,6 +244,8 @@ tab_free(struct tab *t)
 	release(&t->keys);
 	release(&t->books);
 	release(&t->caps);
+	release(&t->prices);
+	free(t->holds);
 	free(t);
 }
 
@@ -189,6 +255,72 @@ tab_clear(struct tab *t)
 	clear(&t->keys);
 	clear(&t->books);
 	clear(&t->caps);
+	clear(&t->prices);
+	t->looked = t->distrusted = false;
+	t->round++;
+}
+
+static bool
+unwritten(const struct tab *t)
+{
+	return t->keys.n_dirty || t->books.n_dirty || t->caps.n_dirty;
+}
+
+void
+tab_begin(struct tab *t, bool same)
+{
+	assert(!unwritten(t));
+	if (!same || t->distrusted || t->keys.n > MOST_ITEMS ||
+	    t->books.n > MOST_ITEMS || t->caps.n > MOST_ITEMS ||
+	    t->prices.n > MOST_ITEMS)
+		tab_clear(t);
+}
+
+/* Changes that are not yet written are of rows the statement lets alone: its
+ * caller would have flushed. */
+void
+tab_distrust(struct tab *t)
+{
+	if (unwritten(t))
+		t->distrusted = true;
+	else
+		tab_clear(t);
+}
+
+/* --- the site, prices ----------------------------------------------------- */
+
+const struct tab_facts *
+tab_facts(struct db *db)
+{
+	struct tab *t = db_tab(db);
+	struct row *row;
+
+	if (t->looked)
+		return &t->facts;
+	if (db_one(db, &tab_part, FACTS, &row, "") != 1)
+		return NULL;
+	t->facts = (struct tab_facts){ .min_reader = row_int(row, 0),
+		.frozen = row_int(row, 1), .capped = row_int(row, 2) };
+	t->looked = true;
+	return &t->facts;
+}
+
+int64_t
+tab_price(struct db *db, int64_t model)
+{
+	struct tab_price *p = item(&db_tab(db)->prices, model);
+	int64_t now = db_now(db);
+	struct row *row;
+
+	if (p->loaded && now >= p->since && now < p->until)
+		return p->price;
+	if (db_one(db, &tab_part, PRICE, &row, "ii", model, now) != 1)
+		return -1;
+	p->price = row_int(row, 0);
+	p->since = now;
+	p->until = row_null(row, 1) ? INT64_MAX : row_int(row, 1);
+	p->loaded = true;
+	return p->price;
 }
 
 /* --- keys ----------------------------------------------------------------- */
@@ -207,7 +339,6 @@ take_tokens(struct tab_key *k, int64_t tokens, int64_t now_us)
 	debt = k->tpm_at - now_us - MINUTE_US;
 	if (tokens > 0 && debt > k->tpm_debt)
 		k->tpm_debt = debt;
-	k->clocks = true;
 }
 
 static bool
@@ -231,15 +362,13 @@ load_key(struct db *db, struct tab_key *k)
 	k->rpm_at = row_int(row, 6);
 	k->tpm_at = row_int(row, 7);
 	k->tpm_debt = row_int(row, 8);
-	k->open_holds = row_int(row, 9) + k->d_open;
+	k->open_holds = row_int(row, 9);
 	k->project = row_int(row, 10);
 	k->account = row_int(row, 11);
 	for (int i = 0; i < 3; i++)
 		k->capped[i] = row_int(row, 12 + i);
 	k->raised_until = row_int(row, 15);
 	k->book = row_int(row, 16);
-	take_tokens(k, k->d_tokens, db_now(db) * 1000);
-	k->d_tokens = 0;
 	return true;
 }
 
@@ -252,46 +381,45 @@ tab_key(struct db *db, int64_t id)
 }
 
 void
-tab_key_open(struct tab_key *k)
+tab_key_clocks(struct db *db, struct tab_key *k)
 {
 	assert(k->loaded && k->known);
-	k->open_holds++;
-	k->d_open++;
-	k->clocks = true;
+	touch(&db_tab(db)->keys, k);
 }
 
 void
+tab_key_open(struct db *db, struct tab_key *k)
+{
+	k->open_holds++;
+	k->d_open++;
+	tab_key_clocks(db, k);
+}
+
+bool
 tab_key_close(struct db *db, int64_t id, int64_t used, int64_t tokens)
 {
-	struct tab_key *k = item(&db_tab(db)->keys, id);
+	struct tab_key *k = tab_key(db, id);
 
+	if (!k)
+		return false;
+	if (!k->known)
+		return db_stop(db, "key %" PRId64 " of a hold is gone", id);
+	k->open_holds--;
 	k->d_open--;
 	k->d_used += used;
-	if (k->loaded) {
-		k->open_holds--;
-		take_tokens(k, tokens, db_now(db) * 1000);
-	} else {
-		k->d_tokens += tokens;
-	}
+	take_tokens(k, tokens, db_now(db) * 1000);
+	touch(&db_tab(db)->keys, k);
+	return true;
 }
 
 static bool
-flush_key(struct db *db, struct tab_key *k)
+write_key(struct db *db, struct tab_key *k)
 {
-	if (k->clocks)
-		return db_run(db, &tab_part, KEY_CLOCKS, "iiiiii", k->id,
-			   k->d_open, k->d_used, k->rpm_at, k->tpm_at,
-			   k->tpm_debt) == 1;
-	if (!k->d_open && !k->d_used && !k->d_tokens)
-		return true;
-	return db_run(db, &tab_part, KEY_CLOSE, "iii", k->id, k->d_open,
-		   k->d_used) == 1 &&
-	    (k->d_tokens == 0 ||
-		db_run(db, &tab_part, KEY_TOKENS, "ii", k->id,
-		    k->d_tokens) >= 0) &&
-	    (k->d_tokens <= 0 ||
-		db_run(db, &tab_part, KEY_DEBT, "ii", k->id,
-		    db_now(db) * 1000 + MINUTE_US) == 1);
+	int64_t open = k->d_open, used = k->d_used;
+
+	k->d_open = k->d_used = 0;
+	return db_run(db, &tab_part, KEY_WRITE, "iiiiii", k->id, open, used,
+		   k->rpm_at, k->tpm_at, k->tpm_debt) == 1;
 }
 
 /* --- wallets -------------------------------------------------------------- */
@@ -321,31 +449,30 @@ tab_book_add(struct db *db, int64_t id, int64_t balance, int64_t held)
 	b->d_held += held;
 	b->balance += balance;
 	b->held += held;
+	touch(&db_tab(db)->books, b);
 }
 
 static bool
-flush_book(struct db *db, struct tab_book *b)
+write_book(struct db *db, struct tab_book *b)
 {
-	return (!b->d_balance && !b->d_held) ||
-	    db_run(db, &tab_part, BOOK_MOVE, "iii", b->id, b->d_balance,
-		b->d_held) == 1;
+	int64_t balance = b->d_balance, held = b->d_held;
+
+	b->d_balance = b->d_held = 0;
+	return (!balance && !held) ||
+	    db_run(db, &tab_part, BOOK_MOVE, "iii", b->id, balance, held) == 1;
 }
 
 /* --- caps ----------------------------------------------------------------- */
 
-static struct tab_caps *
-caps_item(struct db *db, enum cap_owner kind, int64_t owner)
-{
-	return item(&db_tab(db)->caps, owner * 4 + kind);
-}
-
+/* What was spent in a window that is not among those that run, or has no cap
+ * any more. */
 static bool
-write_spent(struct db *db, int64_t id, int window, int64_t start,
+spend_past(struct db *db, int64_t id, int window, int64_t start,
     int64_t amount)
 {
 	struct str kind = str_of(cap_owners[id & 3]);
 	struct str name = str_of(cap_windows[window]);
-	int n = db_run(db, &tab_part, SPEND, "sisii", kind, id / 4, name,
+	int n = db_run(db, &tab_part, SPEND_PAST, "sisii", kind, id / 4, name,
 	    start, amount);
 
 	if (n == 0)
@@ -355,15 +482,50 @@ write_spent(struct db *db, int64_t id, int window, int64_t start,
 }
 
 static bool
-flush_caps(struct db *db, struct tab_caps *c)
+write_window(struct db *db, struct tab_caps *c, int w)
 {
-	for (int w = 0; w < N_CAP_WINDOWS; w++) {
-		if (c->d_spent[w] != 0 &&
-		    !write_spent(db, c->id, w, c->start[w], c->d_spent[w]))
-			return false;
-		c->d_spent[w] = 0;
-	}
+	int64_t amount = c->d_spent[w];
+
+	c->d_spent[w] = 0;
+	if (c->row[w])
+		return db_run(db, &tab_part, SPEND, "ii", c->row[w],
+			   amount) == 1;
+	if (db_run(db, &tab_part, SPEND_FIRST, "sisii",
+		str_of(cap_owners[c->id & 3]), c->id / 4,
+		str_of(cap_windows[w]), c->start[w], amount) != 1)
+		return false;
+	c->row[w] = db_last_id(db);
 	return true;
+}
+
+static bool
+write_caps(struct db *db, struct tab_caps *c)
+{
+	bool ok = true;
+
+	for (int w = 0; ok && w < N_CAP_WINDOWS; w++)
+		ok = c->d_spent[w] == 0 || write_window(db, c, w);
+	return ok;
+}
+
+/* From when to when the windows of now run. */
+static void
+caps_times(struct db *db, struct tab_caps *c)
+{
+	static const enum zone_unit units[] = { ZONE_HOUR, ZONE_DAY, ZONE_WEEK,
+		ZONE_MONTH };
+	int64_t now = db_now(db), end;
+
+	cap_starts(db, c->start);
+	c->since = 0;
+	c->until = INT64_MAX;
+	for (size_t u = 0; u < countof(units); u++) {
+		end = zone_next(db_site(db)->zone, units[u], now);
+		if (end < c->until)
+			c->until = end;
+		if (c->start[u] > c->since)
+			c->since = c->start[u];
+	}
 }
 
 static bool
@@ -371,12 +533,14 @@ load_caps(struct db *db, struct tab_caps *c)
 {
 	struct row *row;
 
-	/* What is not yet written may be of another day. */
-	if (!flush_caps(db, c))
+	/* What is not yet written is of windows that have ended. */
+	if (!write_caps(db, c))
 		return false;
-	cap_starts(db, c->start);
-	for (int w = 0; w < N_CAP_WINDOWS; w++)
+	caps_times(db, c);
+	for (int w = 0; w < N_CAP_WINDOWS; w++) {
 		c->amount[w] = -1;
+		c->spent[w] = c->row[w] = 0;
+	}
 	row = db_each(db, &tab_part, CAPS, "siiiii",
 	    str_of(cap_owners[c->id & 3]), c->id / 4, c->start[CAP_HOUR],
 	    c->start[CAP_DAY], c->start[CAP_WEEK], c->start[CAP_MONTH]);
@@ -385,6 +549,7 @@ load_caps(struct db *db, struct tab_caps *c)
 			if (str_eq(row_str(row, 0), str_of(cap_windows[w]))) {
 				c->amount[w] = row_int(row, 1);
 				c->spent[w] = row_int(row, 2);
+				c->row[w] = row_int(row, 3);
 			}
 	c->loaded = !db_failed(db);
 	return c->loaded;
@@ -393,24 +558,70 @@ load_caps(struct db *db, struct tab_caps *c)
 struct tab_caps *
 tab_caps(struct db *db, enum cap_owner kind, int64_t owner)
 {
-	struct tab_caps *c = caps_item(db, kind, owner);
+	struct tab_caps *c = item(&db_tab(db)->caps, owner * 4 + kind);
+	int64_t now = db_now(db);
 
-	return c->loaded || load_caps(db, c) ? c : NULL;
+	if (c->loaded && now >= c->since && now < c->until)
+		return c;
+	return load_caps(db, c) ? c : NULL;
 }
 
 bool
 tab_spend(struct db *db, enum cap_owner kind, int64_t owner,
     enum cap_window window, int64_t start, int64_t amount)
 {
-	struct tab_caps *c = caps_item(db, kind, owner);
+	struct tab_caps *c = tab_caps(db, kind, owner);
 
-	if (!c->loaded && c->d_spent[window] == 0)
-		c->start[window] = start;
-	if (c->start[window] != start)
-		return write_spent(db, c->id, window, start, amount);
+	if (!c)
+		return false;
+	if (c->start[window] != start || c->amount[window] < 0)
+		return spend_past(db, c->id, window, start, amount);
 	c->d_spent[window] += amount;
 	c->spent[window] += amount;
+	touch(&db_tab(db)->caps, c);
 	return true;
+}
+
+/* --- holds ---------------------------------------------------------------- */
+
+static struct kept *
+place_of(struct tab *t, int64_t id)
+{
+	return &t->holds[id & (TAB_HOLDS - 1)];
+}
+
+void
+tab_hold_keep(struct db *db, int64_t id, const void *bytes, size_t n)
+{
+	struct tab *t = db_tab(db);
+	struct kept *k;
+
+	if (n > TAB_HOLD_BYTES)
+		return;
+	if (!t->holds)
+		t->holds = xalloc(TAB_HOLDS * sizeof(*t->holds));
+	k = place_of(t, id);
+	k->id = id;
+	k->round = t->round;
+	memcpy(k->bytes, bytes, n);
+}
+
+const void *
+tab_hold(struct db *db, int64_t id)
+{
+	struct tab *t = db_tab(db);
+	struct kept *k = t && t->holds ? place_of(t, id) : NULL;
+
+	return k && k->id == id && k->round == t->round ? k->bytes : NULL;
+}
+
+void
+tab_hold_drop(struct db *db, int64_t id)
+{
+	struct tab *t = db_tab(db);
+
+	if (tab_hold(db, id))
+		place_of(t, id)->round = 0;
 }
 
 /* --- the end -------------------------------------------------------------- */
@@ -420,19 +631,18 @@ tab_flush(struct db *db)
 {
 	struct tab *t = db_tab(db);
 	bool ok = true;
+	void *p;
 
 	if (!t)
 		return true;
-	for (size_t i = 0; ok && i < t->books.n; i++)
-		ok = flush_book(db, (struct tab_book *)(void *)(t->books.items +
-			     i * t->books.size));
-	for (size_t i = 0; ok && i < t->keys.n; i++)
-		ok = flush_key(db, (struct tab_key *)(void *)(t->keys.items +
-			     i * t->keys.size));
-	for (size_t i = 0; ok && i < t->caps.n; i++)
-		ok = flush_caps(db, (struct tab_caps *)(void *)(t->caps.items +
-			     i * t->caps.size));
-	tab_clear(t);
+	while (ok && (p = next_dirty(&t->books)))
+		ok = write_book(db, p);
+	while (ok && (p = next_dirty(&t->keys)))
+		ok = write_key(db, p);
+	while (ok && (p = next_dirty(&t->caps)))
+		ok = write_caps(db, p);
+	if (!ok || t->distrusted)
+		tab_clear(t);
 	if (!ok && db_trouble(db) == DB_REFUSED)
 		return db_stop(db, "the books of this transaction: %s",
 		    db_words(db));

@@ -240,13 +240,14 @@ CREATE TABLE cap (
 -- What was spent or is held in a capped window that began at start (UTC ms,
 -- in the site's time zone).  Never reset.
 CREATE TABLE spent (
+	id          INTEGER PRIMARY KEY,
 	owner_kind  TEXT NOT NULL,
 	owner       INTEGER NOT NULL,
 	window      TEXT NOT NULL,
 	start       INTEGER NOT NULL,
 	amount      INTEGER NOT NULL DEFAULT 0 CHECK (amount >= 0),
-	PRIMARY KEY (owner_kind, owner, window, start)
-) STRICT, WITHOUT ROWID;
+	UNIQUE (owner_kind, owner, window, start)
+) STRICT;
 
 -- Double entry: the balances of a unit sum to 0.
 CREATE TABLE book (

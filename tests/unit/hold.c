@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "db/setting.h"
 #include "db/usage.h"
 #include "fcgi/base/id.h"
 #include "tests/unit/shop.h"
@@ -973,6 +974,265 @@ frozen(void **state)
 	shop_check(s);
 }
 
+/* --- what is kept between transactions ------------------------------------ */
+
+/* Runs work in a process of its own, with a store of its own. */
+static void
+elsewhere(struct shop *s,
+    bool (*work)(struct shop *shop, struct db *db, void *arg), void *arg)
+{
+	struct shop_do d = { s, work, arg };
+	struct str why = S("");
+	int status = 1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct store *store = store_open(s->dir, NULL, "weirctl",
+		    &s->a, &why);
+
+		if (store)
+			store_clock(store, s->clock);
+		_exit(!store || !store_write(store, true, shop_run, &d));
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static bool
+freeze(struct shop *s, struct db *db, void *arg)
+{
+	(void)s;
+	return setting_set(db, S("frozen"), str_of(arg));
+}
+
+static bool
+deduct(struct shop *s, struct db *db, void *arg)
+{
+	int64_t available;
+
+	return ledger_deduct(db, s->account, *(int64_t *)arg, S("less"),
+		   &available) == LEDGER_DONE;
+}
+
+static bool
+limit(struct shop *s, struct db *db, void *arg)
+{
+	struct key_row key;
+
+	if (key_find(db, &s->a, s->project, S("app"), &key) != 1)
+		return false;
+	key.concurrency = *(int64_t *)arg;
+	return key_put(db, &key);
+}
+
+/* As another weir.fcgi would: a call that stays open. */
+static bool
+occupy(struct shop *s, struct db *db, void *arg)
+{
+	struct hold_open *h = arg;
+
+	(void)s;
+	return hold_open_run(db, &h->op) && h->verdict == HOLD_OPENED;
+}
+
+static enum hold_verdict
+admits(struct shop *s, int64_t held)
+{
+	struct hold_open h = shop_ask(s, held, held);
+	struct hold_settle t;
+	enum hold_verdict verdict = shop_admit(s->store, &h);
+
+	if (verdict == HOLD_OPENED) {
+		t = shop_bill(&h, 0, 0);
+		shop_settle(s->store, &t);
+		assert_true(t.settled);
+	}
+	return verdict;
+}
+
+/*
+ * A key, its account, wallet, caps, price and the site are changed by another
+ * process, or by this one beside the calls: the next call knows.
+ */
+static void
+told(void **state)
+{
+	struct cap_change caps[N_CAP_OWNERS];
+	struct cap_change no_caps[N_CAP_OWNERS];
+	struct shop *s = *state;
+	struct hold_settle t;
+	int64_t all = NANO - 100, one = 1, two = 2, none = 0, price;
+
+	shop_open(s);
+	for (int k = 0; k < N_CAP_OWNERS; k++) {
+		int64_t owner[] = { 0, s->account, s->project, s->key };
+
+		caps[k] = no_caps[k] = (struct cap_change){ (enum cap_owner)k,
+			owner[k], { { -1, -1, -1, -1, -1 } } };
+		caps[k].caps.amount[CAP_DAY] = 99;
+	}
+	for (int far = 0; far < 2; far++) {
+		struct hold_open h = shop_ask(s, 1, 1);
+		const struct {
+			bool (*work)(struct shop *s, struct db *db, void *arg);
+			void *arg;
+			enum hold_verdict verdict;
+		} steps[] = {
+			{ switch_off, "key", HOLD_KEY_OFF },
+			{ switch_off, "account", HOLD_ACCOUNT_OFF },
+			{ switch_off, "expired", HOLD_KEY_EXPIRED },
+			{ switch_off, "nothing", HOLD_OPENED },
+			{ deduct, &all, HOLD_NO_CREDIT },
+			{ top_up, &one, HOLD_OPENED },
+			{ deduct, &one, HOLD_NO_CREDIT },
+			{ top_up, &all, HOLD_OPENED },
+			{ change_caps, &caps[0], HOLD_CAP },
+			{ change_caps, &no_caps[0], HOLD_OPENED },
+			{ change_caps, &caps[1], HOLD_CAP },
+			{ change_caps, &no_caps[1], HOLD_OPENED },
+			{ change_caps, &caps[2], HOLD_CAP },
+			{ change_caps, &no_caps[2], HOLD_OPENED },
+			{ change_caps, &caps[3], HOLD_CAP },
+			{ change_caps, &no_caps[3], HOLD_OPENED },
+			{ freeze, "a test", HOLD_CLOSED },
+			{ thaw, NULL, HOLD_OPENED },
+			{ limit, &one, HOLD_OPENED },
+			{ occupy, &h, HOLD_CONCURRENCY },
+			{ limit, &two, HOLD_OPENED },
+			{ limit, &none, HOLD_OPENED },
+		};
+
+		h.op.run = hold_open_run;
+		for (size_t i = 0; i < countof(steps); i++) {
+			if (far)
+				elsewhere(s, steps[i].work, steps[i].arg);
+			else
+				assert_true(shop_write(s, steps[i].work,
+				    steps[i].arg));
+			assert_int_equal(admits(s, 101), steps[i].verdict);
+		}
+		shop_check(s);
+		t = shop_bill(&h, 0, 0);
+		if (!far)
+			shop_settle(s->store, &t);
+	}
+	elsewhere(s, new_price, &price);
+	assert_int_equal(admits(s, 1), HOLD_NO_PRICE);
+}
+
+static bool
+priced(struct shop *s, struct db *db, void *arg)
+{
+	struct price_row p = { .model = s->model, .from_ms = db_now(db) + 1000,
+		.given = { 7, -1, -1, -1, 7, -1, -1 } };
+	bool added;
+
+	*(int64_t *)arg = price_add(db, &p, &added) && added ? p.id : 0;
+	return *(int64_t *)arg && price_end(db, s->model, 0, db_now(db) + 3000);
+}
+
+/* Nobody writes: the time alone puts prices in force, and ends them. */
+static void
+in_time(void **state)
+{
+	struct shop *s = *state;
+	int64_t old, new = 0;
+
+	the_time = 1763800000000;
+	shop_open(s);
+	shop_clock(s, fixed_clock);
+	assert_true(shop_write(s, priced, &new));
+	old = s->price;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(admits(s, 1), HOLD_OPENED);
+		the_time += 1000;
+		assert_int_equal(admits(s, 1), HOLD_NO_PRICE);
+		s->price = new;
+		assert_int_equal(admits(s, 1), HOLD_OPENED);
+		the_time += 2000;
+		assert_int_equal(admits(s, 1), HOLD_NO_PRICE);
+		s->price = new + 1;	/* the row that ends it */
+		assert_int_equal(admits(s, 1), HOLD_OPENED);
+		/* The clock is put back. */
+		the_time -= 3000;
+		s->price = old;
+	}
+	shop_check(s);
+}
+
+static bool
+admit_and_fail(struct db *db, void *arg)
+{
+	struct hold_open *h = arg;
+
+	assert_true(hold_open_run(db, &h->op));
+	assert_int_equal(h->verdict, HOLD_OPENED);
+	return false;
+}
+
+/* What is rolled back is not remembered either. */
+static void
+rolled_back(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h;
+	struct hold_settle t;
+	int64_t balance, held;
+
+	s->terms.concurrency = 1;
+	shop_open(s);
+	cap(s, CAP_KEY, s->key, CAP_DAY, 900);
+	for (int i = 0; i < 3; i++) {
+		h = shop_ask(s, 900, 900);
+		h.op.run = hold_open_run;
+		assert_false(store_write(s->store, false, admit_and_fail, &h));
+		t = shop_bill(&h, 1, 0);
+		shop_settle(s->store, &t);
+		assert_false(t.settled);
+		assert_int_equal(admits(s, 900), HOLD_OPENED);
+	}
+	shop_money(s, &balance, &held);
+	assert_int_equal(balance, NANO);
+	assert_int_equal(held, 0);
+	shop_check(s);
+}
+
+/* More keys in turn than are kept. */
+static void
+many_keys(void **state)
+{
+	enum { MORE = 6000 };
+	struct shop *s = *state;
+	struct crowd *c = xnew(struct crowd);
+	struct hold_settle t;
+
+	shop_open(s);
+	assert_true(shop_write(s, spoil, "WITH RECURSIVE s(n) AS (SELECT 1000 "
+	    "UNION ALL SELECT n + 1 FROM s WHERE n < 6999) "
+	    "INSERT INTO key(id, project, account, name, hash, created) "
+	    "SELECT n, project, account, n, CAST(n AS BLOB), 0 FROM s, key "
+	    "WHERE key.name = 'app'"));
+	assert_true(shop_write(s, spoil,
+	    "INSERT INTO meter(key) SELECT id FROM key WHERE id >= 1000"));
+	for (int round = 0; round < 2; round++)
+		for (int k = 0; k < MORE; k += 200) {
+			for (int i = 0; i < 200; i++) {
+				c->h[i] = shop_ask(s, 10, 10);
+				c->h[i].key = 1000 + k + i;
+			}
+			assert_true(store_write(s->store, false, admit_all, c));
+			for (int i = 0; i < 200; i += 50) {
+				assert_int_equal(c->h[i].verdict, HOLD_OPENED);
+				t = shop_bill(&c->h[i], 10, 0);
+				shop_settle(s->store, &t);
+				assert_true(t.settled);
+			}
+		}
+	shop_check(s);
+	free(c);
+}
+
 /* --- many at random ------------------------------------------------------- */
 
 /* Holds of all sizes, charges up to three times as much: never below 0. */
@@ -1047,6 +1307,10 @@ main(void)
 		shop_test(dead),
 		shop_test(killed),
 		shop_test(frozen),
+		shop_test(told),
+		shop_test(in_time),
+		shop_test(rolled_back),
+		shop_test(many_keys),
 		shop_test(random_calls),
 	};
 
