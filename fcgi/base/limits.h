@@ -50,6 +50,8 @@
 #define LIMIT_SHARD_TRANSFERS	256	/* running transfers of one curl multi handle */
 #define LIMIT_H2_STREAMS	16	/* streams of one HTTP/2 connection */
 #define LIMIT_LOG_LINE		4096
+#define LIMIT_LOG_FILE		(50 << 20)	/* bytes of weir.log before it is put aside */
+#define LIMIT_LOG_FILES		4	/* kept of it, the current one among them */
 #define LIMIT_LOG_RING	8192	/* 256-byte lines waiting for the log thread; full = dropped and counted */
 
 #endif

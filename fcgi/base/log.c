@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -33,9 +34,13 @@ static struct {
 	bool running, stopping, reopen, to_syslog, muted;
 	int fd;
 	char *path;
+	int turn_fd;			/* locked while files are renamed; -1:
+					 * they are not */
+	int64_t turn_byte;
 	uint64_t dropped;
 } logger = { .lock = PTHREAD_MUTEX_INITIALIZER,
-	.news = PTHREAD_COND_INITIALIZER, .fd = STDERR_FILENO };
+	.news = PTHREAD_COND_INITIALIZER, .fd = STDERR_FILENO,
+	.turn_fd = -1 };
 
 static int
 open_file(const char *path)
@@ -85,6 +90,61 @@ reopen_file(void)
 	logger.fd = fd;
 }
 
+/* --- Rotation ----------------------------------------------------------- */
+
+void
+log_rotate(int lock_fd, int64_t byte)
+{
+	logger.turn_fd = lock_fd;
+	logger.turn_byte = byte;
+}
+
+static bool
+turn(short type)
+{
+	struct flock l = { .l_type = type, .l_whence = SEEK_SET,
+	    .l_start = logger.turn_byte, .l_len = 1 };
+	int n;
+
+	do
+		n = fcntl(logger.turn_fd, F_OFD_SETLKW, &l);
+	while (n < 0 && errno == EINTR);
+	return n == 0;
+}
+
+/* FILE.2 becomes FILE.3, FILE.1 FILE.2, FILE FILE.1. */
+static void
+rename_files(void)
+{
+	char from[4096], to[4096];
+
+	snprintf(to, sizeof(to), "%s.%d", logger.path, LIMIT_LOG_FILES - 1);
+	for (int i = LIMIT_LOG_FILES - 2; i > 0; i--) {
+		snprintf(from, sizeof(from), "%s.%d", logger.path, i);
+		rename(from, to);
+		memcpy(to, from, sizeof(to));
+	}
+	rename(logger.path, to);
+}
+
+/* Our file is long: it is put aside, unless another process just did it. */
+static void
+look_at_size(void)
+{
+	struct stat ours, now;
+
+	if (logger.turn_fd < 0 || !logger.path ||
+	    fstat(logger.fd, &ours) < 0 || ours.st_size < LIMIT_LOG_FILE ||
+	    !turn(F_WRLCK))
+		return;
+	if (stat(logger.path, &now) == 0 && now.st_ino == ours.st_ino)
+		rename_files();
+	reopen_file();
+	turn(F_UNLCK);
+}
+
+/* --- The thread --------------------------------------------------------- */
+
 static void *
 log_thread(void *unused)
 {
@@ -114,6 +174,7 @@ log_thread(void *unused)
 			write_syslog(p, n);
 		else
 			write_out(p, n);
+		look_at_size();
 		pthread_mutex_lock(&logger.lock);
 	}
 	pthread_mutex_unlock(&logger.lock);
@@ -121,7 +182,7 @@ log_thread(void *unused)
 }
 
 bool
-log_start(const char *to)
+log_open(const char *to)
 {
 	if (strcmp(to, "syslog") == 0) {
 		openlog("weir", LOG_PID, LOG_DAEMON);
@@ -133,7 +194,16 @@ log_start(const char *to)
 			return false;
 		logger.fd = fd;
 		logger.path = xstrdup(to);
+		look_at_size();
 	}
+	return true;
+}
+
+bool
+log_start(const char *to)
+{
+	if (!log_open(to))
+		return false;
 	logger.waiting = xalloc(RING);
 	logger.writing = xalloc(RING);
 	logger.stopping = false;
@@ -168,11 +238,13 @@ log_stop(void)
 }
 
 static void
-put_line(const char *line, size_t n)
+put_line(char *line, size_t n)
 {
 	pthread_mutex_lock(&logger.lock);
 	if (logger.muted) {
 		/* Somebody else says it. */
+	} else if (!logger.running && logger.to_syslog) {
+		write_syslog(line, n);
 	} else if (!logger.running) {
 		write_out(line, n);
 	} else if (logger.n + n > RING) {

@@ -19,6 +19,18 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO };
 /* To is "stderr", "syslog", or a file's path (opened for appending). */
 bool log_start(const char *to);
 
+/* The same without a thread: a line is written by whoever has it, at once.
+ * For a process that serves one call. */
+bool log_open(const char *to);
+
+/*
+ * Before the two: a file is put aside as FILE.1 when it has grown to
+ * LIMIT_LOG_FILE, what was .1 becomes .2, and so on; LIMIT_LOG_FILES are kept
+ * in all.  Several processes may write: that byte of that descriptor is
+ * locked (OFD) meanwhile.
+ */
+void log_rotate(int lock_fd, int64_t byte);
+
 /* Opens the file anew (SIGHUP). */
 void log_reopen(void);
 

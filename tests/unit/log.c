@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,13 +38,24 @@ static char path[64], other[64];
 static int real_stderr;
 
 static void
+remove_files(void)
+{
+	char name[80];
+
+	unlink(path);
+	for (int i = 1; i <= LIMIT_LOG_FILES; i++) {
+		snprintf(name, sizeof(name), "%s.%d", path, i);
+		unlink(name);
+	}
+}
+
+static void
 in_child(void (*test)(void))
 {
 	pid_t pid;
 	int status;
 
-	unlink(path);
-	unlink(other);
+	remove_files();
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
@@ -315,6 +327,106 @@ nobody_reads(void)
 	CHECK((uint64_t)lines + log_dropped() == TRIES);
 }
 
+/* Without a thread a line is there when the call is over. */
+static void
+without_a_thread(void)
+{
+	char *text;
+	size_t n;
+
+	CHECK(log_open(path));
+	log_info("now");
+	text = read_file(path, &n);
+	CHECK(n && strstr(text, " info now\n"));
+	log_stop();
+}
+
+/* "log", "log.1", "log.2" … */
+static void
+name_of(int number, char *out, size_t room)
+{
+	if (number)
+		snprintf(out, room, "%s.%d", path, number);
+	else
+		snprintf(out, room, "%s", path);
+}
+
+/* A file that large, without its blocks, and a line at its end. */
+static void
+make_large(const char *line)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	CHECK(ftruncate(fd, LIMIT_LOG_FILE) == 0);
+	CHECK(pwrite(fd, line, strlen(line), LIMIT_LOG_FILE) > 0);
+	close(fd);
+}
+
+static bool
+ends_with(int number, const char *line)
+{
+	char name[80], text[512] = "";
+	struct stat st;
+	ssize_t n;
+	int fd;
+
+	name_of(number, name, sizeof(name));
+	fd = open(name, O_RDONLY);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return false;
+	n = pread(fd, text, strlen(line), st.st_size - (off_t)strlen(line));
+	close(fd);
+	return n == (ssize_t)strlen(line) && strcmp(text, line) == 0;
+}
+
+/* Put aside when it has become too long; four are kept. */
+static void
+rotated(void)
+{
+	char lines[6][16], line[32], name[80];
+	int lock = memfd_create("lock", 0);
+
+	log_rotate(lock, 2);
+	for (int i = 0; i < 6; i++) {
+		snprintf(lines[i], sizeof(lines[i]), "line %d\n", i);
+		make_large(lines[i]);
+		CHECK(log_open(path));
+		log_info("after %d", i);
+		snprintf(line, sizeof(line), " info after %d\n", i);
+		CHECK(ends_with(0, line));
+		for (int k = 1; k < LIMIT_LOG_FILES; k++)
+			CHECK(i < k - 1 || ends_with(k, lines[i - k + 1]));
+	}
+	name_of(LIMIT_LOG_FILES, name, sizeof(name));
+	CHECK(access(name, F_OK) != 0);
+}
+
+/* While it runs too; a process that finds it put aside opens the new one. */
+static void
+rotated_by_others(void)
+{
+	int lock = memfd_create("lock", 0);
+	pid_t pid;
+
+	log_rotate(lock, 2);
+	CHECK(log_start(path));
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		make_large("end\n");
+		_exit(log_open(path) ? 0 : 1);
+	}
+	waitpid(pid, NULL, 0);
+	CHECK(ends_with(1, "end\n"));
+	log_info("into the old one");
+	usleep(100000);
+	log_info("into the new one");
+	log_stop();
+	CHECK(ends_with(0, "into the new one\n"));
+	CHECK(ends_with(1, "into the old one\n"));
+	CHECK(!ends_with(2, "end\n"));
+}
+
 /* A disk that is full loses the log, not the program. */
 static void
 disk_full(void)
@@ -336,6 +448,9 @@ IN_CHILD(reopened)
 IN_CHILD(many_writers)
 IN_CHILD(nobody_reads)
 IN_CHILD(disk_full)
+IN_CHILD(without_a_thread)
+IN_CHILD(rotated)
+IN_CHILD(rotated_by_others)
 
 static int
 make_folder(void **state)
@@ -352,8 +467,7 @@ static int
 remove_folder(void **state)
 {
 	(void)state;
-	unlink(path);
-	unlink(other);
+	remove_files();
 	return rmdir(folder);
 }
 
@@ -370,6 +484,9 @@ main(void)
 		cmocka_unit_test(many_writers_test),
 		cmocka_unit_test(nobody_reads_test),
 		cmocka_unit_test(disk_full_test),
+		cmocka_unit_test(without_a_thread_test),
+		cmocka_unit_test(rotated_test),
+		cmocka_unit_test(rotated_by_others_test),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
