@@ -307,6 +307,8 @@ dispatch_event(struct epoll_event *e)
 		events |= LOOP_WRITE;
 	if (e->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		events |= LOOP_GONE;
+	if (e->events & (EPOLLHUP | EPOLLERR))
+		events |= LOOP_BROKEN;
 	events &= w->events;
 	if (events)
 		w->ready(w, events);

@@ -14,7 +14,11 @@
 
 struct loop;
 
-enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_GONE = 4 /* the peer closed */ };
+enum {
+	LOOP_READ = 1, LOOP_WRITE = 2,
+	LOOP_GONE = 4,		/* the peer closed, or writes no more */
+	LOOP_BROKEN = 8		/* nobody will ever read or write there */
+};
 
 /* A descriptor that is watched; in the storage of whoever owns it. */
 struct watch {
@@ -44,9 +48,10 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);		/* any thread */
 
 /*
- * Watches w->fd for events (LOOP_READ | LOOP_WRITE | LOOP_GONE), or changes
- * what is asked of it; 0 ends it.  LOOP_GONE alone reports that the peer has
- * closed or half-closed, without reading.
+ * Watches w->fd for events (LOOP_READ | LOOP_WRITE | …), or changes what is
+ * asked of it; 0 ends it.  LOOP_GONE alone reports that the peer has closed
+ * or half-closed, without reading; LOOP_BROKEN alone says nothing of a
+ * half-close.  Regular files cannot be watched.
  */
 void loop_watch(struct loop *l, struct watch *w, unsigned events);
 

@@ -19,8 +19,8 @@ static const size_t NO_RECORD = (size_t)-1;
 /* Bytes that no FastCGI record begins with. */
 static const char broken[8] = { 9, 9, 9, 9, 9, 9, 9, 9 };
 
-static const char *
-reason(int status)
+const char *
+reply_reason(int status)
 {
 	static const struct { int status; const char *words; } table[] = {
 		{ 200, "OK" }, { 204, "No Content" }, { 303, "See Other" },
@@ -109,7 +109,7 @@ put_head(struct request *rq)
 	buf_put(&first, S("Status: "));
 	buf_int(&first, rq->status);
 	buf_char(&first, ' ');
-	buf_put(&first, str_of(reason(rq->status)));
+	buf_put(&first, str_of(reply_reason(rq->status)));
 	buf_put(&first, S("\r\nx-request-id: "));
 	buf_put(&first, request_id(rq));
 	buf_put(&first, S("\r\n"));

@@ -46,6 +46,9 @@ void reply_end(struct request *rq);
  */
 void reply_break(struct request *rq);
 
+/* The words behind a status. */
+const char *reply_reason(int status);
+
 /* A whole answer in one go: status, type, body with its length, end. */
 void reply_whole(struct request *rq, int status, const char *type,
     struct str body);
