@@ -229,6 +229,8 @@ keeper_start(struct store *s, struct writer *w,
 	k->db = store_reader(s, a, why);
 	if (k->db && !look(k))
 		*why = db_remedy(k->db, a, "the database");
+	else if (k->db && k->hooks.once)
+		return k;
 	else if (k->db) {
 		rc = pthread_create(&k->thread, NULL, run, k);
 		if (rc == 0)
@@ -257,7 +259,10 @@ keeper_stop(struct keeper *k)
 	k->stopping = true;
 	pthread_cond_signal(&k->cond);
 	pthread_mutex_unlock(&k->mutex);
-	pthread_join(k->thread, NULL);
+	if (k->hooks.once)
+		add_metrics(k);
+	else
+		pthread_join(k->thread, NULL);
 	/* The recovery that may be under way is ours. */
 	while (atomic_load(&k->recovering))
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);

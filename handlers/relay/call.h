@@ -168,6 +168,9 @@ void call_due(struct call *c, const int64_t *moments, int n);
 /* Runs work on a reader; the step WAITs and gets WAKE_READER. */
 void call_read(struct call *c, void (*run)(struct call *c));
 
+/* Is the answer read to its end for a caller who has left? */
+bool call_drains(const struct call *c);
+
 /* Records a fault; STOP. */
 enum go fail(struct call *c, enum fault_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

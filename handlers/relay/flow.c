@@ -185,6 +185,12 @@ call_due(struct call *c, const int64_t *moments, int n)
 	loop_timer(c->rq->worker->loop, &c->timer, ms < 0 ? 0 : ms);
 }
 
+bool
+call_drains(const struct call *c)
+{
+	return c->attempt->with->channel->drain && !c->relay->house->one_call;
+}
+
 static void
 job_run(struct job *j)
 {

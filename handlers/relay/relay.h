@@ -19,6 +19,8 @@ struct house {
 	const struct conf *conf;
 	struct store *store;
 	struct writer *writer;
+	bool one_call;			/* plain CGI: nobody is left to read
+					 * on for a caller who has left */
 };
 
 /* Counters of one loop; the keeper adds them up (metrics.c). */

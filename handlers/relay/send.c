@@ -298,7 +298,7 @@ send_call(struct call *c)
 		next_due(c);
 		return WAIT;
 	}
-	if (c->draining || (c->gone && !a->with->channel->drain)) {
+	if (c->draining || (c->gone && !call_drains(c))) {
 		c->wasted = a->exchange.sent;
 		attempt_end(a, "left");
 		return give_up(c);

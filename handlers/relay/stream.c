@@ -143,7 +143,7 @@ static enum go
 caller_left(struct call *c)
 {
 	relay_count(c->relay, COUNT_LEFT, 1);
-	if (!c->attempt->with->channel->drain) {
+	if (!call_drains(c)) {
 		attempt_end(c->attempt, "left");
 		return STOP;
 	}

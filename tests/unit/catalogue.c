@@ -586,7 +586,8 @@ keeper(void **state)
 {
 	struct writer *w = writer_start(shop.store);
 	struct heard heard = { 0 };
-	struct keeper_hooks hooks = { &heard, hear_parks, count };
+	struct keeper_hooks hooks = { .arg = &heard, .parks = hear_parks,
+		.metrics = count };
 	struct park_put *put = xnew(struct park_put);
 	const struct catalogue *c;
 	struct metric *list;
