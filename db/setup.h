@@ -58,10 +58,14 @@ enum setup_answer {
 	SETUP_FAILED		/* the database */
 };
 
-/* Can a token be used here at all?  SETUP_RIGHT, _DONE or _FAILED. */
-enum setup_answer setup_look(struct store *s, struct arena *a);
+/*
+ * Is it the token?  p NULL: is there one (SETUP_RIGHT)?  Only looks, on a
+ * reading connection of its own: takes no lock, and any thread may ask.
+ */
+enum setup_answer setup_look(struct store *s, struct arena *a,
+    struct str token);
 
-/* Is it the token?  Blocks for the database. */
+/* The same; a wrong one is counted.  Blocks for the database. */
 enum setup_answer setup_try(struct store *s, struct arena *a,
     struct str token);
 

@@ -26,6 +26,7 @@
 #include "fcgi/machine.h"
 #include "handlers/dialect/dialect.h"
 #include "handlers/page/page.h"
+#include "handlers/page/setup.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/health.h"
 #include "handlers/relay/metrics.h"
@@ -291,6 +292,7 @@ run(struct start *s)
 	    a, &why);
 	if (!house.store)
 		return stop_with(why);
+	page_setup_house(house.store);
 	if (s->check_only) {
 		puts("weir.fcgi: configuration, store and templates are fine");
 		store_close(house.store);
@@ -305,6 +307,7 @@ run(struct start *s)
 		log_error("the store does not answer: what is not settled is "
 		    "left to the next process");
 	writer_stop(house.writer);
+	page_setup_house(NULL);
 	store_close(house.store);
 	page_stop();
 	log_info("stopped");

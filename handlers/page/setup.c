@@ -3,9 +3,11 @@
  * setup.c - the page on which the set-up token makes the first site owner;
  * see setup.h.
  *
- * Each look at the store and each try is a reader's job that opens the store
- * for itself, as weirctl would: the page is there before the house has a
- * store, and is asked for a few times in a house's life.
+ * Each look at the store and each try is a reader's job.  Who writes opens the
+ * store for itself, as weirctl would: the page is there before the house has
+ * one, whose only writer is a thread that this page is no business of.  In a
+ * house it is first looked whether there is anything to write, so that nobody
+ * can hold up the calls by asking for this page.
  */
 #include "handlers/page/setup.h"
 
@@ -25,11 +27,18 @@
 enum { FORM_BYTES = 8192, PASSWORD_LEAST = 8, PASSWORD_MOST = 1024 };
 
 static const struct conf *conf;
+static struct store *house;		/* NULL: there is none yet */
 
 void
 page_setup_start(const struct conf *c)
 {
 	conf = c;
+}
+
+void
+page_setup_house(struct store *store)
+{
+	house = store;
 }
 
 struct ask {
@@ -115,19 +124,23 @@ ask_store(struct job *j)
 {
 	struct ask *k = holder(j, struct ask, job);
 	struct str key = conf->text[CONF_MASTER_KEY_FILE];
-	struct store *s = store_open(conf->text[CONF_DATA].p,
-	    key.n ? key.p : NULL, "weirctl", &k->arena, &k->why);
+	struct store *s;
 
+	if (house) {
+		k->answer = setup_look(house, &k->arena, k->token);
+		if (!k->use || (k->answer != SETUP_RIGHT &&
+		    k->answer != SETUP_WRONG))
+			return;
+	}
 	k->answer = SETUP_FAILED;
+	s = store_open(conf->text[CONF_DATA].p, key.n ? key.p : NULL,
+	    "weirctl", &k->arena, &k->why);
 	if (!s)
 		return;
 	if (k->use)
 		try(k, s);
 	else
-		k->answer = setup_look(s, &k->arena);
-	if (k->answer == SETUP_FAILED && !k->why.n)
-		k->why = S("The database cannot be read or written: is the "
-		    "disk full?");
+		k->answer = setup_look(s, &k->arena, k->token);
 	store_close(s);
 }
 
@@ -161,6 +174,9 @@ tell(struct ask *k)
 		show(rq, k->use ? 403 : 404, S(""), S(""), "over");
 		break;
 	case SETUP_FAILED:
+		if (!k->why.n)
+			k->why = S("The database cannot be read or written: "
+			    "is the disk full?");
 		log_error("set-up: %.*s", STR_ARGS(k->why));
 		show(rq, 503, S(""), k->why, "trouble");
 		break;
@@ -224,6 +240,8 @@ page_setup_use(struct request *rq)
 	k = ask_new(rq);
 	k->use = true;
 	k->token = str_trim(form_field(rq->body, &k->arena, "token"));
+	if (!k->token.p)
+		k->token = S("");
 	k->login = str_trim(form_field(rq->body, &k->arena, "login"));
 	k->password = form_field(rq->body, &k->arena, "password");
 	k->again = form_field(rq->body, &k->arena, "again");

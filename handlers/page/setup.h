@@ -11,9 +11,13 @@
 #include "fcgi/base/conf.h"
 
 struct request;
+struct store;
 
 /* Where the store is: conf's data directory, when the page is asked for. */
 void page_setup_start(const struct conf *conf);
+
+/* The house has opened it (NULL: will close it). */
+void page_setup_house(struct store *store);
 
 void page_setup(struct request *rq);		/* GET /setup */
 void page_setup_use(struct request *rq);	/* POST /setup */
