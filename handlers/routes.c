@@ -2,8 +2,9 @@
 /*
  * routes.c - every URL and who serves it, on one screen.
  *
- * What is below /v1 authenticates by client key in its handler (relay_key),
- * /metrics by an administrator's token; the rest is for everybody.
+ * What is below /v1 authenticates by client key in its handler (relay_key; not
+ * POST /v1/doctor, which only counts bytes), /metrics by an administrator's
+ * token; the rest is for everybody.
  */
 #include "handlers/routes.h"
 
@@ -25,6 +26,7 @@ const struct route routes[] = {
 	{ "GET",  "/v1/key", API, info_key, 0 },
 	{ "GET",  "/v1/calls/{}", API, info_call, 0 },
 	{ "GET",  "/v1/doctor", API, info_doctor, 0 },
+	{ "POST", "/v1/doctor", API, info_doctor_body, 0 },
 	{ "GET",  "/healthz", 0, info_health, 0 },
 	{ "GET",  "/metrics", 0, info_metrics, 0 },
 	{ "GET",  "/setup", 0, page_setup, 0 },

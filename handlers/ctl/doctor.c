@@ -12,8 +12,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "fcgi/base/limits.h"
-
 enum { SILENCE_S = 70, JSON_BYTES = 1 << 20 };
 
 /* --- what was found ------------------------------------------------------- */
@@ -172,8 +170,7 @@ static int
 run(struct ctl *c)
 {
 	struct doctor d = { .c = c, .silence_s = SILENCE_S,
-		.body_max = LIMIT_BODY_BYTES, .out = BUF(&c->arena,
-		JSON_BYTES) };
+		.out = BUF(&c->arena, JSON_BYTES) };
 	int status = take_key(&d);
 	struct str why;
 

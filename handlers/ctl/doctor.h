@@ -41,7 +41,6 @@ struct doctor {
 	struct str ca_file;
 	enum server server;
 	struct str server_name;		/* its Server header */
-	int64_t body_max;
 	const char *data;		/* the data directory; NULL: unknown */
 	bool data_given;
 

@@ -38,17 +38,6 @@ seconds(struct doctor *d, int64_t ms)
 	    (long long)ms % 1000 / 100);
 }
 
-/* What the first event says of the other side. */
-static void
-take_event(struct doctor *d, struct str body)
-{
-	struct str event = str_trim(str_skip(str_cut(&body, '\n'), 5));
-	int64_t n;
-
-	if (json_int(json_get(event, S("body_max")), &n) && n > 0)
-		d->body_max = n;
-}
-
 /* False: there is no stream to look at, and it was said why. */
 static bool
 is_stream(struct doctor *d, const char *name, const struct heard *h)
@@ -75,7 +64,6 @@ check_stream(struct doctor *d)
 	hear_stream(d, 0, &h);
 	if (!is_stream(d, "streaming", &h))
 		return;
-	take_event(d, h.body);
 	spread = h.n_events ? h.at_ms[h.n_events - 1] - h.at_ms[0] : 0;
 	if (h.n_events < EVENTS) {
 		cure(d, CURE_STREAM);

@@ -123,10 +123,10 @@ static const char *const lines[N_CURES][N_SERVERS][LINES] = {
 		[SERVER_LIGHTTPD] = {
 			"server.max-request-size = 66560" },
 		[SERVER_APACHE] = {
-			"LimitRequestBody 68157440   (in the <VirtualHost>, or "
-			    "in .htaccess)",
-			"FcgidMaxRequestLen 68157440   (with mod_fcgid, in the "
-			    "server's configuration)" },
+			"LimitRequestBody 134217728   (in the <VirtualHost>, "
+			    "or in .htaccess)",
+			"FcgidMaxRequestLen 134217728   (with mod_fcgid, in "
+			    "the server's configuration)" },
 	},
 	[CURE_SILENCE] = {
 		[SERVER_NGINX] = {

@@ -401,14 +401,20 @@ check_key(struct doctor *d)
 
 /* --- how large a body may be ---------------------------------------------- */
 
-static void
+/* weir counts the bytes that come, and says how many may: no key, no cost.
+ * -1: it did not count them. */
+static int64_t
 send_body(struct doctor *d, int64_t bytes, struct heard *h)
 {
-	/* Refused by weir for its type, when it has come: no key, no cost. */
 	struct ask a = { .filler = bytes, .url = arena_printf(&d->c->arena,
-	    "%.*s/v1/chat/completions", STR_ARGS(d->url)) };
+	    "%.*s/v1/doctor", STR_ARGS(d->url)) };
+	int64_t n = -1;
 
 	hear(d, &a, h);
+	if (h->by_weir && h->status == 200 &&
+	    !json_int(json_get(h->body, S("bytes")), &n))
+		n = -1;
+	return n;
 }
 
 static struct str
@@ -419,60 +425,71 @@ size_text(struct doctor *d, int64_t bytes)
 	    (long long)bytes >> 10);
 }
 
-/* Below the limit: it must come to weir.  False: it was said why not. */
-static bool
-small_passes(struct doctor *d)
+static void
+say_refused(struct doctor *d, struct str size, const struct heard *h,
+    int64_t counted)
 {
-	struct str size = size_text(d, d->body_max);
-	struct heard h;
-
-	send_body(d, d->body_max - BODY_SPARE, &h);
-	if (h.trouble == TROUBLE_TOO_LONG) {
+	if (h->trouble == TROUBLE_TOO_LONG) {
 		say(d, STATE_SKIPPED, "body", "to send %.*s would take %lld "
 		    "minutes from here; --long does it", STR_ARGS(size),
-		    (long long)(h.would_take_s + 59) / 60);
-		return false;
+		    (long long)(h->would_take_s + 59) / 60);
+		return;
 	}
-	if (h.by_weir && h.status != 413)
-		return true;
-	if (h.by_weir) {
-		fix(d, "body_max = 64M   (weir.conf)");
-		say(d, STATE_BAD, "body", "weir refuses %.*s: %.*s",
-		    STR_ARGS(size), STR_ARGS(h.error));
-		return false;
+	if (h->by_weir && counted < 0) {
+		say(d, STATE_SKIPPED, "body", "weir answers %d: %.*s",
+		    h->status, STR_ARGS(h->error));
+		return;
 	}
 	cure(d, CURE_BODY);
-	if (h.status)
+	if (counted >= 0)
+		say(d, STATE_BAD, "body", "of %.*s only %lld bytes come to "
+		    "weir", STR_ARGS(size), (long long)counted);
+	else if (h->status)
 		say(d, STATE_BAD, "body", "the web server answers %d to "
-		    "%.*s, which weir takes", h.status, STR_ARGS(size));
+		    "%.*s, which weir takes", h->status, STR_ARGS(size));
 	else
 		say(d, STATE_BAD, "body", "the web server hangs up on %.*s, "
 		    "which weir takes (%.*s)", STR_ARGS(size),
-		    STR_ARGS(h.why));
-	return false;
+		    STR_ARGS(h->why));
 }
 
 void
 check_limit(struct doctor *d)
 {
-	struct str size = size_text(d, d->body_max);
+	int64_t counted, most;
+	struct str size, more;
 	struct heard h;
 
-	if (!small_passes(d))
+	counted = send_body(d, 1, &h);
+	if (counted != 1 || !json_int(json_get(h.body, S("body_max")), &most)) {
+		say_refused(d, S("one byte"), &h, counted);
 		return;
-	send_body(d, d->body_max + BODY_MORE, &h);
+	}
+	size = size_text(d, most);
+	more = size_text(d, most + BODY_MORE);
+	counted = send_body(d, most - BODY_SPARE, &h);
+	if (counted != most - BODY_SPARE) {
+		say_refused(d, size, &h, counted);
+		return;
+	}
+	counted = send_body(d, most + BODY_MORE, &h);
 	if (h.status == 413) {
 		say(d, STATE_GOOD, "body", "%.*s come to weir; %.*s are "
-		    "refused with 413 by %s", STR_ARGS(size),
-		    STR_ARGS(size_text(d, d->body_max + BODY_MORE)),
+		    "refused with 413 by %s", STR_ARGS(size), STR_ARGS(more),
 		    h.by_weir ? "weir" : "the web server");
 		return;
 	}
 	cure(d, CURE_BODY);
-	if (h.status)
-		say(d, STATE_BAD, "body", "what is too large is answered with "
-		    "%d instead of 413", h.status);
+	if (counted >= 0)
+		say(d, STATE_BAD, "body", "%.*s, which is too large, comes to "
+		    "weir as %lld bytes instead of being refused",
+		    STR_ARGS(more), (long long)counted);
+	else if (h.status)
+		say(d, STATE_BAD, "body", "%.*s, which is too large, is "
+		    "answered with %d instead of 413", STR_ARGS(more),
+		    h.status);
 	else
-		say(d, STATE_BAD, "body", "what is too large gets no answer "
-		    "(%.*s) instead of 413", STR_ARGS(h.why));
+		say(d, STATE_BAD, "body", "%.*s, which is too large, gets no "
+		    "answer (%.*s) instead of 413", STR_ARGS(more),
+		    STR_ARGS(h.why));
 }

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * doctor.c - GET /v1/doctor: a small stream that costs nothing.
+ * doctor.c - /v1/doctor: a stream and a body that cost nothing.
  *
- * weirctl doctor reads it to see what a web server does to a stream: three
- * events, 300 ms apart, or with ?silence=SECONDS one event, that silence, and
- * one more.  It goes out with the headers of every stream, but needs no
- * model, no upstream and no money.  An event says what weir knows of the
- * request: its own clock, the mount, the caller's address, whether it came
- * over TLS, and the largest body taken.
+ * weirctl doctor asks here to see what a web server does to them.  GET is a
+ * stream of three events, 300 ms apart, or with ?silence=SECONDS of one event,
+ * that silence, and one more.  It goes out with the headers of every stream,
+ * but needs no model, no upstream and no money.  It is for whoever has a key,
+ * and a loop gives a few at a time: each keeps a connection and a timer.
  *
- * For whoever has a key.  A loop gives a few at a time: each keeps a
- * connection and a timer.
+ * POST says how many bytes of a body have come, and how many may.  It needs no
+ * key: a body is collected before anybody knows what it is for.
  */
-#include "fcgi/base/clock.h"
 #include "fcgi/base/mem.h"
 #include "fcgi/reply.h"
 #include "handlers/dialect/dialect.h"
@@ -25,7 +23,7 @@ enum {
 	EVENTS = 3,
 	SILENCE_MOST_S = 300,
 	AT_ONCE = 8,		/* on one loop */
-	EVENT_BYTES = 16384
+	ANSWER_BYTES = 256
 };
 
 struct visit {
@@ -63,17 +61,10 @@ static void
 tell(struct visit *v)
 {
 	struct request *rq = v->rq;
-	struct buf out = BUF(&rq->arena, EVENT_BYTES);
+	struct buf out = BUF(&rq->arena, ANSWER_BYTES);
 
 	buf_printf(&out, "data: {\"object\":\"doctor\",\"event\":%d,"
-	    "\"events\":%d,\"now\":%lld,\"body_max\":%lld,\"https\":%s,"
-	    "\"address\":", ++v->told, v->events, (long long)clock_utc_ms(),
-	    (long long)rq->worker->machine->conf.body_max,
-	    request_is_https(rq) ? "true" : "false");
-	buf_json(&out, rq->param[PARAM_REMOTE_ADDR]);
-	buf_put(&out, S(",\"mount\":"));
-	buf_json(&out, rq->mount);
-	buf_put(&out, S("}\n\n"));
+	    "\"events\":%d}\n\n", ++v->told, v->events);
 	reply_data(rq, buf_str(&out));
 	if (v->told == v->events) {
 		end(rq);
@@ -153,4 +144,17 @@ info_doctor(struct request *rq)
 	reply_header(rq, "Cache-Control", S("no-cache"));
 	reply_header(rq, "X-Accel-Buffering", S("no"));
 	tell(v);
+}
+
+void
+info_doctor_body(struct request *rq)
+{
+	struct buf out = BUF(&rq->arena, ANSWER_BYTES);
+
+	buf_printf(&out, "{\"object\":\"doctor\",\"bytes\":%zu,"
+	    "\"body_max\":%lld}\n", rq->body.n,
+	    (long long)rq->worker->machine->conf.body_max);
+	reply_header(rq, "Cache-Control", S("no-store"));
+	reply_whole(rq, 200, "application/json", buf_str(&out));
+	request_free(rq);
 }

@@ -13,6 +13,7 @@ void info_model(struct request *rq);	/* GET /v1/models/{} */
 void info_key(struct request *rq);	/* GET /v1/key */
 void info_call(struct request *rq);	/* GET /v1/calls/{} */
 void info_doctor(struct request *rq);	/* GET /v1/doctor */
+void info_doctor_body(struct request *rq);	/* POST /v1/doctor */
 void info_health(struct request *rq);	/* GET /healthz */
 void info_metrics(struct request *rq);	/* GET /metrics */
 
