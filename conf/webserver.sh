@@ -203,7 +203,8 @@ EOF
 # WWW is where www/ was installed.  Only DIR/tmp is for the server to write in
 # (log, process id, bodies): with $AS set the caller gives it to that user.
 # Behind apache-fcgid and apache-cgi SOCKET is the program instead: weir.fcgi
-# in a folder of its own, or the folder of the site, which has weir.cgi.
+# in a folder of its own, or the folder of the site, which has weir.cgi; the
+# data directory is $WEIR_DATA then.
 web_write() {
 	mkdir -p "$3/tmp" "$3/empty" || return 1
 	case $1 in
