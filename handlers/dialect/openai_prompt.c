@@ -40,7 +40,10 @@ hash_value(struct reading *r, struct str value)
 
 	for (size_t i = 0; i < n; i += 8) {
 		w = 0;
-		memcpy(&w, value.p + i, n - i < 8 ? n - i : 8);
+		if (n - i >= 8)
+			memcpy(&w, value.p + i, 8);
+		else
+			memcpy(&w, value.p + i, n - i);
 		h = (h ^ w) * UINT64_C(0x9e3779b97f4a7c15);
 		h ^= h >> 29;
 	}
@@ -161,11 +164,11 @@ count_tool_calls(struct reading *r, struct str value)
 }
 
 static bool
-read_message(struct reading *r, struct str message, bool *user_came)
+read_message(struct reading *r, struct json_each m, bool *user_came)
 {
 	struct str role = { 0 }, content = { 0 };
 
-	for (struct json_each m = json_each(message); json_next(&m);) {
+	while (json_next(&m)) {
 		struct str name = json_name(r->arena, m.name);
 
 		if (str_eq(name, S("role"))) {
@@ -207,7 +210,7 @@ openai_read_messages(struct reading *r, struct str value)
 		    "'messages' must be an array of messages.");
 	r->out->prompt_bound += (int64_t)value.n + CALL_BOUND;
 	r->more_milli += CALL_MILLI;
-	for (struct json_each m = json_each(value); json_next(&m);) {
+	for (struct json_each m = json_each(value); json_reach(&m);) {
 		if (json_kind(m.value) != JSON_IS_OBJECT)
 			return openai_refuse(r, FAULT_BAD_REQUEST, "messages",
 			    "'messages[%lld]' must be an object with a role "
@@ -215,7 +218,7 @@ openai_read_messages(struct reading *r, struct str value)
 			    (long long)r->prompts);
 		r->more_milli += MESSAGE_MILLI;
 		r->prompts++;
-		if (!read_message(r, m.value, &user_came))
+		if (!read_message(r, json_inside(&m), &user_came))
 			return false;
 	}
 	if (r->prompts == 0)
