@@ -24,6 +24,7 @@
 #include "fcgi/base/limits.h"
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
+#include "fcgi/cgi.h"
 #include "fcgi/conn.h"
 
 enum {
@@ -339,14 +340,55 @@ worker_stop(struct worker *w)
 	free(w->peek);
 }
 
+/* Serves what is accepted, until a signal ends it. */
+static void
+serve_many(struct machine *m)
+{
+	pthread_t threads[64], signals;
+
+	m->listen = (struct watch){ .fd = m->conf.listen_fd,
+	    .ready = accept_ready };
+	loop_watch(m->workers[0].loop, &m->listen, LOOP_READ);
+	pthread_setname_np(pthread_self(), "weir loop 0");
+	pthread_create(&signals, NULL, signal_thread, m);
+	for (int i = 1; i < m->conf.loops; i++)
+		pthread_create(&threads[i], NULL, loop_thread,
+		    &m->workers[i]);
+	loop_run(m->workers[0].loop);
+	for (int i = 1; i < m->conf.loops; i++)
+		pthread_join(threads[i], NULL);
+	pthread_join(signals, NULL);
+}
+
+/* Serves the one call of this process, on this thread. */
+static void
+serve_one(struct machine *m)
+{
+	struct cgi *call = cgi_new(&m->workers[0], m->conf.cgi);
+
+	loop_run(m->workers[0].loop);
+	cgi_free(call);
+	readers_stop(m->readers);
+}
+
+/* What was on its way to the loops arrives, and nothing comes after it. */
+static void
+come_to_rest(struct machine *m)
+{
+	if (m->conf.at_rest)
+		m->conf.at_rest(m->n_running);
+	for (int i = 0; i < m->conf.loops; i++)
+		loop_run(m->workers[i].loop);	/* stopped: posts only */
+}
+
 int
 machine_run(const struct machine_conf *conf)
 {
 	struct machine m = { .conf = *conf };
-	pthread_t threads[64], signals;
 	bool ok = true;
 
 	assert(conf->loops >= 1 && conf->loops <= 64);
+	assert(!conf->cgi || conf->loops == 1);
 	if (!m.conf.calls_max || m.conf.calls_max > calls_that_fit())
 		m.conf.calls_max = calls_that_fit();
 	if (!m.conf.memory_max)
@@ -355,22 +397,14 @@ machine_run(const struct machine_conf *conf)
 	m.readers = readers_start(conf->readers);
 	for (int i = 0; ok && i < conf->loops; i++)
 		ok = worker_start(&m, i);
-	if (ok) {
-		m.listen = (struct watch){ .fd = conf->listen_fd,
-		    .ready = accept_ready };
-		loop_watch(m.workers[0].loop, &m.listen, LOOP_READ);
-		pthread_setname_np(pthread_self(), "weir loop 0");
-		pthread_create(&signals, NULL, signal_thread, &m);
-		for (int i = 1; i < conf->loops; i++)
-			pthread_create(&threads[i], NULL, loop_thread,
-			    &m.workers[i]);
-		loop_run(m.workers[0].loop);
-		for (int i = 1; i < conf->loops; i++)
-			pthread_join(threads[i], NULL);
-		pthread_join(signals, NULL);
-	}
 	if (!ok)
 		readers_stop(m.readers);
+	else if (conf->cgi)
+		serve_one(&m);
+	else
+		serve_many(&m);
+	if (ok)
+		come_to_rest(&m);
 	for (int i = 0; i < conf->loops; i++)
 		if (m.workers[i].loop)
 			worker_stop(&m.workers[i]);

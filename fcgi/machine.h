@@ -5,7 +5,8 @@
  * Knows no LLM, no SQL, no money: what it serves comes in as a table of
  * routes.  Loop 0 alone accepts and gives each connection to the loop with
  * the fewest.  SIGTERM and SIGINT stop accepting and let running requests
- * end for drain_s; SIGHUP calls `hup`.
+ * end for drain_s; SIGHUP calls `hup`.  Under plain CGI there is one loop, no
+ * socket and one request (cgi.h), and SIGTERM says that its caller has left.
  */
 #ifndef WEIR_MACHINE_H
 #define WEIR_MACHINE_H
@@ -19,6 +20,7 @@
 #include "fcgi/request.h"
 #include "fcgi/upstream.h"
 
+struct cgi_conf;
 struct machine;
 
 /* One loop and what belongs to it. */
@@ -37,8 +39,10 @@ struct worker {
 };
 
 struct machine_conf {
-	int listen_fd;
-	int loops, readers;
+	int listen_fd;			/* -1 with `cgi` */
+	struct cgi_conf *cgi;		/* serves this one call, then ends;
+					 * NULL: not plain CGI */
+	int loops, readers;		/* readers: at most */
 	int64_t body_max, memory_max;
 	int calls_max;
 	int64_t drain_ms;
@@ -53,6 +57,12 @@ struct machine_conf {
 	void *(*worker_own)(struct worker *w);
 	void (*worker_free)(struct worker *w);
 	void (*hup)(void);
+	/*
+	 * The loops have stopped and are still there: waits until nothing
+	 * can be posted to them any more.  `running` calls did not end.  May
+	 * be NULL.
+	 */
+	void (*at_rest)(int running);
 	/* False: admit nothing new (the store says so); *why for the log. */
 	bool (*ready)(void);
 };
@@ -72,7 +82,8 @@ struct machine {
  */
 void machine_prepare(void);
 
-/* Serves until a signal has ended it.  0, or 1 if it could not start. */
+/* Serves until a signal, or the one call's end, has ended it.  0, or 1 if it
+ * could not start. */
 int machine_run(const struct machine_conf *conf);
 
 /* Requests running in the whole process. */

@@ -5,23 +5,32 @@
  *
  * Order matters: the socket is opened with the rights we were started with;
  * then we become the owner of the data directory, and only then touch it.
+ *
+ * Started as a CGI script it serves the one request and ends.  Then the
+ * command line is not read: web servers put words of the query there.
  */
 #include <assert.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "db/catalogue.h"
 #include "db/keeper.h"
+#include "db/lock.h"
 #include "db/store.h"
 #include "db/writer.h"
+#include "fcgi/base/clock.h"
 #include "fcgi/base/conf.h"
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
+#include "fcgi/cgi.h"
 #include "fcgi/listen.h"
 #include "fcgi/machine.h"
 #include "handlers/dialect/dialect.h"
@@ -36,7 +45,10 @@
 
 enum { MOST_LOOPS = 4, STOP_MS = 10000 };
 
+extern char **environ;
+
 static struct house house;
+static struct cgi_conf cgi;		/* when house.one_call */
 
 static const char usage[] =
 "usage: weir.fcgi [--listen unix:PATH|HOST:PORT] [--data DIR] [--conf FILE] [-n]\n"
@@ -49,7 +61,11 @@ static const char usage[] =
 "  --version, --help\n"
 "Without --listen the socket on descriptor 0 is served (lighttpd, spawn-fcgi,\n"
 "systemd). Signals: TERM ends (running calls get drain_s seconds), HUP opens\n"
-"the log anew. Make the data directory with: weirctl --data DIR init\n";
+"the log anew. Make the data directory with: weirctl --data DIR init\n"
+"As a CGI script (GATEWAY_INTERFACE is set and descriptor 0 does not listen)\n"
+"the one request is served; options are not read then: WEIR_DATA, WEIR_CONF,\n"
+"or weir.conf beside the program. Nothing need be set up but the data\n"
+"directory. TERM then says that the caller has left.\n";
 
 /* --- Tables, printed ---------------------------------------------------- */
 
@@ -105,11 +121,27 @@ struct start {
 	bool check_only;
 };
 
+/* The operator reads why; a CGI script's caller learns whose matter it is. */
+static int
+stop_as(enum fault_kind kind, struct str why)
+{
+	struct fault f = { .kind = kind, .text = kind == FAULT_STORE ?
+	    S("This relay's store cannot be opened; its operator finds the "
+	    "reason in the web server's error log.") :
+	    S("This relay is not set up right; its operator finds the reason "
+	    "in the web server's error log.") };
+
+	fprintf(stderr, "%s: %.*s\n", house.one_call ? "weir.cgi" :
+	    "weir.fcgi", STR_ARGS(why));
+	if (house.one_call)
+		cgi_refuse(&cgi, &f);
+	return 1;
+}
+
 static int
 stop_with(struct str why)
 {
-	fprintf(stderr, "weir.fcgi: %.*s\n", STR_ARGS(why));
-	return 1;
+	return stop_as(FAULT_INTERNAL, why);
 }
 
 static int
@@ -163,6 +195,24 @@ keep_secrets_in(void)
 	prctl(PR_SET_DUMPABLE, 0);
 }
 
+/* What is opened later must not become somebody's standard output. */
+static void
+fill_descriptors(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", O_RDWR);	/* the lowest free */
+}
+
+static void
+begin_cgi(void)
+{
+	house.one_call = true;
+	cgi = (struct cgi_conf){ .in = STDIN_FILENO, .out = STDOUT_FILENO,
+	    .env = environ, .write_fault = openai_dialect.write_fault,
+	    .status = openai_dialect.status };
+}
+
 static void
 refuse(struct request *rq, const struct fault *f)
 {
@@ -190,8 +240,11 @@ worker_free(struct worker *w)
 static int
 loops_wanted(const struct conf *c)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	long cores;
 
+	if (house.one_call)
+		return 1;
+	cores = sysconf(_SC_NPROCESSORS_ONLN);
 	if (c->number[CONF_LOOPS])
 		return (int)c->number[CONF_LOOPS];
 	return cores < 1 ? 1 : cores > MOST_LOOPS ? MOST_LOOPS : (int)cores;
@@ -213,14 +266,62 @@ counts_asked(void *arg, struct arena *a, struct metric **list)
 	return metrics_take(a, list);
 }
 
-static const struct keeper_hooks hooks = { .parks = parks_came,
-	.metrics = counts_asked };
+/*
+ * Nothing reaches the loops after this.  A store that does not answer, or a
+ * call that does not end, is not waited for: what is not settled is left to
+ * the next process.
+ */
+static void
+come_to_rest(int running)
+{
+	int64_t ms = cgi.due_ms ? cgi.due_ms - clock_ms() : STOP_MS;
+
+	if (writer_drain(house.writer, ms > 0 ? ms : 0) && running == 0)
+		return;
+	log_error("%d calls did not end, or the store does not answer: what is "
+	    "not settled is left to the next process", running);
+	log_stop();
+	_exit(1);
+}
+
+/* --- The log ------------------------------------------------------------ */
+
+/*
+ * mod_fcgid's sockets have that in their path.  What its processes write to
+ * stderr goes where tenants cannot read it, or nowhere.
+ */
+static bool
+under_fcgid(void)
+{
+	struct sockaddr_un at = { 0 };
+	socklen_t n = sizeof(at) - 1;
+
+	return getsockname(STDIN_FILENO, (struct sockaddr *)&at, &n) == 0 &&
+	    at.sun_family == AF_UNIX && strstr(at.sun_path, "fcgid");
+}
+
+static bool
+open_log(const struct conf *c, struct arena *a)
+{
+	struct str to = c->text[CONF_LOG];
+	bool unset = strcmp(c->source[CONF_LOG], "built-in") == 0;
+
+	if (unset && (house.one_call || (!c->text[CONF_LISTEN].n &&
+	    under_fcgid()))) {
+		to = arena_printf(a, "%s/weir.log", store_dir(house.store));
+		log_rotate(store_lock(house.store), BYTE_LOG);
+	}
+	return house.one_call ? log_open(to.p) : log_start(to.p);
+}
+
+/* --- Serving ------------------------------------------------------------ */
 
 static int
 serve(const struct conf *c, int listen_fd, struct arena *a)
 {
 	struct machine_conf m = {
 		.listen_fd = listen_fd,
+		.cgi = house.one_call ? &cgi : NULL,
 		.loops = loops_wanted(c),
 		.readers = (int)c->number[CONF_READERS],
 		.body_max = c->number[CONF_BODY_MAX],
@@ -235,7 +336,10 @@ serve(const struct conf *c, int listen_fd, struct arena *a)
 		.worker_own = worker_own,
 		.worker_free = worker_free,
 		.hup = log_reopen,
+		.at_rest = come_to_rest,
 	};
+	const struct keeper_hooks hooks = { .parks = parks_came,
+	    .metrics = counts_asked, .once = house.one_call };
 	struct str why = S("");
 	struct keeper *keeper = keeper_start(house.store, house.writer, &hooks,
 	    a, &why);
@@ -243,10 +347,12 @@ serve(const struct conf *c, int listen_fd, struct arena *a)
 
 	if (!keeper) {
 		log_error("%.*s", STR_ARGS(why));
-		return 1;
+		return house.one_call ? stop_as(FAULT_STORE, why) : 1;
 	}
-	log_info("weir %s serves on %s", PACKAGE_VERSION,
-	    c->text[CONF_LISTEN].n ? c->text[CONF_LISTEN].p : "descriptor 0");
+	if (!house.one_call)
+		log_info("weir %s serves on %s", PACKAGE_VERSION,
+		    c->text[CONF_LISTEN].n ? c->text[CONF_LISTEN].p :
+		    "descriptor 0");
 	status = machine_run(&m);
 	keeper_stop(keeper);
 	return status;
@@ -264,13 +370,15 @@ run(struct start *s)
 	struct conf *c = &s->conf;
 	struct arena *a = &c->arena;
 	struct setup setup = { .conf = c, .program = s->program,
-	    .by_web_server = !s->check_only && !c->text[CONF_LISTEN].n };
+	    .cgi = house.one_call ? &cgi : NULL,
+	    .by_web_server = house.one_call ||
+		(!s->check_only && !c->text[CONF_LISTEN].n) };
 	int fd = -1, status;
 	struct str why;
 
 	if (!setup_find(&setup, &why))
 		return stop_with(why);
-	if (!s->check_only) {
+	if (!s->check_only && !house.one_call) {
 		fd = listen_open(c->text[CONF_LISTEN],
 		    c->text[CONF_SOCKET_GROUP], a, &why);
 		if (fd < 0)
@@ -278,7 +386,7 @@ run(struct start *s)
 	}
 	if (!setup.to_make && !setup.trouble.n &&
 	    !store_become_owner(c->text[CONF_DATA].p, a, &why))
-		return stop_with(why);
+		return stop_as(FAULT_STORE, why);
 	if (!upstream_init())
 		return stop_with(S("libcurl cannot be used"));
 	upstream_roots(c->text[CONF_CA_FILE].p);
@@ -288,10 +396,10 @@ run(struct start *s)
 		return status;
 	house.conf = c;
 	house.store = store_open(c->text[CONF_DATA].p, master_key(c).n ?
-	    master_key(c).p : NULL, s->check_only ? "weirctl" : "weir.fcgi",
-	    a, &why);
+	    master_key(c).p : NULL, s->check_only ? "weirctl" :
+	    house.one_call ? "weir.cgi" : "weir.fcgi", a, &why);
 	if (!house.store)
-		return stop_with(why);
+		return stop_as(FAULT_STORE, why);
 	page_setup_house(house.store);
 	if (s->check_only) {
 		puts("weir.fcgi: configuration, store and templates are fine");
@@ -299,7 +407,7 @@ run(struct start *s)
 		page_stop();
 		return 0;
 	}
-	if (!log_start(c->text[CONF_LOG].p))
+	if (!open_log(c, a))
 		return stop_with(S("log: the file cannot be written"));
 	house.writer = writer_start(house.store);
 	status = serve(c, fd, a);
@@ -310,7 +418,8 @@ run(struct start *s)
 	page_setup_house(NULL);
 	store_close(house.store);
 	page_stop();
-	log_info("stopped");
+	if (!house.one_call)
+		log_info("stopped");
 	log_stop();
 	return status;
 }
@@ -322,10 +431,16 @@ main(int argc, char **argv)
 	struct str why;
 	int status;
 
+	fill_descriptors();
 	keep_secrets_in();
 	machine_prepare();
 	conf_init(&s.conf);
-	status = read_options(&s, argc, argv);
+	if (cgi_is()) {
+		begin_cgi();
+		status = -1;
+	} else {
+		status = read_options(&s, argc, argv);
+	}
 	if (status < 0) {
 		s.program = conf_program(&s.conf, argv[0]);
 		if (conf_load(&s.conf, s.conf_file,

@@ -187,6 +187,8 @@ look(struct timer *t)
 static void *
 worker_own(struct worker *w)
 {
+	if (room.setup->cgi)
+		return &room;
 	room.loop = w->loop;
 	room.timer = (struct timer){ .fire = look };
 	loop_timer(w->loop, &room.timer, LOOK_MS);
@@ -205,6 +207,7 @@ setup_wait(struct setup *s, int listen_fd, int *status)
 	const struct conf *c = s->conf;
 	struct machine_conf m = {
 		.listen_fd = listen_fd,
+		.cgi = s->cgi,
 		.loops = 1,
 		.readers = 1,
 		.body_max = BODY_BYTES,
@@ -226,9 +229,9 @@ setup_wait(struct setup *s, int listen_fd, int *status)
 	room.prepared = room.over = false;
 	if (s->trouble.n)
 		log_error("%.*s", STR_ARGS(s->trouble));
-	else
+	else if (!s->cgi)
 		log_info("weir waits to be set up: " SETUP_FILE " in %s",
 		    room.dir);
 	*status = machine_run(&m);
-	return room.over;
+	return room.over && !s->cgi;
 }

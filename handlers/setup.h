@@ -15,10 +15,13 @@
 
 #include "fcgi/base/conf.h"
 
+struct cgi_conf;
+
 struct setup {
 	struct conf *conf;
 	const char *program;	/* its own file, or NULL */
 	bool by_web_server;	/* who may have the directory made */
+	struct cgi_conf *cgi;	/* a process of one call, or NULL */
 
 	/* What setup_find finds. */
 	bool waits;		/* setup_wait comes first */
@@ -34,7 +37,8 @@ bool setup_find(struct setup *s, struct str *why);
 
 /*
  * Serves the set-up page on listen_fd until there is an owner; true: go on
- * with the house.  False: *status is to be the process's.  After page_start.
+ * with the house.  False: *status is to be the process's, which for one call
+ * is always so.  After page_start.
  */
 bool setup_wait(struct setup *s, int listen_fd, int *status);
 
