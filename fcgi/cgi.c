@@ -240,6 +240,21 @@ must_wait(void)
 	return errno == EAGAIN || errno == EINTR;
 }
 
+/*
+ * A socket that is closed with bytes unread resets its peer, who might lose
+ * our answer over it; one that is shut for reading gets no more, so it can be
+ * read to its end.  On a pipe or a file this does nothing.
+ */
+static void
+read_rest(int fd)
+{
+	char unread[4096];
+
+	if (shutdown(fd, SHUT_RD) == 0)
+		while (recv(fd, unread, sizeof(unread), MSG_DONTWAIT) > 0)
+			;
+}
+
 /* The web server may go on: nothing of ours holds its pipes any more. */
 static void
 let_go(struct cgi *c)
@@ -252,6 +267,7 @@ let_go(struct cgi *c)
 		nothing = memfd_create("weir-nothing", MFD_CLOEXEC);
 	if (nothing < 0)
 		return;
+	read_rest(c->conf->in);
 	dup2(nothing, c->conf->in);
 	dup2(nothing, c->conf->out);
 	if (c->conf->out == STDOUT_FILENO)
