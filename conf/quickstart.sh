@@ -753,6 +753,14 @@ cost_line() {
 	    }' || note "the call's record $id could not be read"
 }
 
+# Is the web server set up as it should be?  Silent if it is.
+examine() {
+	printf '%s\n' "$key" | "$ctl" --conf "$conf" doctor "$base" --key - \
+	    --no-call >"$work/doctor" 2>&1 && return 0
+	note "weirctl doctor $base found something to change:"
+	grep -v '^✓' "$work/doctor" >&2 || :
+}
+
 # A key that is shown once and kept nowhere.
 new_key() {
 	"$ctl" --conf "$conf" key new --account quickstart \
@@ -781,6 +789,7 @@ EOF
 	[ "$model" != demo ] || say \
 	    "  add your own key   OPENAI_API_KEY=… $me"
 	say "  watch calls        $ctl log -f"
+	say "  look for mistakes  $ctl doctor $base --key -"
 	say "  undo everything    $me uninstall --purge"
 }
 
@@ -816,6 +825,7 @@ start() {
 	if await 3 listed && ask; then
 		say
 		cost_line
+		examine
 		touch "$state/ready"
 		lines_to_paste
 	else
