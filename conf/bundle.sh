@@ -62,7 +62,8 @@ done
 # by itself (to look up a host, to end a thread).  One path a line.
 closure() {
 	ldd "$build/weir.fcgi" "$build/weirctl" |
-	    sed -n -e 's/^.* => \(\/[^ ]*\) (.*/\1/p' -e 's/^[[:space:]]*\(\/[^ ]*\) (.*/\1/p'
+	    sed -n -e 's/^.* => \(\/[^ ]*\) (.*/\1/p' \
+		-e 's/^[[:space:]]*\(\/[^ ]*\) (.*/\1/p'
 	libc=$(ldd "$build/weir.fcgi" |
 	    sed -n 's/^.*libc\.so\.6 => \(\/[^ ]*\) (.*/\1/p')
 	for each in libnss_dns.so.2 libnss_files.so.2 libresolv.so.2 \
@@ -124,12 +125,14 @@ for each in "${WEIR_CA_FILE:-}" /etc/ssl/certs/ca-certificates.crt \
 		roots=$each
 	fi
 done
-[ -n "$roots" ] || fail "no file of certificate authorities: install the package ca-certificates, or name one with WEIR_CA_FILE"
+[ -n "$roots" ] || fail "no file of certificate authorities: install the package \
+ca-certificates, or name one with WEIR_CA_FILE"
 cp -L "$roots" "$top/ca-certificates.crt"
 
 cp -RL "$source/www" "$top/www"
 mkdir "$top/conf"
-for each in apache.conf htaccess lighttpd.conf nginx.conf models.json weir.conf; do
+for each in apache.conf apache-fcgid.conf htaccess lighttpd.conf nginx.conf \
+    models.json weir.conf; do
 	if [ -e "$source/conf/$each" ]; then
 		cp "$source/conf/$each" "$top/conf/$each"
 	fi

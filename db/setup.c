@@ -8,6 +8,7 @@
  */
 #include "db/setup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -22,6 +23,10 @@
 #include "db/setting.h"
 #include "db/user.h"
 #include "fcgi/base/buf.h"
+
+/* What who has no shell can do. */
+#define NAME_ONE	"make an empty directory elsewhere, mode 700, and " \
+			"write data = DIR into a weir.conf beside the program"
 
 enum { TRIES = 10, TRIES_MS = 60000, TOKEN_LEAST = 40 };
 
@@ -53,18 +58,18 @@ setup_home(const char *program, struct arena *a, const char **dir,
 
 	if (!program || stat(program, &st) != 0)
 		return place_refuse(a, why, "weir does not know where it lies "
-		    "itself: write data = DIR into weir.conf");
+		    "itself: " NAME_ONE);
 	if (st.st_uid != geteuid())
 		return place_refuse(a, why, "the program %s belongs to user "
 		    "%s, but runs as user %s, whose home is not its place: "
-		    "write data = DIR into a weir.conf beside it", program,
+		    NAME_ONE, program,
 		    user_name(a, st.st_uid), user_name(a, geteuid()));
 	pw = getpwuid(st.st_uid);
 	home = pw ? pw->pw_dir : getenv("HOME");
 	if (!home || home[0] != '/' || stat(home, &st) != 0 ||
 	    !S_ISDIR(st.st_mode))
 		return place_refuse(a, why, "user %s has no home directory: "
-		    "write data = DIR into a weir.conf beside the program",
+		    NAME_ONE,
 		    user_name(a, geteuid()));
 	home = place_resolved(home, a);
 	*dir = arena_printf(a, "%s/" SETUP_FOLDER,
@@ -95,6 +100,21 @@ bool
 setup_waits(const char *dir)
 {
 	return is_in(dir, SETUP_FILE);
+}
+
+bool
+setup_empty(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	int n = 0;
+
+	while (d && (e = readdir(d)))
+		n += strcmp(e->d_name, ".") != 0 &&
+		    strcmp(e->d_name, "..") != 0;
+	if (d)
+		closedir(d);
+	return d && n == 0;
 }
 
 /* --- the token and its file ----------------------------------------------- */
@@ -281,16 +301,14 @@ setup_prepare(const char *dir, const char *master_key_file,
 
 	if (place_served(str_of(dir)))
 		return place_refuse(a, why, "%s is a place web servers publish: "
-		    "write data = DIR into a weir.conf beside the program, "
-		    "with a directory outside of it", dir);
+		    NAME_ONE, dir);
 	made = mkdir(dir, 0700) == 0;
 	fd = made || errno == EEXIST ?
 	    open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (fd < 0)
 		return place_refuse(a, why, "the data directory %s cannot be "
-		    "made or entered (%s): make it, mode 700, or write data = "
-		    "DIR into a weir.conf beside the program", dir,
-		    strerror(errno));
+		    "made or entered (%s): make it, mode 700; or " NAME_ONE,
+		    dir, strerror(errno));
 	ok = flock(fd, LOCK_EX) == 0 ||
 	    place_refuse(a, why, "%s cannot be locked: %s", dir,
 		strerror(errno));

@@ -30,9 +30,13 @@
 bool setup_home(const char *program, struct arena *a, const char **dir,
     struct str *why);
 
-/* Is there a database in it?  Does it still wait for its first owner? */
+/*
+ * Is there a database in it?  Does it still wait for its first owner?  Is it
+ * a directory with nothing in it, made for us?
+ */
 bool setup_made(const char *dir);
 bool setup_waits(const char *dir);
+bool setup_empty(const char *dir);
 
 /*
  * Makes the data directory with its token file, as far as it is not there,

@@ -45,7 +45,10 @@ setup_find(struct setup *s, struct str *why)
 	struct str reason;
 
 	if (c->text[CONF_DATA].n) {
-		s->waits = setup_waits(c->text[CONF_DATA].p);
+		dir = c->text[CONF_DATA].p;
+		/* One that is not there at all may be a slip of the pen. */
+		s->waits = setup_waits(dir) ||
+		    (s->by_web_server && setup_empty(dir));
 		return true;
 	}
 	if (!setup_home(s->program, &c->arena, &dir, &reason)) {
@@ -201,6 +204,18 @@ worker_free(struct worker *w)
 	loop_clear(w->loop, &room.timer);
 }
 
+/* Without links, as far as it is there. */
+static struct str
+resolved(struct conf *c, struct str path)
+{
+	char *real = realpath(path.p, NULL);
+
+	if (real)
+		path = arena_str(&c->arena, str_of(real));
+	free(real);
+	return path;
+}
+
 bool
 setup_wait(struct setup *s, int listen_fd, int *status)
 {
@@ -215,7 +230,7 @@ setup_wait(struct setup *s, int listen_fd, int *status)
 		.calls_max = CALLS,
 		.drain_ms = DRAIN_MS,
 		.cors_origins = c->text[CONF_CORS_ORIGINS],
-		.data_dir = c->text[CONF_DATA],
+		.data_dir = resolved(s->conf, c->text[CONF_DATA]),
 		.routes = routes,
 		.n_routes = (int)countof(routes),
 		.refuse = refuse,
