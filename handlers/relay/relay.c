@@ -19,7 +19,6 @@ relay_new(struct worker *w, const struct house *house)
 	r->worker = w;
 	r->house = house;
 	r->keys = keys_new();
-	r->journals = journals_new(r);
 	if (getrandom(&r->dice, sizeof(r->dice), 0) != sizeof(r->dice))
 		abort();
 	r->db = store_reader(house->store, &a, &why);
@@ -37,7 +36,6 @@ relay_free(struct relay *r)
 {
 	if (!r)
 		return;
-	journals_free(r->journals);
 	keys_free(r->keys);
 	if (r->db)
 		db_close(r->db);

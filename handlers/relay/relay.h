@@ -35,7 +35,6 @@ struct relay {
 	const struct house *house;
 	struct db *db;			/* this loop's reading connection */
 	struct key_cache *keys;
-	struct journals *journals;	/* journal.c */
 	uint64_t dice;			/* state of random choices */
 	_Atomic uint64_t counts[N_COUNTS];
 };
@@ -43,10 +42,6 @@ struct relay {
 /* NULL: the store cannot be read. */
 struct relay *relay_new(struct worker *w, const struct house *house);
 void relay_free(struct relay *r);
-
-/* journal.c: what a loop's streams have to journal. */
-struct journals *journals_new(struct relay *r);
-void journals_free(struct journals *js);
 
 /* 0 <= result < n; not for secrets. */
 uint64_t relay_dice(struct relay *r, uint64_t n);
