@@ -24,9 +24,10 @@ struct keeper_hooks {
 	/* The parks in force now; the list is gone afterwards. */
 	void (*parks)(void *arg, const struct park *list, int n);
 
-	/* Looks at the start only, has no thread, and adds the counters at
-	 * the end: for a process that serves one call. */
-	bool once;
+	/* Not NULL: it looks at the start only, through this connection, has
+	 * no thread, and adds the counters at the end: for a process that
+	 * serves one call.  The connection stays the caller's. */
+	struct db *once;
 
 	/* What was counted since the last time, into the arena: how many. */
 	size_t (*metrics)(void *arg, struct arena *a, struct metric **list);

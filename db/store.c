@@ -51,6 +51,8 @@ struct store {
 	int wal;			/* weir.db-wal, for store_sync; -1 */
 };
 
+enum { CGI_WAL_BYTES = 256 << 10 };
+
 enum { MIN_READER, SEAL, ADD_PROCESS, END_PROCESS, OWNS_HOLDS, PROCESSES,
 	N_SQL };
 static const char *const sql[N_SQL] = {
@@ -278,7 +280,8 @@ leave(struct store *s)
 			    s->process);
 		db_commit(s->db);
 	}
-	if (alone(s) || (cgi && db_wal_bytes(s->db) > 256 << 10))
+	/* CGI processes are alone again and again: a short WAL waits. */
+	if (cgi ? db_wal_bytes(s->db) > CGI_WAL_BYTES : alone(s))
 		db_checkpoint(s->db, DB_TRUNCATE);
 }
 

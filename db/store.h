@@ -47,7 +47,7 @@ struct store *store_open(const char *dir, const char *master_key_file,
 /*
  * Releases the process's byte and removes its row, if it owns no hold any
  * more (else another process resolves what is left).  The last one folds
- * the WAL into the database.
+ * the WAL into the database; weir.cgi does so when it has grown to 256 KiB.
  */
 void store_close(struct store *s);
 

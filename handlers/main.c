@@ -338,13 +338,17 @@ serve(const struct conf *c, int listen_fd, struct arena *a)
 		.hup = log_reopen,
 		.at_rest = come_to_rest,
 	};
-	const struct keeper_hooks hooks = { .parks = parks_came,
-	    .metrics = counts_asked, .once = house.one_call };
+	struct keeper_hooks hooks = { .parks = parks_came,
+	    .metrics = counts_asked };
 	struct str why = S("");
-	struct keeper *keeper = keeper_start(house.store, house.writer, &hooks,
-	    a, &why);
+	struct keeper *keeper = NULL;
 	int status;
 
+	if (house.one_call)
+		house.reader = hooks.once = store_reader(house.store, a, &why);
+	if (!house.one_call || house.reader)
+		keeper = keeper_start(house.store, house.writer, &hooks, a,
+		    &why);
 	if (!keeper) {
 		log_error("%.*s", STR_ARGS(why));
 		return house.one_call ? stop_as(FAULT_STORE, why) : 1;
@@ -355,6 +359,7 @@ serve(const struct conf *c, int listen_fd, struct arena *a)
 		    "descriptor 0");
 	status = machine_run(&m);
 	keeper_stop(keeper);
+	db_close(house.reader);
 	return status;
 }
 

@@ -21,7 +21,8 @@ relay_new(struct worker *w, const struct house *house)
 	r->keys = keys_new();
 	if (getrandom(&r->dice, sizeof(r->dice), 0) != sizeof(r->dice))
 		abort();
-	r->db = store_reader(house->store, &a, &why);
+	r->db = house->reader ? house->reader :
+	    store_reader(house->store, &a, &why);
 	if (!r->db) {
 		log_error("%.*s", STR_ARGS(why));
 		relay_free(r);
@@ -37,7 +38,7 @@ relay_free(struct relay *r)
 	if (!r)
 		return;
 	keys_free(r->keys);
-	if (r->db)
+	if (r->db && r->db != r->house->reader)
 		db_close(r->db);
 	free(r);
 }

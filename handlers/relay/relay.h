@@ -21,6 +21,8 @@ struct house {
 	struct writer *writer;
 	bool one_call;			/* plain CGI: nobody is left to read
 					 * on for a caller who has left */
+	struct db *reader;		/* and one reading connection does for
+					 * the one thread there is; else NULL */
 };
 
 /* Counters of one loop; the keeper adds them up (metrics.c). */
