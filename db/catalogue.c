@@ -19,7 +19,9 @@
 
 #define RATES \
 	"p.id, p.input, p.cache_read, p.cache_write, p.cache_write_1h, " \
-	"p.output, p.reasoning, p.request, p.until_ms "
+	"p.output, p.reasoning, p.request, p.audio_in, p.audio_out, " \
+	"p.image_in, p.image_out, p.character, p.image, p.second, p.search, " \
+	"p.until_ms "
 /* The row in force: the newest whose time has come (as in hold.c). */
 #define IN_FORCE(channel) \
 	"(SELECT id FROM price WHERE model = m.id AND channel IS " channel " " \
@@ -111,7 +113,7 @@ read_price(struct row *row, int column, struct price *p, int64_t *until)
 		given[b] = row_null(row, column + 1 + b)
 		    ? -1
 		    : row_int(row, column + 1 + b);
-	*until = row_int(row, column + 8);
+	*until = row_int(row, column + 1 + N_BUCKETS);
 	return price_fill(given, p);
 }
 

@@ -66,6 +66,30 @@ upstream_cost(struct db *db, const struct orphan *o,
 }
 
 /*
+ * What a call used of everything: its prompt, so much output, its units.
+ * Which of them are tokens of sound or pictures is told by the unit.
+ */
+static struct buckets
+use_of(const struct pending *p, int64_t output)
+{
+	struct buckets use = { .n = { [BUCKET_REQUEST] = 1 } };
+	enum bucket in = BUCKET_INPUT, out = BUCKET_OUTPUT;
+
+	if (p->units) {
+		use.n[p->unit] = p->units;
+		if (p->unit == BUCKET_SECOND)
+			in = BUCKET_AUDIO_IN;
+		if (p->unit == BUCKET_IMAGE)
+			out = BUCKET_IMAGE_OUT;
+		if (p->unit == BUCKET_CHARACTER)
+			out = BUCKET_AUDIO_OUT;
+	}
+	use.n[in] = p->prompt_tokens;
+	use.n[out] = output;
+	return use;
+}
+
+/*
  * Nobody knows whether the prompt went out: that is not journalled, for a
  * write before every call would cost more than it tells.  So it counts as
  * lost, at the list price where the upstream is not known.
@@ -74,8 +98,7 @@ static bool
 prompt_lost(struct db *db, const struct orphan *o, const struct price *list,
     struct usage_row *u)
 {
-	struct buckets prompt = { .n = { [BUCKET_INPUT] = o->p.prompt_tokens,
-				      [BUCKET_REQUEST] = 1 } };
+	struct buckets prompt = use_of(&o->p, 0);
 	bool ok = o->j.channel ? upstream_cost(db, o, list, &prompt, u) :
 	    price_charge(list, &prompt, PPM, &u->cost);
 
@@ -93,9 +116,7 @@ static bool
 crash_bill(struct db *db, const struct orphan *o, struct usage_row *u)
 {
 	const struct pending *p = &o->p;
-	struct buckets use = { .n = { [BUCKET_INPUT] = p->prompt_tokens,
-				   [BUCKET_OUTPUT] = o->j.out_tokens,
-				   [BUCKET_REQUEST] = 1 } };
+	struct buckets use = use_of(p, o->j.out_tokens);
 	struct price list = { 0 };
 	struct price_row row;
 

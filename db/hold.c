@@ -28,9 +28,9 @@ static const char *const sql[N_SQL] = {
 	[ADD] =
 	    "INSERT INTO /*tab*/ hold(id, request_id, process, opened, account, "
 	    "project, key, model, price, markup_ppm, book, held, bound, "
-	    "prompt_tokens, tpm_taken, windows, endpoint, stream) VALUES "
-	    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
-	    "?15, ?16, ?17, ?18)",
+	    "prompt_tokens, tpm_taken, windows, endpoint, stream, unit, units) "
+	    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
+	    "?14, ?15, ?16, ?17, ?18, ?19, ?20)",
 	[PROGRESS] =
 	    "UPDATE /*tab*/ hold SET channel = coalesce(?2, channel), "
 	    "credential = coalesce(?3, credential), "
@@ -286,13 +286,17 @@ set_aside(struct gate *g, struct hold_open *h)
 	p->prompt_tokens = h->prompt_tokens;
 	p->tpm_taken = k->tpm ? h->limit_tokens : 0;
 	p->stream = h->stream;
+	p->unit = h->unit;
+	p->units = h->units;
 	snprintf(p->endpoint, sizeof(p->endpoint), "%s", h->endpoint);
-	if (db_run(db, &hold_part, ADD, "isiiiiiiIiiiiiissi", p->id,
+	if (db_run(db, &hold_part, ADD, "isiiiiiiIiiiiiissiSi", p->id,
 		str_from(p->request_id, ID_CHARS), h->process, p->opened,
 		p->account, p->project, p->key, p->model, price,
 		p->markup_ppm, p->book, p->held, p->bound, p->prompt_tokens,
 		p->tpm_taken, windows, str_of(p->endpoint),
-		(int64_t)p->stream) != 1)
+		(int64_t)p->stream, p->units ?
+		str_of(bucket_names[p->unit]) : (struct str){ NULL, 0 },
+		p->units) != 1)
 		return false;
 	pending_keep(db, p);
 	k->rpm_at = g->rpm_at;
@@ -312,6 +316,7 @@ hold_open_run(struct db *db, struct op *op)
 
 	assert(h->least >= 0 && h->least <= h->held && h->held <= h->bound);
 	assert(h->prompt_tokens >= 0 && h->limit_tokens >= 0);
+	assert(h->unit < N_BUCKETS && h->units >= 0);
 	h->verdict = HOLD_KEY_OFF;
 	h->id = h->granted = h->available = h->retry_ms = 0;
 	h->cap_owner = h->cap_window = NULL;

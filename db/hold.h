@@ -41,6 +41,8 @@ struct hold_open {
 	int64_t least;		/* admit with as little, if no other hold is
 				 * open; == held: no */
 	int64_t prompt_tokens;	/* estimate, for a crash */
+	enum bucket unit;	/* and what it uses beside tokens, so many of */
+	int64_t units;		/* it; 0: nothing */
 	int64_t limit_tokens;	/* for tpm: prompt + output */
 	const char *endpoint;
 	bool stream;

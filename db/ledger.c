@@ -51,7 +51,8 @@ static const char *const sql[N_SQL] = {
 	    "c.account = ?1) ORDER BY t.id DESC LIMIT 1000",
 	[ATTEMPTS] =
 	    "SELECT request_id, attempts, state, input + cache_read + "
-	    "cache_write + cache_write_1h, output + reasoning, charge, cost, "
+	    "cache_write + cache_write_1h + audio_in + image_in, "
+	    "output + reasoning + audio_out + image_out, charge, cost, "
 	    "estimated, list, price, markup_ppm FROM usage WHERE request_id > ?1 "
 	    "ORDER BY request_id LIMIT 1000",
 	[PENDING] =

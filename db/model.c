@@ -8,9 +8,13 @@
 #define COLUMNS \
 	"id, name, context, max_output, free, fallback, aliases, " \
 	"capabilities, enabled, note FROM model "
+#define MORE_RATES \
+	"audio_in, audio_out, image_in, image_out, character, image, second, " \
+	"search"
 #define PRICE \
 	"SELECT id, model, channel, from_ms, until_ms, input, cache_read, " \
-	"cache_write, cache_write_1h, output, reasoning, request FROM price "
+	"cache_write, cache_write_1h, output, reasoning, request, " \
+	MORE_RATES " FROM price "
 
 enum { FIND, GET, LIST, ADD, PUT, PRICE_AT, PRICE_GET, PRICE_LAST, PRICE_ADD,
 	PRICE_LIST, N_SQL };
@@ -35,7 +39,8 @@ static const char *const sql[N_SQL] = {
 	[PRICE_ADD] =
 	    "INSERT INTO price(model, channel, from_ms, until_ms, input, "
 	    "cache_read, cache_write, cache_write_1h, output, reasoning, "
-	    "request) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	    "request, " MORE_RATES ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+	    "?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
 	[PRICE_LIST] = PRICE "WHERE model = ?1 "
 			     "ORDER BY channel, from_ms DESC, id DESC LIMIT 1000",
 };
@@ -128,6 +133,8 @@ model_list(struct db *db, struct arena *a, struct str after,
 
 /* --- prices --------------------------------------------------------------- */
 
+_Static_assert(N_BUCKETS == 15, "a column for each, in the statements above");
+
 static void
 read_price(struct row *row, struct price_row *p)
 {
@@ -200,10 +207,11 @@ price_add(struct db *db, struct price_row *p, bool *added)
 	}
 	for (int b = 0; b < N_BUCKETS; b++)
 		rate[b] = p->given[b] >= 0 ? &p->given[b] : NULL;
-	if (db_run(db, &model_part, PRICE_ADD, "iIiIIIIIIII", p->model,
+	if (db_run(db, &model_part, PRICE_ADD, "iIiIIIIIIIIIIIIIIII", p->model,
 		channel, p->from_ms, p->until_ms ? &p->until_ms : NULL,
 		rate[0], rate[1], rate[2], rate[3], rate[4], rate[5],
-		rate[6]) != 1)
+		rate[6], rate[7], rate[8], rate[9], rate[10], rate[11],
+		rate[12], rate[13], rate[14]) != 1)
 		return false;
 	p->id = db_last_id(db);
 	*added = true;

@@ -14,7 +14,38 @@ const char *const bucket_names[N_BUCKETS] = {
 	[BUCKET_OUTPUT] = "output",
 	[BUCKET_REASONING] = "reasoning",
 	[BUCKET_REQUEST] = "request",
+	[BUCKET_AUDIO_IN] = "audio_in",
+	[BUCKET_AUDIO_OUT] = "audio_out",
+	[BUCKET_IMAGE_IN] = "image_in",
+	[BUCKET_IMAGE_OUT] = "image_out",
+	[BUCKET_CHARACTER] = "character",
+	[BUCKET_IMAGE] = "image",
+	[BUCKET_SECOND] = "second",
+	[BUCKET_SEARCH] = "search",
 };
+
+static int64_t
+sum_of(const struct buckets *use, unsigned which)
+{
+	int64_t sum = 0;
+
+	for (int b = 0; b < N_BUCKETS; b++)
+		if (which & 1u << b)
+			sum += use->n[b];
+	return sum;
+}
+
+int64_t
+buckets_in(const struct buckets *use)
+{
+	return sum_of(use, BUCKETS_IN);
+}
+
+int64_t
+buckets_out(const struct buckets *use)
+{
+	return sum_of(use, BUCKETS_OUT);
+}
 
 /* The last part whose quotient by PPM is within MONEY_MAX: no division. */
 static const __int128 part_max = (__int128)MONEY_MAX * PPM + PPM - 1;
@@ -39,7 +70,7 @@ price_charge(const struct price *p, const struct buckets *use,
 			continue;
 		if (part > part_max)
 			return false;
-		if (b == BUCKET_REQUEST)
+		if (BUCKETS_ONES & 1u << b)
 			part *= PPM;
 		if (part > part_max)
 			return false;
@@ -64,7 +95,9 @@ price_fill(const int64_t given[static N_BUCKETS], struct price *p)
 
 	for (int b = 0; b < N_BUCKETS; b++)
 		r[b] = given[b];
-	if (!tokens && r[BUCKET_REQUEST] < 0)
+	if (!tokens && r[BUCKET_REQUEST] < 0 && r[BUCKET_IMAGE] < 0 &&
+	    r[BUCKET_SECOND] < 0 && r[BUCKET_CHARACTER] < 0 &&
+	    r[BUCKET_SEARCH] < 0)
 		return false;
 	if (tokens && r[BUCKET_INPUT] < 0)
 		return false;
@@ -74,14 +107,18 @@ price_fill(const int64_t given[static N_BUCKETS], struct price *p)
 		r[BUCKET_CACHE_READ] = r[BUCKET_INPUT];
 	if (r[BUCKET_CACHE_WRITE] < 0)
 		r[BUCKET_CACHE_WRITE] = r[BUCKET_INPUT];
+	if (r[BUCKET_IMAGE_IN] < 0)
+		r[BUCKET_IMAGE_IN] = r[BUCKET_INPUT];
 	if (r[BUCKET_CACHE_WRITE_1H] < 0)
 		r[BUCKET_CACHE_WRITE_1H] = r[BUCKET_CACHE_WRITE];
 	if (r[BUCKET_REASONING] < 0)
 		r[BUCKET_REASONING] = r[BUCKET_OUTPUT];
 	if (r[BUCKET_REQUEST] < 0)
 		r[BUCKET_REQUEST] = 0;
-	p->priced = 0;
+	p->priced = p->given = 0;
 	for (int b = 0; b < N_BUCKETS; b++) {
+		if (given[b] >= 0)
+			p->given |= 1u << b;
 		if (r[b] >= 0)
 			p->priced |= 1u << b;
 		p->rate[b] = r[b] >= 0 ? r[b] : 0;

@@ -39,12 +39,15 @@ static const char *const sql[N_SQL] = {
 	    "INSERT INTO /*tab*/ usage(request_id, at, account, project, key, model, "
 	    "book, asked, served, endpoint, stream, channel, credential, "
 	    "state, status, fault, estimated, input, cache_read, cache_write, "
-	    "cache_write_1h, output, reasoning, request, charge, cost, list, "
+	    "cache_write_1h, output, reasoning, request, audio_in, audio_out, "
+	    "image_in, image_out, character, image, second, search, "
+	    "charge, cost, list, "
 	    "held, bound, price, cost_price, markup_ppm, cost_ppm, first_ms, "
 	    "total_ms, weir_us, attempts, end_user, remarks) VALUES "
 	    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
 	    "?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, "
-	    "?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39)",
+	    "?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, "
+	    "?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47)",
 	/* The rows of keys, 512 at once (schema, table usage_key). */
 	[LIST] = "INSERT INTO /*tab*/ usage_key(key, id) "
 		 "SELECT key, id FROM usage "
@@ -95,17 +98,22 @@ pending_read(struct row *row, struct pending *p)
 	p->windows_n = keep(p->windows, sizeof(p->windows), row_str(row, 14));
 	keep(p->endpoint, sizeof(p->endpoint), row_str(row, 15));
 	p->stream = row_int(row, 16);
+	p->unit = BUCKET_REQUEST;
+	for (int b = 0; b < N_BUCKETS; b++)
+		if (str_eq(row_str(row, 17), str_of(bucket_names[b])))
+			p->unit = (enum bucket)b;
+	p->units = row_int(row, 18);
 }
 
 void
 journal_read(struct row *row, struct journal *j)
 {
-	j->channel = row_int(row, 17);
-	j->credential = row_int(row, 18);
-	keep(j->upstream_model, sizeof(j->upstream_model), row_str(row, 19));
-	j->sent = row_int(row, 20);
-	j->started = row_int(row, 21);
-	j->out_tokens = row_int(row, 22);
+	j->channel = row_int(row, 19);
+	j->credential = row_int(row, 20);
+	keep(j->upstream_model, sizeof(j->upstream_model), row_str(row, 21));
+	j->sent = row_int(row, 22);
+	j->started = row_int(row, 23);
+	j->out_tokens = row_int(row, 24);
 }
 
 /* Without what is behind its last window. */
@@ -277,7 +285,7 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 	attempts_text(u, &attempts);
 	ok = !attempts.full &&
 	    db_run(db, &settle_part, USAGE,
-		"siiiiiisSsiIIsiSiiiiiiiiiiiiiIIiiIiisSs",
+		"siiiiiisSsiIIsiSiiiiiiiiiiiiiiiiiiiiiIIiiIiisSs",
 		str_from(p->request_id, ID_CHARS), db_now(db), p->account,
 		p->project, p->key, p->model, p->book, u->asked,
 		u->served.n ? u->served : none, str_of(p->endpoint),
@@ -287,7 +295,10 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 		u->fault ? str_of(u->fault) : none, (int64_t)u->estimated,
 		n[BUCKET_INPUT], n[BUCKET_CACHE_READ], n[BUCKET_CACHE_WRITE],
 		n[BUCKET_CACHE_WRITE_1H], n[BUCKET_OUTPUT],
-		n[BUCKET_REASONING], n[BUCKET_REQUEST], charged, u->cost,
+		n[BUCKET_REASONING], n[BUCKET_REQUEST], n[BUCKET_AUDIO_IN],
+		n[BUCKET_AUDIO_OUT], n[BUCKET_IMAGE_IN], n[BUCKET_IMAGE_OUT],
+		n[BUCKET_CHARACTER], n[BUCKET_IMAGE], n[BUCKET_SECOND],
+		n[BUCKET_SEARCH], charged, u->cost,
 		u->list, p->held, p->bound, price ? &price : NULL,
 		u->cost_price ? &u->cost_price : NULL, p->markup_ppm,
 		u->cost_ppm, u->first_ms >= 0 ? &u->first_ms : NULL,

@@ -27,6 +27,8 @@ struct pending {
 	bool stream;
 	int64_t opened, account, project, key, model, price, markup_ppm, book;
 	int64_t held, bound, prompt_tokens, tpm_taken;
+	enum bucket unit;	/* of units; 0: nothing but tokens */
+	int64_t units;
 	char endpoint[16];
 	size_t windows_n;
 	char windows[WINDOWS_TEXT];	/* "kd1763769600000 at0 " */
@@ -36,7 +38,7 @@ struct pending {
 #define PENDING_COLUMNS \
 	"h.id, h.request_id, h.opened, h.account, h.project, h.key, h.model, " \
 	"h.price, h.markup_ppm, h.book, h.held, h.bound, h.prompt_tokens, " \
-	"h.tpm_taken, h.windows, h.endpoint, h.stream"
+	"h.tpm_taken, h.windows, h.endpoint, h.stream, h.unit, h.units"
 #define JOURNAL_COLUMNS \
 	"h.channel, h.credential, h.upstream_model, h.sent, h.started, " \
 	"h.out_tokens"

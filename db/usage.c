@@ -29,6 +29,8 @@ const char *const usage_states[N_USAGE_STATES] = {
 	"u.stream, u.channel, u.credential, c.name, d.name, u.state, " \
 	"u.status, u.fault, u.estimated, u.input, u.cache_read, " \
 	"u.cache_write, u.cache_write_1h, u.output, u.reasoning, u.request, " \
+	"u.audio_in, u.audio_out, u.image_in, u.image_out, u.character, " \
+	"u.image, u.second, u.search, " \
 	"u.charge, u.cost, u.list, u.held, u.bound, u.price, u.cost_price, " \
 	"u.markup_ppm, u.cost_ppm, u.first_ms, u.total_ms, u.weir_us, " \
 	"json_array_length(u.attempts), u.end_user, u.remarks FROM usage u " \
@@ -109,21 +111,21 @@ read_view(struct arena *a, struct row *row, struct usage_view *u)
 		.status = (int)row_int(row, 19),
 		.fault = text(a, row, 20),
 		.estimated = row_int(row, 21),
-		.charge = row_int(row, 29),
-		.cost = row_int(row, 30),
-		.list = row_int(row, 31),
-		.held = row_int(row, 32),
-		.bound = row_int(row, 33),
-		.price = row_int(row, 34),
-		.cost_price = row_int(row, 35),
-		.markup_ppm = row_int(row, 36),
-		.cost_ppm = row_int(row, 37),
-		.first_ms = row_null(row, 38) ? -1 : row_int(row, 38),
-		.total_ms = row_int(row, 39),
-		.weir_us = row_int(row, 40),
-		.attempts = row_int(row, 41),
-		.end_user = text(a, row, 42),
-		.remarks = text(a, row, 43),
+		.charge = row_int(row, 37),
+		.cost = row_int(row, 38),
+		.list = row_int(row, 39),
+		.held = row_int(row, 40),
+		.bound = row_int(row, 41),
+		.price = row_int(row, 42),
+		.cost_price = row_int(row, 43),
+		.markup_ppm = row_int(row, 44),
+		.cost_ppm = row_int(row, 45),
+		.first_ms = row_null(row, 46) ? -1 : row_int(row, 46),
+		.total_ms = row_int(row, 47),
+		.weir_us = row_int(row, 48),
+		.attempts = row_int(row, 49),
+		.end_user = text(a, row, 50),
+		.remarks = text(a, row, 51),
 	};
 	for (int b = 0; b < N_BUCKETS; b++)
 		u->use.n[b] = row_int(row, 22 + b);

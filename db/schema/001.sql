@@ -1,7 +1,7 @@
 -- 001.sql - the tables of weir, first version.
 --
 -- Money is INTEGER nano-dollars (1e-9 USD); rates are nano-dollars per million
--- tokens, or per one where said so; shares are parts per million (ppm).
+-- tokens (or characters), or per one where db/price.h says so; shares are parts per million (ppm).
 -- Times are UTC milliseconds.  A name is unique within its parent.
 -- `enabled` is the operator's hand (manual off); no automation touches it.
 
@@ -77,7 +77,15 @@ CREATE TABLE price (
 	cache_write_1h INTEGER CHECK (cache_write_1h >= 0),
 	output         INTEGER CHECK (output >= 0),
 	reasoning      INTEGER CHECK (reasoning >= 0),
-	request        INTEGER CHECK (request >= 0)
+	request        INTEGER CHECK (request >= 0),
+	audio_in       INTEGER CHECK (audio_in >= 0),
+	audio_out      INTEGER CHECK (audio_out >= 0),
+	image_in       INTEGER CHECK (image_in >= 0),
+	image_out      INTEGER CHECK (image_out >= 0),
+	character      INTEGER CHECK (character >= 0),
+	image          INTEGER CHECK (image >= 0),
+	second         INTEGER CHECK (second >= 0),
+	search         INTEGER CHECK (search >= 0)
 ) STRICT;
 CREATE INDEX price_model ON price(model, channel, from_ms);
 
@@ -279,7 +287,8 @@ CREATE TABLE transfer (
 -- Money set aside for a call, in one book.  Only pending holds have rows: the
 -- usage row is what remains.  A hold that is gone was posted or voided,
 -- exactly once.  id: process * 2^36 + its number in that process, so that it
--- is never given again.  windows: which `spent` rows it is counted in.
+-- is never given again.  windows: which `spent` rows it is counted in.  unit,
+-- units: what it uses beside tokens, for a crash: so many of that bucket.
 CREATE TABLE hold (
 	id         INTEGER PRIMARY KEY,
 	request_id TEXT NOT NULL,
@@ -295,6 +304,8 @@ CREATE TABLE hold (
 	held       INTEGER NOT NULL CHECK (held >= 0),
 	bound      INTEGER NOT NULL CHECK (bound >= held),
 	prompt_tokens INTEGER NOT NULL CHECK (prompt_tokens >= 0),
+	unit       TEXT,
+	units      INTEGER NOT NULL CHECK (units >= 0),
 	tpm_taken  INTEGER NOT NULL CHECK (tpm_taken >= 0),
 	windows    TEXT NOT NULL,
 	endpoint   TEXT NOT NULL,
@@ -338,6 +349,14 @@ CREATE TABLE usage (
 	output      INTEGER NOT NULL CHECK (output >= 0),
 	reasoning   INTEGER NOT NULL CHECK (reasoning >= 0),
 	request     INTEGER NOT NULL CHECK (request >= 0),
+	audio_in    INTEGER NOT NULL,
+	audio_out   INTEGER NOT NULL,
+	image_in    INTEGER NOT NULL,
+	image_out   INTEGER NOT NULL,
+	character   INTEGER NOT NULL,
+	image       INTEGER NOT NULL,
+	second      INTEGER NOT NULL,
+	search      INTEGER NOT NULL,
 	charge      INTEGER NOT NULL CHECK (charge >= 0),
 	cost        INTEGER NOT NULL CHECK (cost >= 0),
 	list        INTEGER NOT NULL CHECK (list >= 0),
@@ -352,7 +371,10 @@ CREATE TABLE usage (
 	weir_us     INTEGER NOT NULL,
 	attempts    TEXT NOT NULL,
 	end_user    TEXT,
-	remarks     TEXT NOT NULL DEFAULT ''
+	remarks     TEXT NOT NULL DEFAULT '',
+	-- One check of eight: none is negative.
+	CHECK (audio_in | audio_out | image_in | image_out | character | image |
+		second | search >= 0)
 ) STRICT;
 
 -- The usage rows of a key.  Written for 512 rows at once, when the last of

@@ -16,9 +16,7 @@ enum { DEAREST_USD = 1000000 };
 /* --- prices --------------------------------------------------------------- */
 
 /* Members of a price that later versions will know. */
-static const char *const later[] = { "audio_in", "audio_out", "image_in",
-	"image_out", "image", "second", "character", "search", "tiers", "from",
-	"until", NULL };
+static const char *const later[] = { "tiers", "from", "until", NULL };
 
 bool
 price_given(const int64_t given[static N_BUCKETS])
@@ -75,8 +73,8 @@ read_price(struct reading *r, const struct place *at, const struct member *m,
 			return false;
 	}
 	return price_fill(given, &p) || wrong(r, at, "input is missing (and "
-	    "output, unless the model makes no tokens); or give request "
-	    "alone");
+	    "output, unless the model makes no tokens); or give request, "
+	    "image, second, character or search alone");
 }
 
 static void

@@ -213,10 +213,11 @@ prompt_charge(struct joining *j, const struct ledger_attempt *a,
 		if (!price_fill(row.given, &j->rates))
 			return 0;
 		j->price = a->price;
-		if (j->rates.rate[BUCKET_INPUT] <
-		    j->rates.rate[BUCKET_CACHE_READ])
-			j->rates.rate[BUCKET_CACHE_READ] =
-			    j->rates.rate[BUCKET_INPUT];
+		for (int b = 0; b < N_BUCKETS; b++)
+			if (BUCKETS_IN & 1u << b && j->rates.rate[b] <
+			    j->rates.rate[BUCKET_CACHE_READ])
+				j->rates.rate[BUCKET_CACHE_READ] =
+				    j->rates.rate[b];
 	}
 	return price_charge(&j->rates, &use, a->markup_ppm, least);
 }

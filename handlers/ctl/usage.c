@@ -117,14 +117,13 @@ csv_line(struct arena *a, struct buf *b, const struct usage_view *u,
 int64_t
 usage_in(const struct usage_view *u)
 {
-	return u->use.n[BUCKET_INPUT] + u->use.n[BUCKET_CACHE_READ] +
-	    u->use.n[BUCKET_CACHE_WRITE] + u->use.n[BUCKET_CACHE_WRITE_1H];
+	return buckets_in(&u->use);
 }
 
 int64_t
 usage_out(const struct usage_view *u)
 {
-	return u->use.n[BUCKET_OUTPUT] + u->use.n[BUCKET_REASONING];
+	return buckets_out(&u->use);
 }
 
 static void

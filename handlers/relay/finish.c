@@ -64,14 +64,13 @@ unsettled(struct call *c)
 static int64_t
 input_tokens(const struct call *c)
 {
-	return c->use.n[BUCKET_INPUT] + c->use.n[BUCKET_CACHE_READ] +
-	    c->use.n[BUCKET_CACHE_WRITE] + c->use.n[BUCKET_CACHE_WRITE_1H];
+	return buckets_in(&c->use);
 }
 
 static int64_t
 output_tokens(const struct call *c)
 {
-	return c->use.n[BUCKET_OUTPUT] + c->use.n[BUCKET_REASONING];
+	return buckets_out(&c->use);
 }
 
 static void

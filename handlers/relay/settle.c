@@ -316,8 +316,7 @@ ask(struct call *c)
 	    .done = hand_over, .durable = true, .must = true };
 	s->settle.hold = c->hold;
 	fill(c, &s->arena, row);
-	for (enum bucket b = BUCKET_INPUT; b <= BUCKET_REASONING; b++)
-		s->settle.tokens_used += row->use.n[b];
+	s->settle.tokens_used = buckets_in(&row->use) + buckets_out(&row->use);
 	s->post.run = come_back;
 	s->loop = c->rq->worker->loop;
 	s->call = c;

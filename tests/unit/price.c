@@ -10,7 +10,13 @@
 
 #include "db/money.h"
 
-static const int64_t none[N_BUCKETS] = { -1, -1, -1, -1, -1, -1, -1 };
+static const int64_t none[N_BUCKETS] = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+	-1, -1, -1, -1, -1 };
+enum {
+	NO_FALLING_BACK = BUCKET_BIT(AUDIO_IN) | BUCKET_BIT(AUDIO_OUT) |
+	    BUCKET_BIT(IMAGE_OUT) | BUCKET_BIT(CHARACTER) | BUCKET_BIT(IMAGE) |
+	    BUCKET_BIT(SECOND) | BUCKET_BIT(SEARCH)
+};
 
 static void
 simple(void **state)
@@ -84,11 +90,11 @@ limits(void **state)
 	assert_false(price_charge(&p, &use, INT64_MAX, &nano));
 	assert_true(price_charge(&p, &use, 0, &nano) == false);
 	for (int b = 0; b < N_BUCKETS; b++) {
-		p.rate[b] = b == BUCKET_REQUEST ? MONEY_MAX / 7 : MONEY_MAX / 7;
-		use.n[b] = b == BUCKET_REQUEST ? 1 : PPM;
+		p.rate[b] = MONEY_MAX / N_BUCKETS;
+		use.n[b] = BUCKETS_ONES & 1u << b ? 1 : PPM;
 	}
 	assert_true(price_charge(&p, &use, PPM, &nano));
-	assert_int_equal(nano, MONEY_MAX / 7 * 7);
+	assert_int_equal(nano, MONEY_MAX / N_BUCKETS * N_BUCKETS);
 }
 
 static void
@@ -108,7 +114,65 @@ falls_back(void **state)
 	assert_int_equal(p.rate[BUCKET_CACHE_WRITE_1H], 13);
 	assert_int_equal(p.rate[BUCKET_REASONING], 20);
 	assert_int_equal(p.rate[BUCKET_REQUEST], 0);
-	assert_int_equal(p.priced, (1 << N_BUCKETS) - 1);
+	assert_int_equal(p.rate[BUCKET_IMAGE_IN], 10);
+	assert_int_equal(p.priced, ((1 << N_BUCKETS) - 1) & ~NO_FALLING_BACK);
+	assert_int_equal(p.given, BUCKET_BIT(INPUT) | BUCKET_BIT(OUTPUT) |
+	    BUCKET_BIT(CACHE_WRITE));
+	given[BUCKET_IMAGE_IN] = 11;
+	given[BUCKET_AUDIO_OUT] = 12;
+	assert_true(price_fill(given, &p));
+	assert_int_equal(p.rate[BUCKET_IMAGE_IN], 11);
+	assert_true(p.priced & BUCKET_BIT(AUDIO_OUT));
+	assert_false(p.priced & BUCKET_BIT(AUDIO_IN));
+}
+
+/* What is not counted in tokens: by ones, characters by the million. */
+static void
+units(void **state)
+{
+	static const enum bucket alone[] = { BUCKET_REQUEST, BUCKET_IMAGE,
+		BUCKET_SECOND, BUCKET_CHARACTER, BUCKET_SEARCH };
+	int64_t given[N_BUCKETS], nano;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(alone) / sizeof(alone[0]); i++) {
+		struct buckets use = { { 0 } };
+		struct price p;
+
+		memcpy(given, none, sizeof(given));
+		given[alone[i]] = 15000000;
+		assert_true(price_fill(given, &p));
+		assert_int_equal(p.given, 1u << alone[i]);
+		assert_int_equal(p.rate[BUCKET_INPUT], 0);
+		use.n[alone[i]] = 3;
+		use.n[BUCKET_INPUT] = 1000;
+		assert_true(price_charge(&p, &use, PPM, &nano));
+		assert_int_equal(nano, alone[i] == BUCKET_CHARACTER ? 45 :
+		    45000000);
+	}
+	/* Sound and pictures in tokens need a price of text beside them. */
+	for (enum bucket b = BUCKET_AUDIO_IN; b <= BUCKET_IMAGE_OUT; b++) {
+		struct price p;
+
+		memcpy(given, none, sizeof(given));
+		given[b] = 7;
+		assert_false(price_fill(given, &p));
+		given[BUCKET_INPUT] = 1;
+		assert_true(price_fill(given, &p));
+	}
+}
+
+static void
+sums(void **state)
+{
+	struct buckets use;
+
+	(void)state;
+	for (int b = 0; b < N_BUCKETS; b++)
+		use.n[b] = 1 << b;
+	assert_int_equal(buckets_in(&use), BUCKETS_IN);
+	assert_int_equal(buckets_out(&use), BUCKETS_OUT);
+	assert_int_equal(BUCKETS_IN & BUCKETS_OUT, 0);
 }
 
 static void
@@ -123,7 +187,7 @@ left_out(void **state)
 	given[BUCKET_REQUEST] = 5;
 	assert_true(price_fill(given, &p));
 	assert_int_equal(p.rate[BUCKET_INPUT], 0);
-	assert_int_equal(p.priced, (1 << N_BUCKETS) - 1);
+	assert_int_equal(p.priced, ((1 << N_BUCKETS) - 1) & ~NO_FALLING_BACK);
 
 	/* No price of output: what makes output must be refused. */
 	given[BUCKET_INPUT] = 7;
@@ -145,6 +209,8 @@ main(void)
 		cmocka_unit_test(one_rounding),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(falls_back),
+		cmocka_unit_test(units),
+		cmocka_unit_test(sums),
 		cmocka_unit_test(left_out),
 	};
 
