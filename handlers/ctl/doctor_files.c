@@ -28,24 +28,33 @@ fetch(struct doctor *d, struct str url, struct heard *h)
 	hear(d, &a, h);
 }
 
-/*
- * Is what the web server answers for this file another answer than for one
- * that cannot be there?
- */
-static bool
-stands_out(struct doctor *d, struct str base, struct str folder,
-    const char *file, const struct heard *h)
+static int
+status_of(struct doctor *d, struct str base, struct str folder,
+    const char *file)
 {
-	struct heard none;
-	struct str path = folder.n ? arena_printf(&d->c->arena,
-	    "weir-doctor-none/%s", file) : arena_printf(&d->c->arena,
-	    "weir-doctor-none-%s", file);
+	struct heard h;
 
-	if (str_starts(h->body, S("SQLite format 3")))
-		return true;
-	fetch(d, arena_printf(&d->c->arena, "%.*s/%.*s", STR_ARGS(base),
-	    STR_ARGS(path)), &none);
-	return none.status != h->status;
+	fetch(d, arena_printf(&d->c->arena, "%.*s/%.*s%s", STR_ARGS(base),
+	    STR_ARGS(folder), file), &h);
+	return h.status;
+}
+
+/* Not a page that is given for every name? */
+static bool
+is_file(struct doctor *d, struct str base, const char *file,
+    const struct heard *h)
+{
+	return str_starts(h->body, S("SQLite format 3")) || status_of(d, base,
+	    S("weir-doctor-none/"), file) != h->status;
+}
+
+/* A folder that cannot be entered, rather than a name that is forbidden? */
+static bool
+is_closed(struct doctor *d, struct str base, struct str folder,
+    const char *file)
+{
+	return folder.n && status_of(d, base, folder, "weir-doctor-none") ==
+	    403 && status_of(d, base, S("weir-doctor-none/"), file) != 403;
 }
 
 /* True when it was there, and that was said. */
@@ -55,22 +64,27 @@ try_file(struct doctor *d, struct str base, struct str folder,
 {
 	struct str url = arena_printf(&d->c->arena, "%.*s/%.*s%s",
 	    STR_ARGS(base), STR_ARGS(folder), file);
+	bool given, closed;
 	struct heard h;
 
 	fetch(d, url, &h);
-	if (h.by_weir || (h.status != 200 && h.status != 206 &&
-	    h.status != 403) || !stands_out(d, base, folder, file, &h))
+	if (h.by_weir)
+		return false;
+	given = (h.status == 200 || h.status == 206) &&
+	    is_file(d, base, file, &h);
+	closed = h.status == 403 && is_closed(d, base, folder, file);
+	if (!given && !closed)
 		return false;
 	cure(d, CURE_ROOT);
 	fix(d, "data = /var/lib/weir   (weir.conf, after mv %s "
 	    "/var/lib/weir)", d->data ? d->data : "DIR");
-	if (h.status == 403)
-		say(d, STATE_BAD, "data", "%.*s is there and refused (403): "
-		    "the data is where web pages are, and only its mode keeps "
-		    "it private", STR_ARGS(url));
-	else
+	if (given)
 		say(d, STATE_BAD, "data", "everybody can fetch %.*s; change "
 		    "every provider's key that is in it", STR_ARGS(url));
+	else
+		say(d, STATE_HINT, "data", "%.*s is refused (403), not "
+		    "missing: if the data is there, only its mode keeps it "
+		    "private", STR_ARGS(url));
 	return true;
 }
 
