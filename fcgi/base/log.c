@@ -192,6 +192,9 @@ log_open(const char *to)
 
 		if (fd < 0)
 			return false;
+		if (logger.path)
+			close(logger.fd);
+		free(logger.path);
 		logger.fd = fd;
 		logger.path = xstrdup(to);
 		look_at_size();

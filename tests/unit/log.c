@@ -383,7 +383,7 @@ ends_with(int number, const char *line)
 static void
 rotated(void)
 {
-	char lines[6][16], line[32], name[80];
+	char lines[6][32], line[32], name[80];
 	int lock = memfd_create("lock", 0);
 
 	log_rotate(lock, 2);
