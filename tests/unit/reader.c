@@ -352,6 +352,7 @@ static void
 started_on_demand(void **state)
 {
 	static struct work w[20], held[3];
+	struct loop *old[20];
 
 	(void)state;
 	readers = readers_start(3);
@@ -360,7 +361,7 @@ started_on_demand(void **state)
 		left = 1;
 		put(&w[i], i % 2, run);
 		loop_run(loop);
-		loop_free(loop);
+		old[i] = loop;	/* a reader may still be waking it */
 		loop = loop_new();
 		usleep(1000);	/* until it waits again */
 	}
@@ -378,6 +379,10 @@ started_on_demand(void **state)
 	left = 5;
 	gate = true;
 	loop_run(loop);
+	readers_stop(readers);
+	readers = NULL;
+	for (int i = 0; i < 20; i++)
+		loop_free(old[i]);
 }
 
 static void
