@@ -181,8 +181,8 @@ run(struct ctl *c)
 	if (d.silence_s > 300)
 		return misused(c, "--silence: at most 300 seconds");
 	d.thorough = opt(c, "long") || opt(c, "silence");
-	if (opt(c, "ca"))
-		d.ca_file = str_of(opt(c, "ca"));
+	d.ca_file = opt(c, "ca") ? str_of(opt(c, "ca")) :
+	    c->conf.text[CONF_CA_FILE];
 	if (c->conf.text[CONF_DATA].n)
 		d.data = c->conf.text[CONF_DATA].p;
 	d.data_given = opt(c, "data") != NULL;
