@@ -392,6 +392,7 @@ through() {	# SERVER [COMMAND]
 		finish
 	fi
 	export WEIR_CTL="$build/weirctl --data $house/data"
+	export WEIR_SDK="${WEIR_SDK:-$top/build/sdk}"
 	python3 "$top/tests/web/through.py" "$suite" "$1" "$url" "$key" \
 	    "$far_key" "$house/truth" || failures=1
 	[ -z "$weir_pid" ] || down_and_up
