@@ -111,7 +111,8 @@ setup_empty(const char *dir)
 
 	while (d && (e = readdir(d)))
 		n += strcmp(e->d_name, ".") != 0 &&
-		    strcmp(e->d_name, "..") != 0;
+		    strcmp(e->d_name, "..") != 0 &&
+		    strcmp(e->d_name, SETUP_FILE ".new") != 0;
 	if (d)
 		closedir(d);
 	return d && n == 0;

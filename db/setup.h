@@ -32,7 +32,8 @@ bool setup_home(const char *program, struct arena *a, const char **dir,
 
 /*
  * Is there a database in it?  Does it still wait for its first owner?  Is it
- * a directory with nothing in it, made for us?
+ * a directory with nothing in it, made for us (what another process has just
+ * begun to write is nothing)?
  */
 bool setup_made(const char *dir);
 bool setup_waits(const char *dir);

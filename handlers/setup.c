@@ -46,9 +46,12 @@ setup_find(struct setup *s, struct str *why)
 
 	if (c->text[CONF_DATA].n) {
 		dir = c->text[CONF_DATA].p;
-		/* One that is not there at all may be a slip of the pen. */
-		s->waits = setup_waits(dir) ||
-		    (s->by_web_server && setup_empty(dir));
+		/*
+		 * One that is not there at all may be a slip of the pen.  In
+		 * this order: another process may be making it just now.
+		 */
+		s->waits = (s->by_web_server && setup_empty(dir)) ||
+		    setup_waits(dir);
 		return true;
 	}
 	if (!setup_home(s->program, &c->arena, &dir, &reason)) {
