@@ -204,6 +204,15 @@ sqlite_init(void)
 	sqlite3_initialize();
 }
 
+/* Before anything else is asked of it: afterwards it takes no settings. */
+static void
+sqlite_ready(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, sqlite_init);
+}
+
 /* Not for checkpoints (they are ours alone): only tells how long it is. */
 static int
 wal_grew(void *arg, sqlite3 *conn, const char *name, int pages)
@@ -305,11 +314,10 @@ struct db *
 db_connect(const char *path, enum db_mode mode, struct arena *a,
     struct str *why)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct db *db = xnew(struct db);
 	int rc;
 
-	pthread_once(&once, sqlite_init);
+	sqlite_ready();
 	db->mode = mode;
 	db->quiet = true;
 	if (sqlite3_libversion_number() < 3037000) {
@@ -346,6 +354,7 @@ db_create(const char *path, int64_t application, int64_t version,
 	bool ok;
 	int rc;
 
+	sqlite_ready();
 	snprintf(sql, sizeof(sql), "PRAGMA page_size=4096; "
 	    "PRAGMA application_id=%" PRId64 "; PRAGMA user_version=%" PRId64,
 	    application, version);

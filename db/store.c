@@ -49,6 +49,7 @@ struct store {
 	void *see_arg;
 	atomic_bool current;
 	int wal;			/* weir.db-wal, for store_sync; -1 */
+	ino_t wal_inode;
 };
 
 enum { CGI_WAL_BYTES = 256 << 10 };
@@ -413,18 +414,22 @@ store_bury(struct store *s, int64_t process)
 bool
 store_sync(struct store *s)
 {
-	struct stat now, ours;
 	char path[4096];
+	struct stat now;
 
 	snprintf(path, sizeof(path), "%s-wal", s->path);
-	if (s->wal >= 0 && (stat(path, &now) < 0 ||
-	    fstat(s->wal, &ours) < 0 || now.st_ino != ours.st_ino)) {
+	if (s->wal >= 0 &&
+	    (stat(path, &now) < 0 || now.st_ino != s->wal_inode)) {
 		close(s->wal);
 		s->wal = -1;
 	}
-	if (s->wal < 0)
+	if (s->wal < 0) {
 		s->wal = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	return s->wal >= 0 && fdatasync(s->wal) == 0;
+		if (s->wal < 0 || fstat(s->wal, &now) < 0)
+			return false;
+		s->wal_inode = now.st_ino;
+	}
+	return fdatasync(s->wal) == 0;
 }
 
 static void
