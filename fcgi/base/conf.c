@@ -27,9 +27,10 @@ const struct conf_row conf_table[N_CONF] = {
 	[CONF_LOOPS] = { "loops", CONF_NUMBER, "0", 0, 64,
 	    "event loops; 0: one a core, at most 4" },
 	[CONF_READERS] = { "readers", CONF_NUMBER, "2", 1, 64,
-	    "threads for large bodies and pages" },
+	    "threads for large bodies and pages, at most" },
 	[CONF_LOG] = { "log", CONF_TEXT, "stderr", 0, 0,
-	    "stderr, syslog, or a file (opened anew on SIGHUP)" },
+	    "stderr, syslog, or a file (opened anew on SIGHUP); unset under "
+	    "CGI and mod_fcgid: weir.log in the data directory" },
 	[CONF_SOCKET_GROUP] = { "socket_group", CONF_TEXT, "", 0, 0,
 	    "group that may connect to a unix: socket; empty: the web "
 	    "server's, when started as root" },
