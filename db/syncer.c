@@ -83,9 +83,12 @@ syncer_start(struct store *s,
 	y->end = &y->first;
 	pthread_mutex_init(&y->mutex, NULL);
 	pthread_cond_init(&y->news, NULL);
-	if (pthread_create(&y->thread, NULL, run, y) != 0)
-		abort();
-	return y;
+	if (pthread_create(&y->thread, NULL, run, y) == 0)
+		return y;
+	pthread_cond_destroy(&y->news);
+	pthread_mutex_destroy(&y->mutex);
+	free(y);
+	return NULL;
 }
 
 void

@@ -20,7 +20,8 @@
 struct syncer;
 
 /* finish(arg, op, ok) is called on the syncer's thread for each operation;
- * !ok: the disk has refused, the operation may not survive. */
+ * !ok: the disk has refused, the operation may not survive.  NULL: there is
+ * no thread to be had. */
 struct syncer *syncer_start(struct store *s,
     void (*finish)(void *arg, struct op *op, bool ok), void *arg);
 

@@ -474,15 +474,21 @@ run(void *arg)
 	return NULL;
 }
 
+static void
+writer_free(struct writer *w)
+{
+	pthread_cond_destroy(&w->cond);
+	pthread_mutex_destroy(&w->mutex);
+	free(w);
+}
+
 struct writer *
 writer_start(struct store *s)
 {
 	struct writer *w = xnew(struct writer);
 	pthread_condattr_t attr;
-	int rc;
 
 	w->store = s;
-	w->syncer = syncer_start(s, synced, w);
 	w->wait_ms = WAIT_FIRST_MS;
 	list_clear(&w->late);
 	pthread_mutex_init(&w->mutex, NULL);
@@ -496,12 +502,14 @@ writer_start(struct store *s)
 		log_line(LOG_ERROR, "store: no room for %s: no calls are "
 		    "admitted until there is", w->ballast);
 	}
-	rc = pthread_create(&w->thread, NULL, run, w);
-	if (rc != 0) {
-		log_line(LOG_ERROR, "writer: no thread: %s", strerror(rc));
-		abort();
-	}
-	return w;
+	w->syncer = syncer_start(s, synced, w);
+	if (w->syncer && pthread_create(&w->thread, NULL, run, w) == 0)
+		return w;
+	log_line(LOG_ERROR, "writer: the system allows no thread for it");
+	if (w->syncer)
+		syncer_stop(w->syncer);
+	writer_free(w);
+	return NULL;
 }
 
 void
@@ -512,7 +520,5 @@ writer_stop(struct writer *w)
 	pthread_join(w->thread, NULL);
 	syncer_stop(w->syncer);
 	assert(atomic_load(&w->pending) == 0);
-	pthread_cond_destroy(&w->cond);
-	pthread_mutex_destroy(&w->mutex);
-	free(w);
+	writer_free(w);
 }

@@ -40,7 +40,7 @@ struct op {
 	struct op *next;
 };
 
-/* Starts the thread. */
+/* Starts the threads.  NULL: the system allows none (logged). */
 struct writer *writer_start(struct store *s);
 
 /* Any thread; never blocks.  The op stays the caller's, until done. */

@@ -125,11 +125,17 @@ struct start {
 static int
 stop_as(enum fault_kind kind, struct str why)
 {
-	struct fault f = { .kind = kind, .text = kind == FAULT_STORE ?
-	    S("This relay's store cannot be opened; its operator finds the "
-	    "reason in the web server's error log.") :
-	    S("This relay is not set up right; its operator finds the reason "
-	    "in the web server's error log.") };
+	struct fault f = { .kind = kind };
+
+	if (kind == FAULT_STORE)
+		f.text = S("This relay's store cannot be opened; its operator "
+		    "finds the reason in the web server's error log.");
+	else if (kind == FAULT_BUSY)
+		f.text = S("This relay is full; try again in a moment.");
+	else
+		f.text = S("This relay is not set up right; its operator finds "
+		    "the reason in the web server's error log.");
+	f.retry_ms = kind == FAULT_BUSY ? 1000 : 0;
 
 	fprintf(stderr, "%s: %.*s\n", house.one_call ? "weir.cgi" :
 	    "weir.fcgi", STR_ARGS(why));
@@ -415,6 +421,11 @@ run(struct start *s)
 	if (!open_log(c, a))
 		return stop_with(S("log: the file cannot be written"));
 	house.writer = writer_start(house.store);
+	if (!house.writer) {
+		store_close(house.store);
+		return stop_as(FAULT_BUSY, S("the system allows no more "
+		    "threads"));
+	}
 	status = serve(c, fd, a);
 	if (!writer_drain(house.writer, STOP_MS))
 		log_error("the store does not answer: what is not settled is "
