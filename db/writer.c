@@ -34,8 +34,7 @@
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
 
-enum { BALLAST_BYTES = 1 << 20, BALLAST_EVERY_MS = 1000,
-	BALLAST_LOOK_MS = 100, WAIT_FIRST_MS = 10,
+enum { BALLAST_BYTES = 1 << 20, BALLAST_EVERY_MS = 1000, WAIT_FIRST_MS = 10,
 	WAIT_MOST_MS = 1000, STOP_MS = 5000,
 	BUSY_OPS = 6,		/* a batch of so many: it pays to gather … */
 	GATHER_US = 300 };	/* … from one batch's beginning to the next's */
@@ -60,7 +59,7 @@ struct writer {
 	char ballast[4096];
 	atomic_bool full;		/* the ballast is out; any thread */
 	struct syncer *syncer;
-	int64_t ballast_ms;		/* when to try to make it, or look */
+	int64_t ballast_ms;		/* when to try to make it */
 	int64_t stop_ms;
 	int64_t began_us;		/* the last batch */
 	int ops;			/* of it */
@@ -309,17 +308,13 @@ run_batch(struct writer *w, struct list *batch)
 
 /*
  * The file is missing: another process has given its room away, which is for
- * what runs there.
+ * what runs there.  Asked before each transaction: a tenth of a second is
+ * enough to admit calls that cannot be settled.
  */
 static void
 ballast_look(struct writer *w)
 {
-	int64_t now = clock_ms();
-
-	if (w->full || now < w->ballast_ms)
-		return;
-	w->ballast_ms = now + BALLAST_LOOK_MS;
-	if (access(w->ballast, F_OK) == 0)
+	if (w->full || access(w->ballast, F_OK) == 0)
 		return;
 	w->full = true;
 	w->ballast_ms = clock_ms() + BALLAST_EVERY_MS;
