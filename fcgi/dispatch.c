@@ -173,7 +173,8 @@ find_route(struct request *rq, struct buf *allow, unsigned *guard)
 		struct str pattern = str_of(r->path), taken = { NULL, 0 };
 		bool fit = fits(pattern, rq->path, &taken);
 
-		if (!fit && r->guard & ROUTE_API)
+		if (!fit && r->guard & ROUTE_API &&
+		    !(r->guard & ROUTE_WHOLE_PATH))
 			fit = fits(str_skip(pattern, 3), rq->path, &taken);
 		if (!fit)
 			continue;
@@ -240,16 +241,22 @@ preflight(struct request *rq, struct str allow)
 }
 
 static bool
+plain_body(struct request *rq)
+{
+	struct str encoding = rq->param[PARAM_HTTP_CONTENT_ENCODING];
+
+	return !encoding.n || str_eq_nocase(encoding, S("identity")) ||
+	    fault_set(&rq->fault, &rq->arena, FAULT_MEDIA_TYPE,
+		"Content-Encoding %.*s is not taken; send the body "
+		"uncompressed.", STR_ARGS(encoding));
+}
+
+static bool
 json_body(struct request *rq)
 {
 	struct str type = rq->param[PARAM_CONTENT_TYPE], all = type;
-	struct str encoding = rq->param[PARAM_HTTP_CONTENT_ENCODING];
 	struct str kind = str_trim(str_cut(&type, ';'));
 
-	if (encoding.n && !str_eq_nocase(encoding, S("identity")))
-		return fault_set(&rq->fault, &rq->arena, FAULT_MEDIA_TYPE,
-		    "Content-Encoding %.*s is not taken; send the body "
-		    "uncompressed.", STR_ARGS(encoding));
 	if (kind.n && !str_eq_nocase(kind, S("application/json")))
 		return fault_set(&rq->fault, &rq->arena, FAULT_MEDIA_TYPE,
 		    "Content-Type must be application/json.");
@@ -270,6 +277,27 @@ json_body(struct request *rq)
 			    FAULT_MEDIA_TYPE, "JSON must be sent as UTF-8.");
 	}
 	return true;
+}
+
+/* A form's own parameters are for who reads it. */
+static bool
+good_body(struct request *rq)
+{
+	struct str type = rq->param[PARAM_CONTENT_TYPE];
+	struct str kind = str_trim(str_cut(&type, ';'));
+	unsigned guard = rq->route->guard;
+
+	if (!(guard & (ROUTE_JSON_BODY | ROUTE_FORM_BODY)))
+		return true;
+	if (!plain_body(rq))
+		return false;
+	if (guard & ROUTE_FORM_BODY &&
+	    str_eq_nocase(kind, S("multipart/form-data")))
+		return true;
+	if (guard & ROUTE_JSON_BODY)
+		return json_body(rq);
+	return fault_set(&rq->fault, &rq->arena, FAULT_MEDIA_TYPE,
+	    "Content-Type must be multipart/form-data.");
 }
 
 /*
@@ -342,8 +370,7 @@ dispatch(struct request *rq)
 		    "There is nothing at %.*s. The API begins at /v1.",
 		    STR_ARGS(rq->path));
 	}
-	if (!rq->route || (rq->route->guard & ROUTE_JSON_BODY &&
-	    !json_body(rq))) {
+	if (!rq->route || !good_body(rq)) {
 		refuse(rq);
 		return;
 	}

@@ -11,7 +11,9 @@
 
 enum route_guard {
 	ROUTE_API = 1,		/* below /v1: CORS; also found without /v1 */
-	ROUTE_JSON_BODY = 2	/* takes application/json without encoding */
+	ROUTE_JSON_BODY = 2,	/* takes application/json without encoding */
+	ROUTE_FORM_BODY = 4,	/* takes multipart/form-data, likewise */
+	ROUTE_WHOLE_PATH = 8	/* not found without its /v1 */
 };
 
 struct route {

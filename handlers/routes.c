@@ -15,12 +15,29 @@
 #include "handlers/relay/info.h"
 
 #define API	ROUTE_API
+#define ROUTE_API_2 (ROUTE_API | ROUTE_WHOLE_PATH)
 #define CALL	(ROUTE_API | ROUTE_JSON_BODY)
+#define FORM	(ROUTE_API | ROUTE_FORM_BODY)
 
 const struct route routes[] = {
 	{ "POST", "/v1/chat/completions", CALL, relay_serve, ENDPOINT_CHAT },
 	{ "POST", "/v1/completions", CALL, relay_serve, ENDPOINT_COMPLETIONS },
 	{ "POST", "/v1/embeddings", CALL, relay_serve, ENDPOINT_EMBEDDINGS },
+	{ "POST", "/v1/moderations", CALL, relay_serve, ENDPOINT_MODERATIONS },
+	{ "POST", "/v1/images/generations", CALL, relay_serve,
+	    ENDPOINT_IMAGES },
+	{ "POST", "/v1/images/edits", CALL | FORM, relay_serve,
+	    ENDPOINT_IMAGE_EDITS },
+	{ "POST", "/v1/images/variations", FORM, relay_serve,
+	    ENDPOINT_IMAGE_VARIATIONS },
+	{ "POST", "/v1/audio/speech", CALL, relay_serve, ENDPOINT_SPEECH },
+	{ "POST", "/v1/audio/transcriptions", FORM, relay_serve,
+	    ENDPOINT_TRANSCRIPTIONS },
+	{ "POST", "/v1/audio/translations", FORM, relay_serve,
+	    ENDPOINT_TRANSLATIONS },
+	{ "POST", "/v1/rerank", CALL, relay_serve, ENDPOINT_RERANK },
+	{ "POST", "/v2/rerank", ROUTE_API_2 | ROUTE_JSON_BODY, relay_serve,
+	    ENDPOINT_RERANK_V2 },
 	{ "GET",  "/v1/models", API, info_models, 0 },
 	{ "GET",  "/v1/models/{}", API, info_model, 0 },
 	{ "GET",  "/v1/key", API, info_key, 0 },

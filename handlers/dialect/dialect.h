@@ -23,8 +23,24 @@ enum endpoint {
 	ENDPOINT_CHAT,		/* /v1/chat/completions */
 	ENDPOINT_COMPLETIONS,	/* /v1/completions */
 	ENDPOINT_EMBEDDINGS,	/* /v1/embeddings */
+	ENDPOINT_MODERATIONS,	/* /v1/moderations */
+	ENDPOINT_IMAGES,	/* /v1/images/generations */
+	ENDPOINT_IMAGE_EDITS,	/* /v1/images/edits */
+	ENDPOINT_IMAGE_VARIATIONS,	/* /v1/images/variations */
+	ENDPOINT_SPEECH,	/* /v1/audio/speech */
+	ENDPOINT_TRANSCRIPTIONS,	/* /v1/audio/transcriptions */
+	ENDPOINT_TRANSLATIONS,	/* /v1/audio/translations */
+	ENDPOINT_RERANK,	/* /v1/rerank */
+	ENDPOINT_RERANK_V2,	/* /v2/rerank */
 	N_ENDPOINTS
 };
+
+/* Those that converse, or embed; the others are "media" here. */
+static inline bool
+endpoint_is_text(enum endpoint e)
+{
+	return e <= ENDPOINT_EMBEDDINGS;
+}
 
 /*
  * What a request asks, as far as routing, limits and money need to know.
@@ -44,6 +60,14 @@ struct asked {
 	bool tools, json_schema, reasoning;
 	bool unseen_input;		/* input that is not in the body (file
 					 * ids): bound is the model's context */
+	int64_t pictures;		/* to be made */
+	int64_t characters;		/* to be spoken: code points */
+	int64_t seconds, seconds_most;	/* of sound to listen to */
+	int64_t searches, searches_most;	/* search units */
+	int64_t sound_rate;		/* of spoken sound, about: bytes a
+					 * second */
+	bool text_wanted;		/* a transcript that is no JSON */
+	struct str boundary;		/* the body is multipart; else empty */
 	struct str end_user;		/* safety_identifier, user; decoded */
 	struct str session;		/* prompt_cache_key; decoded */
 	uint64_t head_hash;		/* of system and first user turn */
@@ -71,9 +95,20 @@ struct tokens {
 	int64_t in_total, cache_read, cache_write, cache_write_1h;
 	int64_t out_total, reasoning;
 	int64_t in_audio, out_audio;
+	int64_t in_image, out_image;
+	int64_t seconds, pictures, searches;	/* no tokens; -1: absent */
 	bool odd;			/* something had to be put right */
 };
-#define TOKENS_ABSENT ((struct tokens){ -1, -1, -1, -1, -1, -1, -1, -1, false })
+#define TOKENS_ABSENT ((struct tokens){ -1, -1, -1, -1, -1, -1, -1, -1, -1, \
+	-1, -1, -1, -1, false })
+
+/* What an answer is, by its Content-Type. */
+enum answer_as {
+	AS_JSON,
+	AS_EVENTS,
+	AS_BYTES,		/* sound, or plain text: passed on unread */
+	AS_FOREIGN		/* a page, or something no endpoint answers */
+};
 
 /* What kind of failure an upstream reported. */
 enum up_class {
@@ -130,8 +165,10 @@ struct observer {
 	const struct dialect *dialect;
 	struct arena *arena;
 	bool stream;		/* frames, or one JSON body */
+	bool bytes;		/* neither: it ends where the transport ends */
 	bool hide_usage;	/* drop the usage chunk that we forced */
 	enum endpoint endpoint;
+	int64_t sound_rate, pictures;	/* as asked, see struct asked */
 	unsigned seen;		/* bits of enum seen, so far */
 	struct tokens tokens;	/* last consistent usage */
 	int64_t out_milli;	/* estimate of output forwarded, 1/1000 token */
@@ -156,15 +193,28 @@ struct dialect {
 	bool (*read_request)(struct arena *a, enum endpoint endpoint,
 	    struct str body, struct asked *out, struct fault *f);
 
+	/* The same of a body that is multipart/form-data; the type is the
+	 * caller's Content-Type, out->boundary a slice of it. */
+	bool (*read_form)(struct arena *a, enum endpoint endpoint,
+	    struct str type, struct str body, struct asked *out,
+	    struct fault *f);
+
 	/* Appends the body for the upstream. */
 	bool (*write_request)(const struct asked *asked,
 	    const struct edits *edits, struct buf *out);
 
-	/* Path below an upstream's base_url: "/chat/completions". */
+	/* Path below an upstream's base_url: "/chat/completions".  An endpoint
+	 * of version 2 stands below /v2 where base_url ends in /v1. */
 	const char *(*path)(enum endpoint endpoint);
 
-	/* o->dialect, arena, stream, hide_usage, endpoint are set; stream and
-	 * hide_usage may still be changed before the first byte is fed. */
+	/* What an answer with status 200 and this type is to a request. */
+	enum answer_as (*answer_as)(const struct asked *asked,
+	    struct str type);
+
+	/* o->dialect, arena, stream, bytes, hide_usage, endpoint, sound_rate,
+	 * pictures
+	 * are set; stream and hide_usage may still be changed before the first
+	 * byte is fed. */
 	void (*observe)(struct observer *o);
 	/* Returns the bits that are new. */
 	unsigned (*feed)(struct observer *o, struct str piece,

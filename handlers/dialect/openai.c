@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * openai.c - the OpenAI dialect: Chat Completions, Completions, Embeddings.
+ * openai.c - the OpenAI dialect: Chat Completions, Completions, Embeddings,
+ * Moderations, Images, Audio; and Rerank, which those servers have beside them.
  *
  * Also spoken by every server that calls itself compatible.  openai.h says
  * what is in which file.
@@ -19,6 +20,15 @@ path(enum endpoint endpoint)
 		[ENDPOINT_CHAT] = "/chat/completions",
 		[ENDPOINT_COMPLETIONS] = "/completions",
 		[ENDPOINT_EMBEDDINGS] = "/embeddings",
+		[ENDPOINT_MODERATIONS] = "/moderations",
+		[ENDPOINT_IMAGES] = "/images/generations",
+		[ENDPOINT_IMAGE_EDITS] = "/images/edits",
+		[ENDPOINT_IMAGE_VARIATIONS] = "/images/variations",
+		[ENDPOINT_SPEECH] = "/audio/speech",
+		[ENDPOINT_TRANSCRIPTIONS] = "/audio/transcriptions",
+		[ENDPOINT_TRANSLATIONS] = "/audio/translations",
+		[ENDPOINT_RERANK] = "/rerank",
+		[ENDPOINT_RERANK_V2] = "/rerank",
 	};
 
 	assert(endpoint < N_ENDPOINTS);
@@ -26,6 +36,32 @@ path(enum endpoint endpoint)
 }
 
 /* --- Answers --- */
+
+static enum answer_as
+answer_as(const struct asked *asked, struct str type)
+{
+	enum endpoint e = asked->endpoint;
+	bool transcript =
+	    e == ENDPOINT_TRANSCRIPTIONS || e == ENDPOINT_TRANSLATIONS;
+
+	if (asked->stream && str_starts_nocase(type, S("text/event-stream")))
+		return AS_EVENTS;
+	if (str_has_nocase(type, S("html")))
+		return AS_FOREIGN;
+	if (str_has_nocase(type, S("json")))
+		return AS_JSON;
+	if (transcript && asked->text_wanted &&
+	    (type.n == 0 || str_starts_nocase(type, S("text/")) ||
+		str_has_nocase(type, S("subrip"))))
+		return AS_BYTES;
+	if (e == ENDPOINT_SPEECH &&
+	    (type.n == 0 || str_starts_nocase(type, S("audio/")) ||
+		str_starts_nocase(type, S("video/")) ||
+		str_starts_nocase(type, S("application/octet-stream")) ||
+		str_starts_nocase(type, S("application/ogg"))))
+		return AS_BYTES;
+	return type.n ? AS_FOREIGN : AS_JSON;
+}
 
 static void
 watch_drop(void *object)
@@ -43,7 +79,8 @@ observe(struct observer *o)
 
 	sse_init(&w->sse);
 	w->tail = BUF_HEAP(LIMIT_EVENT_BYTES);
-	json_tap_init(&w->tap, o->arena, openai_body_taps, LIMIT_KEEP_BACK);
+	json_tap_init(&w->tap, o->arena, openai_body_taps(o->endpoint),
+	    LIMIT_KEEP_BACK);
 	arena_attach(o->arena, watch_drop, w);
 	o->state = w;
 	o->seen = 0;
@@ -61,7 +98,11 @@ feed(struct observer *o, struct str piece, struct buf *out, struct buf *last)
 	unsigned before = o->seen;
 
 	assert(w);
-	if (o->stream)
+	if (o->bytes)
+		openai_bytes_feed(o, w, piece, out, last);
+	else if (o->stream && !endpoint_is_text(o->endpoint))
+		openai_media_feed(o, w, piece, out, last);
+	else if (o->stream)
 		openai_stream_feed(o, w, piece, out, last);
 	else
 		openai_body_feed(o, w, piece, out, last);
@@ -74,6 +115,10 @@ finish(struct observer *o, struct buf *out, struct buf *last)
 	struct watch *w = o->state;
 
 	assert(w);
+	if (o->bytes)
+		return openai_bytes_finish(o, w);
+	if (o->stream && !endpoint_is_text(o->endpoint))
+		return openai_media_finish(o, w, out, last);
 	if (o->stream)
 		return openai_stream_finish(o, w, out, last);
 	return openai_body_finish(o, w, last);
@@ -130,8 +175,10 @@ const struct dialect openai_dialect = {
 	.name = "openai",
 	.stream_type = "text/event-stream; charset=utf-8",
 	.read_request = openai_read_request,
+	.read_form = openai_read_form,
 	.write_request = openai_write_request,
 	.path = path,
+	.answer_as = answer_as,
 	.observe = observe,
 	.feed = feed,
 	.finish = finish,

@@ -5,9 +5,12 @@
  *	openai.c		the dialect's table, paths, faults
  *	openai_request.c	what a request asks: the members that matter
  *	openai_prompt.c		how much there is to read in it
+ *	openai_units.c		how much in it is pictures, sound, documents
+ *	openai_form.c		a request that is multipart/form-data
  *	openai_write.c		the request for the upstream
  *	openai_answer.c		watching a stream
  *	openai_body.c		watching an answer that is one JSON text
+ *	openai_media.c		watching pictures, sound, bytes
  *	openai_facts.c		what both look for: text, stops, usage
  */
 #ifndef WEIR_OPENAI_H
@@ -28,6 +31,9 @@ struct reading {
 	struct token_count text; /* of the prompt */
 	int64_t more_milli; /* tokens that are no text */
 	int64_t n, best_of, prompts; /* 0: not said */
+	int64_t files; /* of a form */
+	int64_t query_milli, query_bound; /* of a rerank */
+	int64_t documents, documents_most; /* the latter: as they may be cut */
 };
 
 /* Records the fault, with the member it is about.  Returns false. */
@@ -46,6 +52,28 @@ bool openai_read_functions(struct reading *r, struct str value);
 bool openai_read_response_format(struct reading *r, struct str value);
 bool openai_read_suffix(struct reading *r, struct str value);
 
+bool openai_read_speech(struct reading *r, struct str value);
+bool openai_read_speech_format(struct reading *r, struct str value);
+bool openai_read_instructions(struct reading *r, struct str value);
+bool openai_read_picture_prompt(struct reading *r, struct str value);
+bool openai_read_pictures(struct reading *r, struct str value);
+bool openai_read_query(struct reading *r, struct str value);
+bool openai_read_documents(struct reading *r, struct str value);
+
+/* Of a form: what was decoded. */
+bool openai_take_model(struct reading *r, struct str name);
+void openai_take_picture(struct reading *r);
+bool openai_take_sound(struct reading *r, struct str file);
+bool openai_take_count(struct reading *r, const char *name, int64_t n);
+/* What no walk notices: members that are missing; then the sums. */
+bool openai_check_whole(struct reading *r);
+
+/* A part of the content of a message or an input: {"type":"text",…}. */
+bool openai_read_part(struct reading *r, struct str part);
+void openai_count_text(struct reading *r, struct str value);
+
+bool openai_read_form(struct arena *a, enum endpoint endpoint,
+    struct str type, struct str body, struct asked *out, struct fault *f);
 bool openai_read_request(struct arena *a, enum endpoint endpoint,
     struct str body, struct asked *out, struct fault *f);
 bool openai_write_request(const struct asked *asked,
@@ -65,6 +93,11 @@ struct watch {
 	enum { TO_OUT, TO_LAST, TO_TAIL, TO_NOBODY } went; /* the last frame */
 	bool began; /* the first byte that is no blank has come */
 	bool misfit; /* it is a JSON text, not a stream */
+
+	/* A stream of pictures or sound. */
+	int64_t ends; /* terminal frames so far */
+	bool large; /* inside a frame that is not held whole */
+	bool large_end; /* and it is a terminal one */
 
 	/* A JSON text. */
 	struct json_tap tap;
@@ -88,6 +121,9 @@ void openai_look(struct watch *w, struct json_each choices, struct glance *g);
 /* Merges a usage object into o->tokens. */
 void openai_read_usage(struct observer *o, struct str usage);
 
+/* {"billed_units":{"search_units":1}} of a rerank. */
+void openai_read_billed(struct observer *o, struct str meta);
+
 /* Takes the names of the model and of the tier, the first that come. */
 void openai_read_model(struct observer *o, struct str value);
 void openai_read_tier(struct observer *o, struct str value);
@@ -95,6 +131,9 @@ void openai_read_tier(struct observer *o, struct str value);
 /* The answer is, or holds, an error. */
 void openai_fail(struct observer *o, struct watch *w, struct str body,
     struct str failure);
+
+/* Of a stream: its first character that is no blank. */
+void openai_look_at_begin(struct observer *o, struct watch *w, char first);
 
 void openai_stream_feed(struct observer *o, struct watch *w, struct str piece,
     struct buf *out, struct buf *last);
@@ -105,6 +144,21 @@ void openai_body_feed(struct observer *o, struct watch *w, struct str piece,
     struct buf *out, struct buf *last);
 bool openai_body_finish(struct observer *o, struct watch *w,
     struct buf *last);
-extern const char *const openai_body_taps[];
+/* The members that the tap keeps, by endpoint. */
+const char *const *openai_body_taps(enum endpoint endpoint);
+/* Through `last`, whose newest `keep` bytes stay. */
+void openai_keep_back(
+    struct str piece, size_t keep, struct buf *out, struct buf *last);
+
+/* Seconds, begun ones counting as whole: 8.47 or "8.47"; -1: none. */
+int64_t openai_seconds(struct str value);
+
+void openai_media_feed(struct observer *o, struct watch *w, struct str piece,
+    struct buf *out, struct buf *last);
+bool openai_media_finish(struct observer *o, struct watch *w,
+    struct buf *out, struct buf *last);
+void openai_bytes_feed(struct observer *o, struct watch *w, struct str piece,
+    struct buf *out, struct buf *last);
+bool openai_bytes_finish(struct observer *o, struct watch *w);
 
 #endif

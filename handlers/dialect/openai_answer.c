@@ -214,8 +214,8 @@ take_frames(struct observer *o, struct watch *w, struct str piece,
 }
 
 /* What begins as no stream does is a page, or a JSON text. */
-static void
-look_at_begin(struct observer *o, struct watch *w, char first)
+void
+openai_look_at_begin(struct observer *o, struct watch *w, char first)
 {
 	w->began = true;
 	w->misfit = first == '{';
@@ -238,7 +238,7 @@ openai_stream_feed(struct observer *o, struct watch *w, struct str piece,
 		take_frames(o, w, str_from(piece.p, n), out, last);
 		piece = str_skip(piece, n);
 		if (piece.n)
-			look_at_begin(o, w, piece.p[0]);
+			openai_look_at_begin(o, w, piece.p[0]);
 	}
 	if (w->misfit)
 		openai_body_feed(o, w, piece, out, last);

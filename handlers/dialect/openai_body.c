@@ -21,18 +21,39 @@ enum {
 _Static_assert(HEAD_BYTES >= LIMIT_KEEP_BACK && HEAD_BYTES <= LIMIT_ERROR_BYTES,
     "what is kept back can be judged");
 
-enum tap { USAGE, ERROR, MODEL, TIER, CHOICES, DATA, GROQ };
+/* MAIN: what makes it an answer of its endpoint; DATA may stand for it. */
+enum tap { USAGE, ERROR, MODEL, TIER, MAIN, DATA, MORE, DURATION };
 
-const char *const openai_body_taps[] = {
-	[USAGE] = "usage",
-	[ERROR] = "error",
-	[MODEL] = "model",
-	[TIER] = "service_tier",
-	[CHOICES] = "choices",
-	[DATA] = "data",
-	[GROQ] = "x_groq",
-	NULL,
-};
+#define TAPS(main, data, more) \
+	{ \
+		[USAGE] = "usage", [ERROR] = "error", [MODEL] = "model", \
+		[TIER] = "service_tier", [MAIN] = main, [DATA] = data, \
+		[MORE] = more, [DURATION] = "duration", NULL, \
+	}
+
+static const char *const chat_taps[] = TAPS("choices", "data", "x_groq");
+static const char *const data_taps[] = TAPS("data", "", "x_groq");
+static const char *const result_taps[] = TAPS("results", "data", "meta");
+static const char *const text_taps[] = TAPS("text", "data", "x_groq");
+
+const char *const *
+openai_body_taps(enum endpoint endpoint)
+{
+	switch (endpoint) {
+	case ENDPOINT_CHAT:
+	case ENDPOINT_COMPLETIONS:
+		return chat_taps;
+	case ENDPOINT_MODERATIONS:
+	case ENDPOINT_RERANK:
+	case ENDPOINT_RERANK_V2:
+		return result_taps;
+	case ENDPOINT_TRANSCRIPTIONS:
+	case ENDPOINT_TRANSLATIONS:
+		return text_taps;
+	default:
+		return data_taps;
+	}
+}
 
 static bool
 found(const struct watch *w, enum tap tap)
@@ -55,7 +76,7 @@ looks_failed(const struct watch *w)
 {
 	struct str error = w->tap.values[ERROR];
 
-	if (!found(w, ERROR) || found(w, CHOICES) || found(w, DATA))
+	if (!found(w, ERROR) || found(w, MAIN) || found(w, DATA))
 		return false;
 	return error.n == 0 || up_error_told(error);
 }
@@ -74,15 +95,45 @@ read_facts(struct observer *o, struct watch *w)
 
 	openai_read_model(o, v[MODEL]);
 	openai_read_tier(o, v[TIER]);
-	openai_read_usage(o, json_get(v[GROQ], S("usage")));
+	openai_read_usage(o, json_get(v[MORE], S("usage")));
 	openai_read_usage(o, v[USAGE]);
+	if (endpoint_is_text(o->endpoint))
+		return;
+	openai_read_billed(o, v[MORE]);
+	if (o->tokens.seconds < 0)
+		o->tokens.seconds = openai_seconds(v[DURATION]);
+}
+
+/* Is it what its endpoint answers with? */
+static bool
+is_answer(const struct observer *o, const struct watch *w)
+{
+	bool ranked = o->endpoint == ENDPOINT_RERANK ||
+	    o->endpoint == ENDPOINT_RERANK_V2;
+
+	return o->endpoint != ENDPOINT_SPEECH &&
+	    (found(w, MAIN) || (ranked && found(w, DATA)));
+}
+
+/* How many there are in a list, up to a limit. */
+static int64_t
+length_of(struct str list)
+{
+	int64_t n = 0;
+
+	for (struct json_each m = json_each(list); json_next(&m);)
+		n++;
+	return n;
 }
 
 /* The estimate of the output: of its text, if that could be read. */
 static void
 estimate(struct observer *o, struct watch *w, bool read)
 {
-	if (o->endpoint == ENDPOINT_EMBEDDINGS)
+	if (o->endpoint == ENDPOINT_TRANSCRIPTIONS ||
+	    o->endpoint == ENDPOINT_TRANSLATIONS)
+		w->count.milli = tokens_string_milli(w->tap.values[MAIN]);
+	else if (o->endpoint >= ENDPOINT_EMBEDDINGS)
 		return;
 	o->out_milli = read ? w->count.milli : (int64_t)w->bytes * MILLI_A_BYTE;
 }
@@ -95,25 +146,27 @@ static void
 judge(struct observer *o, struct watch *w, struct str text,
     struct str choices, struct buf *last)
 {
-	bool embeddings = o->endpoint == ENDPOINT_EMBEDDINGS;
+	bool chat = o->endpoint < ENDPOINT_EMBEDDINGS;
 	bool counted;
 	struct glance g = { .any = true, .meaning = true };
 
 	read_facts(o, w);
 	counted = o->tokens.in_total >= 0 || o->tokens.out_total >= 0;
-	if (text.n && !embeddings)
+	if (text.n && chat)
 		openai_look(w, json_each(choices), &g);
 	if (looks_failed(w) || g.failure.n) {
 		openai_fail(o, w, text.n ? text : head(w), g.failure);
 		buf_clear(last);
 		return;
 	}
-	if (w->misfit || !found(w, embeddings ? DATA : CHOICES) ||
+	if (w->misfit || !is_answer(o, w) ||
 	    (!g.meaning && !g.stop && !counted)) {
 		refuse(o, w, last);
 		return;
 	}
 	estimate(o, w, text.n);
+	if (text.n && o->pictures)
+		o->tokens.pictures = length_of(choices);
 	o->seen |= SEEN_MEANING | SEEN_STOP | SEEN_END;
 }
 
@@ -130,7 +183,8 @@ judge_fed(struct observer *o, struct watch *w, struct buf *last)
 		}
 		text = head(w);
 	}
-	judge(o, w, text, json_get(text, S("choices")), last);
+	judge(o, w, text,
+	    json_get(text, str_of(openai_body_taps(o->endpoint)[MAIN])), last);
 }
 
 /* More than what is kept back has come. */
@@ -146,14 +200,14 @@ decide(struct observer *o, struct watch *w, struct buf *last)
 	}
 }
 
-/* Through `last`, whose newest LIMIT_KEEP_BACK bytes stay. */
-static void
-forward(struct str piece, struct buf *out, struct buf *last)
+void
+openai_keep_back(
+    struct str piece, size_t keep, struct buf *out, struct buf *last)
 {
 	size_t all = last->n + piece.n, over, old;
 
-	if (all > LIMIT_KEEP_BACK) {
-		over = all - LIMIT_KEEP_BACK;
+	if (all > keep) {
+		over = all - keep;
 		old = over < last->n ? over : last->n;
 		buf_put(out, str_from(last->p, old));
 		buf_drop(last, old);
@@ -161,6 +215,12 @@ forward(struct str piece, struct buf *out, struct buf *last)
 		piece = str_skip(piece, over - old);
 	}
 	buf_put(last, piece);
+}
+
+static void
+forward(struct str piece, struct buf *out, struct buf *last)
+{
+	openai_keep_back(piece, LIMIT_KEEP_BACK, out, last);
 }
 
 /* Behind the text: blanks belong to it, all else is swallowed. */
@@ -217,7 +277,7 @@ take_whole(struct observer *o, struct watch *w, struct str piece,
 	w->bytes = piece.n;
 	if (!w->misfit)
 		forward(piece, out, last);
-	judge(o, w, text, w->tap.values[CHOICES], last);
+	judge(o, w, text, w->tap.values[MAIN], last);
 	return true;
 }
 

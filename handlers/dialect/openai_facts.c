@@ -195,6 +195,7 @@ struct counts {
 	int64_t prompt, completion, total, reasoning;
 	int64_t cached, cached_hit, cached_flat, cached_num;
 	int64_t written, created, in_audio, out_audio;
+	int64_t input, output, in_text, in_image, out_image;
 };
 
 struct place {
@@ -215,6 +216,8 @@ static const struct place top_places[] = {
 	PLACE("prompt_cache_hit_tokens", cached_hit, false),
 	PLACE("cached_tokens", cached_flat, false),
 	PLACE("num_cached_tokens", cached_num, false),
+	PLACE("input_tokens", input, false),
+	PLACE("output_tokens", output, false),
 };
 
 static const struct place prompt_places[] = {
@@ -222,11 +225,14 @@ static const struct place prompt_places[] = {
 	PLACE("cache_write_tokens", written, false),
 	PLACE("cache_creation_input_tokens", created, false),
 	PLACE("audio_tokens", in_audio, false),
+	PLACE("image_tokens", in_image, false),
+	PLACE("text_tokens", in_text, false),
 };
 
 static const struct place completion_places[] = {
 	PLACE("reasoning_tokens", reasoning, false),
 	PLACE("audio_tokens", out_audio, false),
+	PLACE("image_tokens", out_image, false),
 };
 
 /* Fills the count that m is, if it is one; a hostile one stays absent. */
@@ -273,6 +279,39 @@ part_of(int64_t *part, int64_t whole, bool *odd)
 	}
 }
 
+/* What the tokens of an endpoint are, where nobody says so. */
+static void
+sort_out(struct tokens *t, const struct counts *c, enum endpoint endpoint)
+{
+	switch (endpoint) {
+	case ENDPOINT_EMBEDDINGS:
+	case ENDPOINT_MODERATIONS:
+	case ENDPOINT_RERANK:
+	case ENDPOINT_RERANK_V2:
+		t->in_total = first_of(t->in_total, c->total);
+		t->out_total = t->in_total >= 0 ? 0 : -1;
+		break;
+	case ENDPOINT_IMAGES:
+	case ENDPOINT_IMAGE_EDITS:
+	case ENDPOINT_IMAGE_VARIATIONS:
+		t->out_image = first_of(t->out_image, t->out_total);
+		break;
+	case ENDPOINT_SPEECH:
+		t->out_audio = first_of(t->out_audio, t->out_total);
+		break;
+	case ENDPOINT_TRANSCRIPTIONS:
+	case ENDPOINT_TRANSLATIONS:
+		if (t->in_audio < 0 && t->in_total >= 0)
+			t->in_audio = c->in_text > 0 &&
+				c->in_text <= t->in_total
+			    ? t->in_total - c->in_text
+			    : t->in_total;
+		break;
+	default:
+		break;
+	}
+}
+
 /* From a provider's counts to ours; the sanity rules of this conversion. */
 static struct tokens
 convert(const struct counts *c, enum endpoint endpoint, bool odd)
@@ -281,18 +320,17 @@ convert(const struct counts *c, enum endpoint endpoint, bool odd)
 	int64_t cache;
 
 	t.odd = odd;
-	t.in_total = c->prompt;
-	t.out_total = c->completion;
+	t.in_total = first_of(c->prompt, c->input);
+	t.out_total = first_of(c->completion, c->output);
 	t.reasoning = c->reasoning;
 	t.cache_read = first_of(first_of(c->cached, c->cached_hit),
 	    first_of(c->cached_flat, c->cached_num));
 	t.cache_write = first_of(c->written, c->created);
 	t.in_audio = c->in_audio;
 	t.out_audio = c->out_audio;
-	if (endpoint == ENDPOINT_EMBEDDINGS) {
-		t.in_total = first_of(c->prompt, c->total);
-		t.out_total = t.in_total >= 0 ? 0 : -1;
-	}
+	t.in_image = c->in_image;
+	t.out_image = c->out_image;
+	sort_out(&t, c, endpoint);
 	/* Reasoning that the total has beside the completion lies outside. */
 	if (t.reasoning > 0 && t.in_total >= 0 && t.out_total >= 0 &&
 	    c->total == t.in_total + t.out_total + t.reasoning)
@@ -307,6 +345,8 @@ convert(const struct counts *c, enum endpoint endpoint, bool odd)
 	part_of(&t.reasoning, t.out_total, &t.odd);
 	part_of(&t.in_audio, t.in_total, &t.odd);
 	part_of(&t.out_audio, t.out_total, &t.odd);
+	part_of(&t.in_image, t.in_total, &t.odd);
+	part_of(&t.out_image, t.out_total, &t.odd);
 	return t;
 }
 
@@ -332,10 +372,15 @@ openai_read_usage(struct observer *o, struct str usage)
 	memset(&c, 0xff, sizeof(c)); /* all -1: absent */
 	for (struct json_each m = json_each(usage); json_reach(&m);) {
 		if (str_eq(m.name, S("prompt_tokens_details")) ||
-		    str_eq(m.name, S("prompt_token_details")))
+		    str_eq(m.name, S("prompt_token_details")) ||
+		    str_eq(m.name, S("input_tokens_details")) ||
+		    str_eq(m.name, S("input_token_details")))
 			read_counts(&c, prompt_places, countof(prompt_places),
 			    json_inside(&m), &odd);
-		else if (str_eq(m.name, S("completion_tokens_details")))
+		else if (str_eq(m.name, S("seconds")))
+			merge(&o->tokens.seconds, openai_seconds(m.value));
+		else if (str_eq(m.name, S("completion_tokens_details")) ||
+		    str_eq(m.name, S("output_tokens_details")))
 			read_counts(&c, completion_places,
 			    countof(completion_places), json_inside(&m), &odd);
 		else
@@ -350,7 +395,20 @@ openai_read_usage(struct observer *o, struct str usage)
 	merge(&o->tokens.reasoning, t.reasoning);
 	merge(&o->tokens.in_audio, t.in_audio);
 	merge(&o->tokens.out_audio, t.out_audio);
+	merge(&o->tokens.in_image, t.in_image);
+	merge(&o->tokens.out_image, t.out_image);
 	o->tokens.odd |= t.odd;
+}
+
+void
+openai_read_billed(struct observer *o, struct str meta)
+{
+	struct str units = json_get(meta, S("billed_units"));
+	int64_t n;
+
+	if (json_int(json_get(units, S("search_units")), &n) && n >= 0 &&
+	    n <= MAX_COUNT)
+		o->tokens.searches = n;
 }
 
 /*

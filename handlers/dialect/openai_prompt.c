@@ -126,6 +126,22 @@ read_part_member(struct reading *r, struct str name, struct str value)
 	return true;
 }
 
+bool
+openai_read_part(struct reading *r, struct str part)
+{
+	for (struct json_each m = json_each(part); json_next(&m);)
+		if (!read_part_member(
+			r, json_name(r->arena, m.name), m.value))
+			return false;
+	return true;
+}
+
+void
+openai_count_text(struct reading *r, struct str value)
+{
+	count_text(r, value);
+}
+
 static bool
 read_content(struct reading *r, struct str value)
 {
@@ -253,6 +269,10 @@ read_one(struct reading *r, struct str value)
 		r->out->prompt_bound += 2;
 		return count_tokens(r, value);
 	case JSON_IS_OBJECT: /* images and such, at some upstreams */
+		if (r->out->endpoint == ENDPOINT_MODERATIONS) {
+			r->out->prompt_bound += (int64_t)value.n;
+			return openai_read_part(r, value);
+		}
 		if (r->out->endpoint != ENDPOINT_EMBEDDINGS)
 			return false;
 		tokens_add_value(&r->text, value);

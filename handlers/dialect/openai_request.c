@@ -19,7 +19,13 @@ enum {
 	CHAT = 1 << ENDPOINT_CHAT,
 	COMPLETIONS = 1 << ENDPOINT_COMPLETIONS,
 	EMBEDDINGS = 1 << ENDPOINT_EMBEDDINGS,
-	ALL = CHAT | COMPLETIONS | EMBEDDINGS,
+	MODERATIONS = 1 << ENDPOINT_MODERATIONS,
+	IMAGES = 1 << ENDPOINT_IMAGES,
+	EDITS = 1 << ENDPOINT_IMAGE_EDITS,
+	SPEECH = 1 << ENDPOINT_SPEECH,
+	RERANK = 1 << ENDPOINT_RERANK | 1 << ENDPOINT_RERANK_V2,
+	TEXT = CHAT | COMPLETIONS | EMBEDDINGS,
+	ALL = (1 << N_ENDPOINTS) - 1,
 	MAX_LIMIT = 1000000000 /* tokens; no model comes near */
 };
 
@@ -82,12 +88,10 @@ is_null(struct str value)
 
 /* --- The members --- */
 
-static bool
-read_model(struct reading *r, struct str value)
+bool
+openai_take_model(struct reading *r, struct str name)
 {
-	struct str name = json_text(r->arena, value);
-
-	if (json_kind(value) != JSON_IS_STRING || name.n == 0)
+	if (name.n == 0)
 		return openai_refuse(r, FAULT_BAD_REQUEST, "model",
 		    "'model' must be the name of a model, as a string.");
 	if (name.n > LIMIT_MODEL_BYTES)
@@ -101,8 +105,14 @@ read_model(struct reading *r, struct str value)
 			    "'model' holds a control character: no model has "
 			    "such a name.");
 	r->out->model = name;
-	r->out->model_at = value;
 	return true;
+}
+
+static bool
+read_model(struct reading *r, struct str value)
+{
+	r->out->model_at = value;
+	return openai_take_model(r, json_text(r->arena, value));
 }
 
 static bool
@@ -111,10 +121,16 @@ read_stream(struct reading *r, struct str value)
 	if (!is_null(value) && json_kind(value) != JSON_IS_BOOL)
 		return openai_refuse(r, FAULT_BAD_REQUEST, "stream",
 		    "'stream' must be true or false.");
-	r->out->stream = json_yes(value);
-	if (r->out->stream && r->out->endpoint == ENDPOINT_EMBEDDINGS)
+	/* Speech streams anyway; as events if `stream_format` says so. */
+	r->out->stream = json_yes(value) &&
+	    r->out->endpoint != ENDPOINT_SPEECH;
+	if (r->out->stream && 1u << r->out->endpoint &
+	    (EMBEDDINGS | MODERATIONS | RERANK))
 		return openai_refuse(r, FAULT_UNSUPPORTED_VALUE, "stream",
-		    "'stream' true is not available for embeddings.");
+		    "'stream' true is not available for %s.",
+		    r->out->endpoint == ENDPOINT_EMBEDDINGS ? "embeddings" :
+		    r->out->endpoint == ENDPOINT_MODERATIONS ? "moderations" :
+		    "reranking");
 	return true;
 }
 
@@ -192,10 +208,24 @@ read_max_completion_tokens(struct reading *r, struct str value)
 	    r, value, "max_completion_tokens", &r->out->max_completion_at);
 }
 
+/* Nothing but choices, vectors and pictures is made in numbers. */
+bool
+openai_take_count(struct reading *r, const char *name, int64_t n)
+{
+	r->n = n;
+	if (n > 1 && 1u << r->out->endpoint & (MODERATIONS | SPEECH | RERANK))
+		return openai_refuse(r, FAULT_UNSUPPORTED_VALUE, name,
+		    "'%s' greater than 1 is not available here.", name);
+	return true;
+}
+
 static bool
 read_n(struct reading *r, struct str value)
 {
-	return read_count(r, value, "n", LIMIT_CHOICES, &r->n);
+	int64_t n;
+
+	return read_count(r, value, "n", LIMIT_CHOICES, &n) &&
+	    openai_take_count(r, "n", n);
 }
 
 static bool
@@ -258,22 +288,44 @@ modalities_are_neutral(struct str value)
 	return json_kind(value) == JSON_IS_ARRAY;
 }
 
+static bool
+read_stream_format(struct reading *r, struct str value)
+{
+	if (is_null(value) || str_eq(value, S("\"audio\"")))
+		return true;
+	if (!str_eq(value, S("\"sse\"")))
+		return openai_refuse(r, FAULT_BAD_REQUEST, "stream_format",
+		    "'stream_format' must be \"sse\" or \"audio\".");
+	r->out->stream = true;
+	return true;
+}
+
 /* clang-format off */
 static const struct member members[] = {
 	{ STR_INIT("model"), SET, ALL, read_model, NULL },
 	{ STR_INIT("messages"), READ, CHAT, openai_read_messages, NULL },
 	{ STR_INIT("prompt"), READ, COMPLETIONS, openai_read_prompt, NULL },
 	{ STR_INIT("suffix"), READ, COMPLETIONS, openai_read_suffix, NULL },
-	{ STR_INIT("input"), READ, EMBEDDINGS, openai_read_input, NULL },
+	{ STR_INIT("input"), READ, EMBEDDINGS | MODERATIONS, openai_read_input, NULL },
+	{ STR_INIT("input"), PRICED, SPEECH, openai_read_speech, NULL },
+	{ STR_INIT("instructions"), READ, SPEECH, openai_read_instructions, NULL },
+	{ STR_INIT("response_format"), READ, SPEECH, openai_read_speech_format, NULL },
+	{ STR_INIT("stream_format"), READ, SPEECH, read_stream_format, NULL },
+	{ STR_INIT("prompt"), READ, IMAGES | EDITS, openai_read_picture_prompt, NULL },
+	{ STR_INIT("images"), READ, EDITS, openai_read_pictures, NULL },
+	{ STR_INIT("image"), READ, EDITS, openai_read_pictures, NULL },
+	{ STR_INIT("mask"), READ, EDITS, openai_read_pictures, NULL },
+	{ STR_INIT("query"), PRICED, RERANK, openai_read_query, NULL },
+	{ STR_INIT("documents"), PRICED, RERANK, openai_read_documents, NULL },
 	{ STR_INIT("stream"), READ, ALL, read_stream, NULL },
-	{ STR_INIT("stream_options"), SET, ALL, read_stream_options, NULL },
-	{ STR_INIT("max_tokens"), PRICED, ALL, read_max_tokens, NULL },
-	{ STR_INIT("max_completion_tokens"), PRICED, ALL, read_max_completion_tokens, NULL },
+	{ STR_INIT("stream_options"), SET, TEXT, read_stream_options, NULL },
+	{ STR_INIT("max_tokens"), PRICED, TEXT, read_max_tokens, NULL },
+	{ STR_INIT("max_completion_tokens"), PRICED, TEXT, read_max_completion_tokens, NULL },
 	{ STR_INIT("n"), PRICED, ALL, read_n, NULL },
-	{ STR_INIT("best_of"), PRICED, ALL, read_best_of, NULL },
-	{ STR_INIT("tools"), PRICED, ALL, openai_read_tools, NULL },
-	{ STR_INIT("functions"), PRICED, ALL, openai_read_functions, NULL },
-	{ STR_INIT("response_format"), PRICED, ALL, openai_read_response_format, NULL },
+	{ STR_INIT("best_of"), PRICED, TEXT, read_best_of, NULL },
+	{ STR_INIT("tools"), PRICED, TEXT, openai_read_tools, NULL },
+	{ STR_INIT("functions"), PRICED, TEXT, openai_read_functions, NULL },
+	{ STR_INIT("response_format"), PRICED, TEXT, openai_read_response_format, NULL },
 	{ STR_INIT("reasoning_effort"), READ, ALL, read_reasoning, NULL },
 	{ STR_INIT("reasoning"), READ, ALL, read_reasoning, NULL },
 	{ STR_INIT("thinking"), READ, ALL, read_reasoning, NULL },
@@ -292,11 +344,11 @@ static const struct member members[] = {
 	{ STR_INIT("web_search_options"), REFUSED, ALL, NULL, is_null },
 	{ STR_INIT("search_parameters"), REFUSED, ALL, NULL, openai_is_empty },
 	{ STR_INIT("enable_search"), REFUSED, ALL, NULL, openai_is_empty },
-	{ STR_INIT("modalities"), REFUSED_VALUE, ALL, NULL, modalities_are_neutral },
-	{ STR_INIT("audio"), REFUSED, ALL, NULL, openai_is_empty },
+	{ STR_INIT("modalities"), REFUSED_VALUE, TEXT, NULL, modalities_are_neutral },
+	{ STR_INIT("audio"), REFUSED, TEXT, NULL, openai_is_empty },
 
 	/* They bring input that is not in the body, or an answer later. */
-	{ STR_INIT("background"), REFUSED_VALUE, ALL, NULL, openai_is_empty },
+	{ STR_INIT("background"), REFUSED_VALUE, TEXT, NULL, openai_is_empty },
 	{ STR_INIT("deferred"), REFUSED_VALUE, ALL, NULL, openai_is_empty },
 	{ STR_INIT("previous_response_id"), REFUSED, ALL, NULL, openai_is_empty },
 	{ STR_INIT("prompt"), REFUSED, CHAT | EMBEDDINGS, NULL, openai_is_empty },
@@ -365,13 +417,24 @@ read_members(struct reading *r, struct str body)
 }
 
 /* What no walk notices: members that are missing. */
-static bool
-check_whole(struct reading *r)
+static void sum_up(struct reading *r);
+
+bool
+openai_check_whole(struct reading *r)
 {
-	static const char *const input[] = {
+	static const char *const input[N_ENDPOINTS] = {
 		[ENDPOINT_CHAT] = "messages",
 		[ENDPOINT_COMPLETIONS] = "prompt",
 		[ENDPOINT_EMBEDDINGS] = "input",
+		[ENDPOINT_MODERATIONS] = "input",
+		[ENDPOINT_IMAGES] = "prompt",
+		[ENDPOINT_IMAGE_EDITS] = "prompt",
+		[ENDPOINT_IMAGE_VARIATIONS] = "image",
+		[ENDPOINT_SPEECH] = "input",
+		[ENDPOINT_TRANSCRIPTIONS] = "file",
+		[ENDPOINT_TRANSLATIONS] = "file",
+		[ENDPOINT_RERANK] = "documents",
+		[ENDPOINT_RERANK_V2] = "documents",
 	};
 	const char *name = input[r->out->endpoint];
 
@@ -381,7 +444,23 @@ check_whole(struct reading *r)
 	if (r->prompts == 0)
 		return openai_refuse(
 		    r, FAULT_BAD_REQUEST, name, "'%s' is missing.", name);
+	if (1u << r->out->endpoint & RERANK && r->query_bound == 0)
+		return openai_refuse(r, FAULT_BAD_REQUEST, "query",
+		    "'query' is missing.");
+	sum_up(r);
 	return true;
+}
+
+/* The query is read with each document; a search unit is 100 of those. */
+static void
+sum_up_documents(struct reading *r)
+{
+	struct asked *out = r->out;
+
+	r->more_milli += r->query_milli * r->documents;
+	out->prompt_bound += r->query_bound * r->documents_most;
+	out->searches = (r->documents + 99) / 100;
+	out->searches_most = (r->documents_most + 99) / 100;
 }
 
 static void
@@ -390,7 +469,20 @@ sum_up(struct reading *r)
 	struct asked *out = r->out;
 
 	out->choices = r->n > r->best_of ? r->n : r->best_of;
-	if (out->choices < 1 || out->endpoint == ENDPOINT_EMBEDDINGS)
+	switch (out->endpoint) {
+	case ENDPOINT_IMAGES:
+	case ENDPOINT_IMAGE_EDITS:
+	case ENDPOINT_IMAGE_VARIATIONS:
+		out->pictures = r->n > 1 ? r->n : 1;
+		break;
+	case ENDPOINT_RERANK:
+	case ENDPOINT_RERANK_V2:
+		sum_up_documents(r);
+		break;
+	default:
+		break;
+	}
+	if (out->choices < 1 || out->endpoint >= ENDPOINT_EMBEDDINGS)
 		out->choices = 1;
 	if (out->endpoint == ENDPOINT_COMPLETIONS)
 		out->choices *= r->prompts;
@@ -415,8 +507,5 @@ openai_read_request(struct arena *a, enum endpoint endpoint, struct str body,
 	if (json_kind(str_trim(body)) != JSON_IS_OBJECT)
 		return fault_set(
 		    f, a, FAULT_BAD_REQUEST, "The body must be a JSON object.");
-	if (!read_members(&r, str_trim(body)) || !check_whole(&r))
-		return false;
-	sum_up(&r);
-	return true;
+	return read_members(&r, str_trim(body)) && openai_check_whole(&r);
 }

@@ -122,6 +122,22 @@ put_splice(struct buf *out, const struct splice *s, const struct edits *edits)
 	}
 }
 
+/* A form: only the model's value is changed, which is text as it is. */
+static bool
+write_form(
+    const struct asked *asked, const struct edits *edits, struct buf *out)
+{
+	struct str body = asked->body, old = asked->model_at;
+	const char *end = body.p + body.n;
+
+	if (edits->model.n == 0 || str_eq(edits->model, asked->model))
+		return buf_put(out, body);
+	buf_put(out, str_from(body.p, (size_t)(old.p - body.p)));
+	buf_put(out, edits->model);
+	buf_put(out, str_from(old.p + old.n, (size_t)(end - old.p) - old.n));
+	return !out->full;
+}
+
 bool
 openai_write_request(
     const struct asked *asked, const struct edits *edits, struct buf *out)
@@ -130,10 +146,13 @@ openai_write_request(
 	struct str body = asked->body;
 	const char *brace = memchr(body.p, '{', body.n);
 	const char *at = brace + 1, *end = body.p + body.n;
-	bool usage =
-	    edits->force_usage && asked->stream && !asked->usage_wanted;
+	bool usage = edits->force_usage && asked->stream &&
+	    !asked->usage_wanted && endpoint_is_text(asked->endpoint);
 
-	assert(brace && asked->model_at.n);
+	assert(asked->model_at.n);
+	if (asked->boundary.n)
+		return write_form(asked, edits, out);
+	assert(brace);
 	if (edits->model.n && !str_eq(edits->model, asked->model))
 		add(&s, MODEL, asked->model_at, false);
 	if (usage)

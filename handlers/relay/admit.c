@@ -15,6 +15,7 @@
 #include "fcgi/base/mem.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/relay.h"
+#include "handlers/relay/units.h"
 
 struct admission {
 	struct hold_open ask;
@@ -89,18 +90,6 @@ admission_leave(struct call *c)
 		free(a);
 }
 
-static const char *
-endpoint_name(enum endpoint e)
-{
-	static const char *const names[N_ENDPOINTS] = {
-		[ENDPOINT_CHAT] = "chat",
-		[ENDPOINT_COMPLETIONS] = "completions",
-		[ENDPOINT_EMBEDDINGS] = "embeddings",
-	};
-
-	return names[e];
-}
-
 static void
 ask(struct call *c)
 {
@@ -118,6 +107,8 @@ ask(struct call *c)
 		.bound = c->bound,
 		.least = c->least,
 		.prompt_tokens = c->asked.prompt_tokens,
+		.unit = c->unit,
+		.units = c->unit == BUCKET_REQUEST ? 0 : c->units,
 		.limit_tokens = c->asked.prompt_tokens + c->output_planned,
 		.endpoint = endpoint_name(c->asked.endpoint),
 		.stream = c->asked.stream,
@@ -192,6 +183,8 @@ judge(struct call *c, const struct hold_open *h)
 			cap_output(c, h);
 		c->extend_at = (c->cap_output < 0 ? c->output_planned :
 		    c->cap_output * c->asked.choices) * 3 / 4;
+		if (c->output_planned == 0)
+			c->extend_at = INT64_MAX;
 		return NEXT;
 	case HOLD_KEY_OFF:
 	case HOLD_KEY_EXPIRED:

@@ -62,6 +62,7 @@ on_head(struct exchange *x)
 	struct attempt *a = holder(x, struct attempt, exchange);
 	struct call *c = a->call;
 	struct str type = exchange_header(x, "content-type");
+	enum answer_as as;
 
 	trace_line(&c->trace, "status %d%s", x->status,
 	    x->reused ? ", reused connection" : "");
@@ -69,18 +70,20 @@ on_head(struct exchange *x)
 	a->type = arena_str(&a->arena, type);
 	if (x->status != 200)
 		return;
+	as = c->dialect->answer_as(&c->asked, type);
 	a->observer = (struct observer){
 		.dialect = c->dialect,
 		.arena = &a->arena,
-		.stream = c->asked.stream &&
-		    str_starts_nocase(type, S("text/event-stream")),
+		.stream = as == AS_EVENTS,
+		.bytes = as == AS_BYTES,
 		.hide_usage = c->asked.stream && !c->asked.usage_wanted,
 		.endpoint = c->asked.endpoint,
+		.sound_rate = c->asked.sound_rate,
+		.pictures = c->asked.pictures,
 	};
 	c->dialect->observe(&a->observer);
 	a->foreign = exchange_header(x, "content-encoding").n ||
-	    (!a->observer.stream && type.n &&
-	    !str_has_nocase(type, S("json")));
+	    as == AS_FOREIGN;
 	if (a->foreign)
 		a->observer.seen |= SEEN_BAD;
 }
@@ -135,12 +138,16 @@ on_done(struct exchange *x, enum exchange_end end)
 
 /* --- The start ---------------------------------------------------------- */
 
-/* base_url is never lengthened, except that an empty path gets /v1. */
+/*
+ * base_url is never lengthened, except that an empty path gets /v1; for an
+ * endpoint of version 2 it gets /v2, and a /v1 at the end becomes one.
+ */
 static struct str
 url_of(struct attempt *a)
 {
 	struct str base = a->with->channel->base_url, rest;
 	const char *path = a->call->dialect->path(a->call->asked.endpoint);
+	bool second = a->call->asked.endpoint == ENDPOINT_RERANK_V2;
 	bool bare;
 
 	while (base.n && base.p[base.n - 1] == '/')
@@ -149,8 +156,12 @@ url_of(struct attempt *a)
 	str_cut(&rest, ':');
 	rest = str_skip(rest, 2);
 	bare = memchr(rest.p ? rest.p : "", '/', rest.n) == NULL;
-	return ARENA_JOIN(&a->arena, base, bare ? S("/v1") : S(""),
-	    str_of(path));
+	if (second && !bare && str_ends(base, S("/v1"))) {
+		base.n -= 3;
+		bare = true;
+	}
+	return ARENA_JOIN(&a->arena, base, !bare ? S("") : second ? S("/v2") :
+	    S("/v1"), str_of(path));
 }
 
 static bool
@@ -178,6 +189,22 @@ put_secret(struct attempt *a, struct str *header)
 	return true;
 }
 
+/* Spelt anew: of the caller's own nothing but the boundary goes on. */
+static struct str
+content_type(struct attempt *a)
+{
+	struct str boundary = a->call->asked.boundary;
+	bool plain = true;
+
+	if (boundary.n == 0)
+		return S("Content-Type: application/json");
+	for (size_t i = 0; i < boundary.n; i++)
+		plain &= !strchr("(),/:=? ", boundary.p[i]);
+	return ARENA_JOIN(&a->arena,
+	    S("Content-Type: multipart/form-data; boundary="),
+	    plain ? S("") : S("\""), boundary, plain ? S("") : S("\""));
+}
+
 bool
 attempt_start(struct attempt *a)
 {
@@ -186,8 +213,9 @@ attempt_start(struct attempt *a)
 	    sizeof(*headers) * MAX_HEADERS);
 	int n = 0;
 
-	headers[n++] = S("Content-Type: application/json");
+	headers[n++] = content_type(a);
 	headers[n++] = c->asked.stream ? S("Accept: text/event-stream") :
+	    c->asked.text_wanted || c->asked.characters ? S("Accept: */*") :
 	    S("Accept: application/json");
 	headers[n++] = S("User-Agent: weir/" PACKAGE_VERSION);
 	headers[n++] = ARENA_JOIN(&a->arena, S("X-Request-Id: "),

@@ -105,6 +105,9 @@ struct call {
 	int64_t output_planned;		/* plan, tokens of all choices */
 	int64_t output_least;		/* plan, that `least` pays for */
 	int64_t input_bound, output_bound;	/* plan, tokens */
+	enum bucket unit;			/* plan: used beside tokens, */
+	int64_t units, units_bound;		/* so many, and at most */
+	int64_t heard_tokens;			/* plan: of sound, estimated */
 
 	struct admission *admission;		/* admit, until it is back */
 	int64_t hold;				/* admit: the row, 0: none */

@@ -52,7 +52,8 @@ unsettled(struct call *c)
 	    "answer in time; the end of this answer is withheld.");
 	if (!c->rq->head_sent) {
 		answer_fault(c->dialect, c->rq, &f);
-	} else if (c->asked.stream) {
+	} else if (c->asked.stream &&
+	    !(c->attempt && c->attempt->observer.inside)) {
 		c->dialect->write_fault_event(&f, request_id(c->rq), &event);
 		reply_data(c->rq, buf_str(&event));
 		reply_end(c->rq);

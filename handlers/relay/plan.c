@@ -14,6 +14,7 @@
 #include "fcgi/base/json.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/health.h"
+#include "handlers/relay/units.h"
 
 enum {
 	STREAMED_OUTPUT = 4096,		/* assumed when no limit is given */
@@ -179,31 +180,33 @@ plan_next(struct plan *p, uint64_t dice, int64_t now)
 /* --- What it may cost --------------------------------------------------- */
 
 static int64_t
-dearest(const struct price *p, enum bucket from, enum bucket to)
+dearest(const struct price *p, unsigned which)
 {
 	int64_t rate = 0;
 
-	for (enum bucket b = from; b <= to; b++)
-		if (p->rate[b] > rate)
+	for (int b = 0; b < N_BUCKETS; b++)
+		if (which & 1u << b && p->rate[b] > rate)
 			rate = p->rate[b];
 	return rate;
 }
 
-/* A call of so many tokens at the dearest rates of the price. */
+/* A call of so many tokens and units at the dearest rates of the price. */
 static bool
-cost_of(const struct call *c, int64_t input, int64_t output, int64_t *nano)
+cost_of(const struct call *c, int64_t input, int64_t output, int64_t units,
+    int64_t *nano)
 {
 	const struct price *p = &c->plan.model->price;
 	struct price worst = { .id = p->id };
 	struct buckets use = { { 0 } };
+	unsigned reach = units_reach(c);
 
-	worst.rate[BUCKET_INPUT] = dearest(p, BUCKET_INPUT,
-	    BUCKET_CACHE_WRITE_1H);
-	worst.rate[BUCKET_OUTPUT] = dearest(p, BUCKET_OUTPUT,
-	    BUCKET_REASONING);
+	worst.rate[BUCKET_INPUT] = dearest(p, reach & BUCKETS_IN);
+	worst.rate[BUCKET_OUTPUT] = dearest(p, reach & BUCKETS_OUT);
 	worst.rate[BUCKET_REQUEST] = p->rate[BUCKET_REQUEST];
+	worst.rate[c->unit] = p->rate[c->unit];
 	use.n[BUCKET_INPUT] = input;
 	use.n[BUCKET_OUTPUT] = output;
+	use.n[c->unit] = units;
 	use.n[BUCKET_REQUEST] = 1;
 	return price_charge(&worst, &use, c->group->markup_ppm, nano);
 }
@@ -221,7 +224,7 @@ output_of(const struct call *c, int64_t *assumed, int64_t *most)
 	const struct asked *k = &c->asked;
 	int64_t max = c->plan.model->max_output;
 
-	if (k->endpoint == ENDPOINT_EMBEDDINGS) {
+	if (k->endpoint >= ENDPOINT_EMBEDDINGS) {
 		*assumed = *most = 0;
 		return;
 	}
@@ -244,22 +247,30 @@ estimate(struct call *c)
 	int64_t assumed, most, prompt, context;
 
 	context = m->context ? m->context : UNKNOWN_CONTEXT;
+	c->unit = BUCKET_REQUEST;
+	if (!endpoint_is_text(k->endpoint))
+		units_plan(c);
 	output_of(c, &assumed, &most);
 	prompt = least_of(k->prompt_tokens + k->prompt_tokens / 4 + 1,
 	    k->prompt_bound + k->images * IMAGE_BOUND);
 	c->input_bound = k->unseen_input ? context :
 	    k->prompt_bound + k->images * IMAGE_BOUND;
-	c->output_planned = assumed * k->choices;
-	c->output_least = least_of(c->output_planned,
-	    LEAST_OUTPUT * k->choices);
-	c->output_bound = most * k->choices;
+	if (endpoint_is_text(k->endpoint)) {
+		c->output_planned = assumed * k->choices;
+		c->output_least = least_of(c->output_planned,
+		    LEAST_OUTPUT * k->choices);
+		c->output_bound = most * k->choices;
+	} else {
+		c->output_least = c->output_planned;
+	}
 	if (m->free) {
 		c->held = c->bound = c->least = 0;
 		return true;
 	}
-	return cost_of(c, prompt, c->output_planned, &c->held) &&
-	    cost_of(c, c->input_bound, c->output_bound, &c->bound) &&
-	    cost_of(c, prompt, c->output_least, &c->least);
+	return cost_of(c, prompt, c->output_planned, c->units, &c->held) &&
+	    cost_of(c, c->input_bound, c->output_bound, c->units_bound,
+		&c->bound) &&
+	    cost_of(c, prompt, c->output_least, c->units, &c->least);
 }
 
 enum go
@@ -281,14 +292,8 @@ plan(struct call *c)
 		    "'%.*s' is out at the moment; try again later.",
 		    STR_ARGS(c->asked.model));
 	}
-	if (c->asked.endpoint != ENDPOINT_EMBEDDINGS &&
-	    !c->plan.model->free && !(c->plan.model->price.priced &
-	    1u << BUCKET_OUTPUT)) {
-		c->fault.param = S("model");
-		return fail(c, FAULT_MODEL_UNKNOWN, "The model '%.*s' has no "
-		    "price for output here: it can be used for embeddings "
-		    "only.", STR_ARGS(c->asked.model));
-	}
+	if (!units_priced(c))
+		return STOP;
 	if (!estimate(c))
 		return fail(c, FAULT_BAD_REQUEST, "This call could cost more "
 		    "than this relay can count.");

@@ -19,6 +19,7 @@
 #include "fcgi/base/mem.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/relay.h"
+#include "handlers/relay/units.h"
 
 struct settlement {
 	struct hold_settle settle;
@@ -95,6 +96,7 @@ buckets_of(const struct call *c, const struct tokens *t)
 	b.n[BUCKET_REASONING] = clamp(t->reasoning, out);
 	b.n[BUCKET_OUTPUT] = out - b.n[BUCKET_REASONING];
 	b.n[BUCKET_REQUEST] = 1;
+	units_part(c, t, &b);
 	return b;
 }
 
@@ -122,6 +124,10 @@ used(const struct call *c, struct usage_row *row)
 
 	if (!c->content && !left)
 		return false;
+	if (!endpoint_is_text(c->asked.endpoint)) {
+		units_used(c, &row->use, &row->estimated);
+		return true;
+	}
 	t = estimated(c);
 	row->estimated = true;
 	if (c->content && told->in_total >= 0 && (whole ||
@@ -214,7 +220,7 @@ put_money(const struct call *c, struct usage_row *row)
 		row->cost = cost_of(c, with, &row->use);
 	} else if (c->wasted && with) {
 		/* The caller pays nothing; the upstream may want its due. */
-		prompt.n[BUCKET_INPUT] = c->asked.prompt_tokens;
+		units_sent(c, &prompt);
 		row->loss = cost_of(c, with, &prompt);
 	}
 }

@@ -170,7 +170,7 @@ stream_back(struct call *c)
 	if (seen & SEEN_ERROR)
 		return cut(c, FAULT_UP_ERROR, "error_in_stream",
 		    "The upstream failed while it answered.");
-	if (a->observer.stream) {
+	if (a->observer.stream || a->observer.bytes) {
 		journal(c);
 		if (!extend_hold(c)) {
 			attempt_end(a, "too_long");

@@ -22,7 +22,9 @@ find_places(struct call *c)
 	struct asked k = { .endpoint = c->asked.endpoint };
 	struct fault f = { 0 };
 
-	if (!c->dialect->read_request(c->arena, k.endpoint,
+	if (c->asked.boundary.n ? !c->dialect->read_form(c->arena, k.endpoint,
+	    c->rq->param[PARAM_CONTENT_TYPE], buf_str(&c->again), &k, &f) :
+	    !c->dialect->read_request(c->arena, k.endpoint,
 	    buf_str(&c->again), &k, &f))
 		return false;
 	c->asked.body = k.body;

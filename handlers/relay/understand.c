@@ -12,8 +12,14 @@ read_body(struct call *c)
 {
 	struct asked *k = &c->asked;
 
-	c->understood = c->dialect->read_request(c->arena, k->endpoint,
-	    c->rq->body, k, &c->fault);
+	struct str type = c->rq->param[PARAM_CONTENT_TYPE];
+
+	if (str_starts_nocase(str_trim(type), S("multipart/")))
+		c->understood = c->dialect->read_form(c->arena, k->endpoint,
+		    type, c->rq->body, k, &c->fault);
+	else
+		c->understood = c->dialect->read_request(c->arena,
+		    k->endpoint, c->rq->body, k, &c->fault);
 	if (!c->understood)
 		return;
 	/* What outlives the body, which goes when the answer begins. */

@@ -40,19 +40,49 @@ request(struct arena *a, enum endpoint endpoint, struct str text)
 	assert(str_eq(again.model, edits.model));
 	assert(again.stream == asked.stream);
 	assert(again.choices == asked.choices);
-	if (asked.stream)
+	assert(again.pictures == asked.pictures &&
+	    again.characters == asked.characters &&
+	    again.searches_most == asked.searches_most);
+	assert(asked.searches_most >= asked.searches);
+	if (asked.stream && endpoint_is_text(endpoint))
 		assert(again.usage_wanted);
 }
 
+/* The same of a form; its boundary is what stands in its first line. */
 static void
-answer(struct arena *a, bool stream, struct str text, uint32_t seed,
-    struct buf *out, struct observer *o)
+form(struct arena *a, enum endpoint endpoint, struct str text)
+{
+	struct str rest = str_skip(text, 2), line = str_cut(&rest, '\r');
+	struct str type = ARENA_JOIN(a,
+	    S("multipart/form-data; boundary=\""), line, S("\""));
+	struct edits edits = { .model = S("up-name"), .cap_output = -1 };
+	struct asked asked, again;
+	struct fault f = { 0 };
+	struct buf out = BUF(a, 1 << 24);
+
+	if (!openai_dialect.read_form(a, endpoint, type, text, &asked, &f)) {
+		assert(f.kind != FAULT_NONE && f.text.n);
+		return;
+	}
+	assert(asked.seconds_most >= asked.seconds && asked.seconds >= 0);
+	assert(openai_dialect.write_request(&asked, &edits, &out));
+	assert(out.n == text.n - asked.model_at.n + edits.model.n);
+	assert(openai_dialect.read_form(a, endpoint, type, buf_str(&out),
+	    &again, &f));
+	assert(str_eq(again.model, edits.model));
+	assert(again.seconds == asked.seconds);
+	assert(again.pictures == asked.pictures);
+}
+
+static void
+answer(struct arena *a, enum endpoint endpoint, bool stream, bool bytes,
+    struct str text, uint32_t seed, struct buf *out, struct observer *o)
 {
 	struct buf last = BUF(a, 1 << 24);
 
 	*o = (struct observer){ .dialect = &openai_dialect, .arena = a,
-		.stream = stream, .hide_usage = true,
-		.endpoint = ENDPOINT_CHAT };
+		.stream = stream, .bytes = bytes, .hide_usage = true,
+		.endpoint = endpoint, .pictures = 2, .sound_rate = 16000 };
 	openai_dialect.observe(o);
 	while (text.n) {
 		size_t n = seed ? fuzz_cut(&seed, text.n) : text.n;
@@ -75,12 +105,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	arena_init(&a);
 	for (enum endpoint e = 0; e < N_ENDPOINTS; e++)
 		request(&a, e, text);
-	for (int stream = 0; stream < 2; stream++) {
+	for (enum endpoint e = ENDPOINT_IMAGE_EDITS;
+	    e <= ENDPOINT_TRANSLATIONS; e++)
+		if (e != ENDPOINT_SPEECH)
+			form(&a, e, text);
+	for (int i = 0; i < 3 * N_ENDPOINTS; i++) {
+		enum endpoint e = (enum endpoint)(i / 3);
+		bool stream = i % 3 == 1, bytes = i % 3 == 2;
 		struct buf whole = BUF(&a, 1 << 24), cut = BUF(&a, 1 << 24);
 		struct observer o, o_cut;
 
-		answer(&a, stream, text, 0, &whole, &o);
-		answer(&a, stream, text, 1, &cut, &o_cut);
+		answer(&a, e, stream, bytes, text, 0, &whole, &o);
+		answer(&a, e, stream, bytes, text, 1, &cut, &o_cut);
 		assert(str_eq(buf_str(&whole), buf_str(&cut)));
 		assert(o.seen == o_cut.seen);
 		assert(o.tokens.in_total == o_cut.tokens.in_total);

@@ -1001,6 +1001,9 @@ large_bodies(void **state)
 	buf_release(&b);
 }
 
+/* No pictures, seconds, searches. */
+#define REST -1, -1, -1, -1, -1
+
 static const struct usage_case {
 	const char *usage;
 	struct tokens want;
@@ -1009,58 +1012,58 @@ static const struct usage_case {
 	  "1050,\"prompt_tokens_details\":{\"cached_tokens\":800,"
 	  "\"audio_tokens\":0},\"completion_tokens_details\":"
 	  "{\"reasoning_tokens\":30,\"audio_tokens\":1}}",
-	    { 1000, 800, -1, -1, 50, 30, 0, 1, false } },
+	    { 1000, 800, -1, -1, 50, 30, 0, 1, REST, false } },
 	{ "{\"prompt_tokens\":1,\"completion_tokens\":0}",
-	    { 1, -1, -1, -1, 0, -1, -1, -1, false } },
+	    { 1, -1, -1, -1, 0, -1, -1, -1, REST, false } },
 	{ "{\"prompt_tokens\":10,\"completion_tokens\":5,"
 	  "\"prompt_tokens_details\":null,\"completion_tokens_details\":"
 	  "{\"reasoning_tokens\":null}}",
-	    { 10, -1, -1, -1, 5, -1, -1, -1, false } },
+	    { 10, -1, -1, -1, 5, -1, -1, -1, REST, false } },
 	/* DeepSeek, Moonshot, Mistral, Qwen, gpt-5.6 */
 	{ "{\"prompt_tokens\":10,\"completion_tokens\":5,"
 	  "\"prompt_cache_hit_tokens\":4,\"prompt_cache_miss_tokens\":6}",
-	    { 10, 4, -1, -1, 5, -1, -1, -1, false } },
+	    { 10, 4, -1, -1, 5, -1, -1, -1, REST, false } },
 	{ "{\"prompt_tokens\":10,\"completion_tokens\":5,\"cached_tokens\":3}",
-	    { 10, 3, -1, -1, 5, -1, -1, -1, false } },
+	    { 10, 3, -1, -1, 5, -1, -1, -1, REST, false } },
 	{ "{\"prompt_tokens\":10,\"completion_tokens\":5,"
 	  "\"num_cached_tokens\":2}",
-	    { 10, 2, -1, -1, 5, -1, -1, -1, false } },
+	    { 10, 2, -1, -1, 5, -1, -1, -1, REST, false } },
 	{ "{\"prompt_tokens\":10,\"completion_tokens\":5,"
 	  "\"prompt_tokens_details\":{\"cached_tokens\":2,"
 	  "\"cache_creation_input_tokens\":7}}",
-	    { 10, 2, 7, -1, 5, -1, -1, -1, false } },
+	    { 10, 2, 7, -1, 5, -1, -1, -1, REST, false } },
 	{ "{\"prompt_tokens\":10,\"completion_tokens\":5,"
 	  "\"prompt_tokens_details\":{\"cache_write_tokens\":9}}",
-	    { 10, -1, 9, -1, 5, -1, -1, -1, false } },
+	    { 10, -1, 9, -1, 5, -1, -1, -1, REST, false } },
 	/* xAI: reasoning outside; a cache larger than the prompt outside */
 	{ "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":35,"
 	  "\"completion_tokens_details\":{\"reasoning_tokens\":20}}",
-	    { 10, -1, -1, -1, 25, 20, -1, -1, false } },
+	    { 10, -1, -1, -1, 25, 20, -1, -1, REST, false } },
 	{ "{\"prompt_tokens\":10,\"completion_tokens\":5,"
 	  "\"prompt_tokens_details\":{\"cached_tokens\":11}}",
-	    { 21, 11, -1, -1, 5, -1, -1, -1, true } },
+	    { 21, 11, -1, -1, 5, -1, -1, -1, REST, true } },
 	{ "{\"prompt_tokens\":10,\"completion_tokens\":5,"
 	  "\"completion_tokens_details\":{\"reasoning_tokens\":6}}",
-	    { 10, -1, -1, -1, 5, 5, -1, -1, true } },
+	    { 10, -1, -1, -1, 5, 5, -1, -1, REST, true } },
 	/* hostile */
 	{ "{\"prompt_tokens\":-1,\"completion_tokens\":5}",
-	    { -1, -1, -1, -1, 5, -1, -1, -1, true } },
+	    { -1, -1, -1, -1, 5, -1, -1, -1, REST, true } },
 	{ "{\"prompt_tokens\":10,\"completion_tokens\":1.5}",
-	    { 10, -1, -1, -1, -1, -1, -1, -1, true } },
+	    { 10, -1, -1, -1, -1, -1, -1, -1, REST, true } },
 	{ "{\"prompt_tokens\":\"10\",\"completion_tokens\":5}",
-	    { -1, -1, -1, -1, 5, -1, -1, -1, true } },
+	    { -1, -1, -1, -1, 5, -1, -1, -1, REST, true } },
 	{ "{\"prompt_tokens\":10,\"completion_tokens\":1e18}",
-	    { 10, -1, -1, -1, -1, -1, -1, -1, true } },
+	    { 10, -1, -1, -1, -1, -1, -1, -1, REST, true } },
 	{ "{\"prompt_tokens\":10,\"completion_tokens\":1e400}",
-	    { 10, -1, -1, -1, -1, -1, -1, -1, true } },
+	    { 10, -1, -1, -1, -1, -1, -1, -1, REST, true } },
 	{ "{\"prompt_tokens\":null,\"completion_tokens\":5}",
-	    { -1, -1, -1, -1, 5, -1, -1, -1, true } },
+	    { -1, -1, -1, -1, 5, -1, -1, -1, REST, true } },
 	{ "{\"prompt_tokens\":10,\"completion_tokens\":5,"
 	  "\"prompt_tokens_details\":{\"cached_tokens\":-3}}",
-	    { 10, -1, -1, -1, 5, -1, -1, -1, true } },
-	{ "\"many\"", { -1, -1, -1, -1, -1, -1, -1, -1, true } },
-	{ "null", { -1, -1, -1, -1, -1, -1, -1, -1, false } },
-	{ "{}", { -1, -1, -1, -1, -1, -1, -1, -1, false } },
+	    { 10, -1, -1, -1, 5, -1, -1, -1, REST, true } },
+	{ "\"many\"", { -1, -1, -1, -1, -1, -1, -1, -1, REST, true } },
+	{ "null", { -1, -1, -1, -1, -1, -1, -1, -1, REST, false } },
+	{ "{}", { -1, -1, -1, -1, -1, -1, -1, -1, REST, false } },
 };
 
 static void
