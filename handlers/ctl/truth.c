@@ -214,7 +214,8 @@ prompt_charge(struct joining *j, const struct ledger_attempt *a,
 			return 0;
 		j->price = a->price;
 		for (int b = 0; b < N_BUCKETS; b++)
-			if (BUCKETS_IN & 1u << b && j->rates.rate[b] <
+			if (BUCKETS_IN & j->rates.priced & 1u << b &&
+			    j->rates.rate[b] <
 			    j->rates.rate[BUCKET_CACHE_READ])
 				j->rates.rate[BUCKET_CACHE_READ] =
 				    j->rates.rate[b];

@@ -6,7 +6,7 @@
  * answers is asked for by the model's name (mockup --help).
  */
 import assert from 'node:assert/strict';
-import OpenAI from 'openai';
+import OpenAI, { toFile } from 'openai';
 
 const baseURL = process.env.WEIR_URL;
 const apiKey = process.env.WEIR_KEY;
@@ -159,6 +159,58 @@ const tests = {
 		const floats = await client.embeddings.create({ model: 'mock',
 			input: words, encoding_format: 'float' });
 		assert.equal(floats.data[0].embedding.length, 8);
+	},
+
+	async moderations() {
+		const got = await client.moderations.create(
+			{ model: 'media', input: words });
+		assert.equal(got.results[0].flagged, false);
+	},
+
+	async images() {
+		const got = await client.images.generate(
+			{ model: 'media', prompt: words, n: 2 });
+		assert.equal(got.data.length, 2);
+		assert.equal(got.usage.output_tokens, 544);
+		const png = await toFile(Buffer.from('\x89PNG', 'latin1'),
+			'a.png', { type: 'image/png' });
+		const edited = await client.images.edit(
+			{ model: 'media', prompt: words, image: png });
+		assert.equal(edited.data.length, 1);
+	},
+
+	async images_streamed() {
+		const types = [];
+		for await (const e of await client.images.generate(
+			{ model: 'media', prompt: words, stream: true }))
+			types.push(e.type);
+		assert.equal(types.at(-1), 'image_generation.completed');
+		assert.equal(types.length, 4);
+	},
+
+	async speech() {
+		const got = await client.audio.speech.create(
+			{ model: 'media', voice: 'alloy', input: words });
+		assert.equal(got.headers.get('content-type'), 'audio/mpeg');
+		const sound = Buffer.from(await got.arrayBuffer());
+		assert.equal(sound.length, 16 * 417);
+		assert.equal(sound.readUInt32BE(417), 0xfffb9044);
+	},
+
+	async transcriptions() {
+		const file = () => toFile(Buffer.alloc(80000, 7), 'a.mp3');
+		const got = await client.audio.transcriptions.create(
+			{ model: 'media', file: await file() });
+		assert.equal(got.text, text);
+		const vtt = await client.audio.transcriptions.create({
+			model: 'media', file: await file(),
+			response_format: 'vtt' });
+		assert.match(vtt, /^WEBVTT/);
+		const types = [];
+		for await (const e of await client.audio.transcriptions.create({
+			model: 'media', file: await file(), stream: true }))
+			types.push(e.type);
+		assert.equal(types.at(-1), 'transcript.text.done');
 	},
 
 	async models() {

@@ -5,6 +5,7 @@ Started by tests/sdk/run.  Each test is one function; what the mock upstream
 answers is asked for by the model's name (mockup --help).
 """
 import asyncio
+import base64
 import json
 import os
 import sys
@@ -177,6 +178,88 @@ def embeddings():
     got = client.embeddings.create(model='mock', input=WORDS,
                                    encoding_format='float')
     same(got.data[0].embedding[:3], [0.5, -0.25, 0.125])
+
+
+@test
+def moderations():
+    got = client.moderations.create(model='media', input=WORDS)
+    same(got.results[0].flagged, False)
+
+
+@test
+def images():
+    got = client.images.generate(model='media', prompt=WORDS, n=2)
+    same(len(got.data), 2)
+    assert base64.b64decode(got.data[0].b64_json).startswith(b'\x89PNG')
+    same((got.usage.input_tokens, got.usage.output_tokens), (12, 544))
+
+
+@test
+def images_edited():
+    got = client.images.edit(model='media', prompt=WORDS,
+                             image=[('a.png', b'\x89PNG\r\n--\0', 'image/png'),
+                                    ('b.png', b'\x89PNG', 'image/png')])
+    same(len(got.data), 1)
+    got = client.images.create_variation(model='media', image=b'\x89PNG')
+    same(len(got.data), 1)
+
+
+@test
+def images_streamed():
+    events = list(client.images.generate(
+        model='media', prompt=WORDS, stream=True, partial_images=3))
+    same([e.type for e in events], ['image_generation.partial_image'] * 3 +
+         ['image_generation.completed'])
+    same(events[-1].usage.output_tokens, 272)
+
+
+@test
+def speech():
+    got = client.audio.speech.create(model='media', voice='alloy', input=WORDS)
+    same(got.response.headers['content-type'], 'audio/mpeg')
+    same(got.content, (b'\xff\xfb\x90\x44' + bytes(413)) * 16)
+    seen = b''
+    with client.audio.speech.with_streaming_response.create(
+            model='media', voice='alloy', input=WORDS) as response:
+        for part in response.iter_bytes():
+            seen += part
+    same(len(seen), 16 * 417)
+
+
+@test
+def transcriptions():
+    sound = ('a.mp3', (b'\xff\xfb\x90\x44' + bytes(413)) * 200)
+    got = client.audio.transcriptions.create(model='media', file=sound)
+    same(got.text, TEXT)
+    same(got.usage.input_tokens, 40)
+    got = client.audio.transcriptions.create(
+        model='media', file=sound, response_format='verbose_json',
+        timestamp_granularities=['segment'])
+    same((got.text, got.duration), (TEXT, 3.2))
+    got = client.audio.transcriptions.create(
+        model='media', file=sound, response_format='srt')
+    assert got.startswith('1\n00:00:00,000 --> '), got
+    same(client.audio.translations.create(
+        model='media', file=sound, response_format='text'), TEXT + '\n')
+
+
+@test
+def transcriptions_streamed():
+    events = list(client.audio.transcriptions.create(
+        model='media', file=('a.mp3', bytes(9000)), stream=True))
+    same([e.type for e in events], ['transcript.text.delta'] * 3 +
+         ['transcript.text.done'])
+    same(events[-1].text, TEXT)
+
+
+@test
+def no_price_for_pictures():
+    try:
+        client.images.generate(model='mock', prompt=WORDS)
+    except openai.NotFoundError as e:
+        assert 'image' in e.message, e.message
+        return
+    raise AssertionError('it was served')
 
 
 @test

@@ -2,6 +2,8 @@
 /* mockanswer.c - making those texts; see mockanswer.h. */
 #include "tests/tools/mockanswer.h"
 
+#include "tests/tools/mockmedia.h"
+
 static const char *const fixed_words[] = {
 	"Good",
 	" day",
@@ -80,6 +82,10 @@ answer_count(struct answer *a)
 		a->out = (chars + 3) / 4;
 		if (limit >= 0 && a->out > limit)
 			a->out = limit;
+		return;
+	}
+	if (is_media(&a->ask)) {
+		media_count(a);
 		return;
 	}
 	a->in = p->in >= 0 ? p->in : 20;

@@ -4,6 +4,8 @@
 
 #include <strings.h>
 
+#include "tests/tools/mockmedia.h"
+
 void
 plain_copy(char *to, size_t room, struct slice s)
 {
@@ -143,6 +145,11 @@ ask_body(struct ask *a)
 		else if (slice_is(name, "stream_options"))
 			a->include_usage =
 			    slice_is(json_get(v, "include_usage"), "true");
+		else if (slice_is(name, "stream_format"))
+			a->stream = slice_is(json_string(v), "sse");
+		else if (slice_is(name, "response_format"))
+			plain_copy(
+			    a->format, sizeof a->format, json_string(v));
 		else if (slice_is(name, "encoding_format"))
 			a->base64 = slice_is(json_string(v), "base64");
 		else if (slice_is(name, "input"))
@@ -194,12 +201,16 @@ ask_rest(struct ask *a)
 		a->kind = COMPLETION;
 	else if (post && ends(a->path, "/embeddings"))
 		a->kind = EMBEDDING;
+	else if (post && media_kind(a->path) != NOT_FOUND)
+		a->kind = media_kind(a->path);
 	else if (!post && ends(a->path, "/models"))
 		a->kind = MODEL_LIST;
 	else if (!post && ends(a->path, "/mock/count"))
 		a->kind = COUNT;
 	else if (!post && m)
 		a->kind = MODEL_ONE;
+	if (post && a->body.n > 2 && a->body.p[0] == '-')
+		media_form(a);
 	if (post)
 		ask_body(a);
 	else if (m)

@@ -13,6 +13,12 @@ enum kind {
 	CHAT,
 	COMPLETION,
 	EMBEDDING,
+	MODERATION,
+	PICTURE,
+	PICTURE_EDIT,
+	SPEECH,
+	TRANSCRIPT,
+	RANKING,
 	MODEL_LIST,
 	MODEL_ONE,
 	COUNT,
@@ -28,6 +34,7 @@ struct ask {
 	/* Copies of visible ASCII that need no escaping in JSON. */
 	char model[200], key[300], id[200], where[200];
 	char last4[5];
+	char format[20]; /* response_format, if it is a word */
 };
 
 /* Copy what can stand in JSON text and in a header without escaping. */

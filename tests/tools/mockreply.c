@@ -5,6 +5,8 @@
  */
 #include "tests/tools/mockreply.h"
 
+#include "tests/tools/mockmedia.h"
+
 /* The event or body in the making; each thread has its own. */
 static _Thread_local struct text said;
 
@@ -239,7 +241,9 @@ body_make(struct reply *r, struct text *t)
 		error_object(a, t, 500);
 		return type;
 	}
-	if (a->ask.kind == EMBEDDING)
+	if (is_media(&a->ask))
+		type = media_body(a, t);
+	else if (a->ask.kind == EMBEDDING)
 		body_embedding(a, t);
 	else
 		body_choices(a, t);
@@ -256,7 +260,7 @@ body_make(struct reply *r, struct text *t)
 	return a->plan.body == BODY_TYPE ? "text/plain" : type;
 }
 
-/* What is neither chat, completion nor embedding. */
+/* What is no answer of a model. */
 static bool
 body_other(const struct answer *a, struct text *t)
 {
@@ -318,7 +322,7 @@ answer_whole(struct reply *r)
 	if (status >= 300)
 		error_object(a, t, status);
 	else if (!body_other(a, t)) {
-		if (a->plan.big)
+		if (a->plan.big && !is_media(&a->ask))
 			return answer_big(r);
 		type = body_make(r, t);
 	}
@@ -353,7 +357,8 @@ streams(const struct answer *a)
 		[BODY_HEAD] = true,
 		[BODY_NULLS] = true };
 
-	return a->ask.stream && a->ask.kind <= COMPLETION &&
+	return a->ask.stream &&
+	    (a->ask.kind <= COMPLETION || is_media(&a->ask)) &&
 	    a->plan.status < 300 && a->plan.body < (long)sizeof may &&
 	    may[a->plan.body];
 }
@@ -467,7 +472,9 @@ stream_content(struct reply *r)
 	if (p->longline && r->i == 1)
 		return stream_longline(r);
 	event_begin();
-	if (p->body == BODY_NULLS)
+	if (is_media(&a->ask))
+		media_event(a, &said, r->i - 1);
+	else if (p->body == BODY_NULLS)
 		text_say(&said, "{\"id\":\"x\",\"choices\":null}");
 	else
 		chunk_content(a, &said, r->i - 1);
@@ -483,6 +490,15 @@ stream_finish(struct reply *r)
 {
 	struct answer *a = &r->a;
 
+	for (long n = 0; is_media(&a->ask) && n < media_ends(a); n++) {
+		media_end(a, event_begin());
+		event_end(r);
+	}
+	if (is_media(&a->ask)) {
+		a->plan.nodone = true;
+		r->phase = DONE;
+		return GO;
+	}
 	for (long n = 0; n < a->ask.n; n++) {
 		chunk_begin(a, event_begin(), n);
 		if (a->ask.kind == COMPLETION)

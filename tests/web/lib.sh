@@ -89,11 +89,13 @@ catalogue() {
  {"name":"mock-503","context":128000,"max_output":4096,
   "price":{"input":"1.00","output":"2.00"}},
  {"name":"mock*","context":128000,"max_output":4096,
-  "price":{"input":"1.00","cache_read":"0.10","output":"2.00"}}],
+  "price":{"input":"1.00","cache_read":"0.10","output":"2.00"}},
+ {"name":"media","price":{"input":"1.00","output":"2.00","image":"0.01",
+  "character":"15.00","second":"0.0001","search":"0.002"}}],
  "channels":[{"name":"mock","dialect":"openai",
   "base_url":"http://127.0.0.1:$mock_port/v1",
   "credentials":[{"name":"k1","secret":"upstream-secret-k1"}],
-  "models":{"mock*":null}}],
+  "models":{"mock*":null,"media":null}}],
  "accounts":[
   {"login":"alice","balance":"100.00","keys":[
    {"name":"app","secret":"$key"},
