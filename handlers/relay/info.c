@@ -18,7 +18,12 @@
 #include "handlers/relay/call.h"
 #include "handlers/relay/relay.h"
 
-enum { MAX_LIST = 8 << 20, TOKEN_PLACES = 21 };
+enum {
+	MAX_LIST = 8 << 20,
+	TOKEN_PLACES = 21,		/* of a rate a million, times a ppm */
+	ONE_PLACES = 15,		/* of a rate for one */
+	NEVER = 2147483647		/* expiry of a key without one: 2038 */
+};
 
 static void
 refuse(struct request *rq, const struct fault *f)
@@ -97,8 +102,27 @@ put_rate(const struct listing *l, const struct model *m, const char *name,
 	    (unsigned __int128)l->group->markup_ppm;
 
 	buf_printf(l->out, "%s\"%s\":\"", first ? "" : ",", name);
-	put_decimal(l->out, n, TOKEN_PLACES);
+	put_decimal(l->out, n, BUCKETS_ONES & 1u << b ? ONE_PLACES :
+	    TOKEN_PLACES);
 	buf_char(l->out, '"');
+}
+
+/* What else the price names: for one, or for a token or character. */
+static void
+put_units(const struct listing *l, const struct model *m)
+{
+	bool first = true;
+
+	for (enum bucket b = BUCKET_REQUEST; b < N_BUCKETS; b++) {
+		if (!(m->price.given & 1u << b))
+			continue;
+		if (first)
+			buf_put(l->out, S(",\"weir\":{\"pricing\":{"));
+		put_rate(l, m, bucket_names[b], b, first);
+		first = false;
+	}
+	if (!first)
+		buf_put(l->out, S("}}"));
 }
 
 static void
@@ -124,7 +148,9 @@ put_model(const struct listing *l, const struct model *m, struct str name)
 	put_rate(l, m, "completion", BUCKET_OUTPUT, false);
 	put_rate(l, m, "input_cache_read", BUCKET_CACHE_READ, false);
 	put_rate(l, m, "input_cache_write", BUCKET_CACHE_WRITE, false);
-	buf_put(out, S("}}"));
+	buf_char(out, '}');
+	put_units(l, m);
+	buf_char(out, '}');
 }
 
 /* The model behind a name, if this key could call it. */
@@ -312,26 +338,99 @@ put_key(struct request *rq, struct buf *out, const struct key_row *k,
 	buf_put(out, S("}}}"));
 }
 
-void
-info_key(struct request *rq)
+/* The caller's key with what it may spend and what its account has free. */
+struct standing {
+	struct key_row row;
+	struct caps caps, spent;
+	int64_t available;
+};
+
+static bool
+read_standing(struct request *rq, struct standing *s)
 {
 	struct relay *r = rq->worker->own;
-	struct buf out = BUF(&rq->arena, LIMIT_ERROR_BYTES);
 	int64_t balance = 0, held = 0, starts[N_CAP_WINDOWS];
-	struct caps caps, spent;
-	struct key_row row;
 	struct key k;
 
 	if (!caller(rq, &k))
-		return;
-	if (key_find(r->db, &rq->arena, k.project, k.name, &row) != 1 ||
-	    !cap_get(r->db, CAP_KEY, k.id, &caps) ||
-	    !cap_spent(r->db, CAP_KEY, k.id, &spent, starts) ||
-	    ledger_balance(r->db, k.account, &balance, &held) < 0) {
-		store_failed(rq);
-		return;
+		return false;
+	if (key_find(r->db, &rq->arena, k.project, k.name, &s->row) == 1 &&
+	    cap_get(r->db, CAP_KEY, k.id, &s->caps) &&
+	    cap_spent(r->db, CAP_KEY, k.id, &s->spent, starts) &&
+	    ledger_balance(r->db, k.account, &balance, &held) >= 0) {
+		s->available = balance > held ? balance - held : 0;
+		return true;
 	}
-	put_key(rq, &out, &row, &caps, &spent, balance - held);
+	store_failed(rq);
+	return false;
+}
+
+void
+info_key(struct request *rq)
+{
+	struct buf out = BUF(&rq->arena, LIMIT_ERROR_BYTES);
+	struct standing s;
+
+	if (!read_standing(rq, &s))
+		return;
+	put_key(rq, &out, &s.row, &s.caps, &s.spent, s.available);
+	answer_json(rq, &out);
+}
+
+/* --- The old OpenAI billing pages, which many clients still ask for ------ */
+
+/*
+ * They show limit - usage as what is left.  So the usage is all that the key
+ * ever used, whatever dates are asked for, and the limit is that and what it
+ * can still use: of its account's money, and of each of its caps.
+ */
+static void
+put_usd(struct buf *out, const char *name, int64_t nano)
+{
+	buf_printf(out, ",\"%s\":", name);
+	put_decimal(out, (unsigned __int128)nano, 9);
+}
+
+void
+info_subscription(struct request *rq)
+{
+	struct buf out = BUF(&rq->arena, LIMIT_ERROR_BYTES);
+	struct standing s;
+	int64_t left;
+
+	if (!read_standing(rq, &s))
+		return;
+	left = s.available;
+	for (int w = 0; w < N_CAP_WINDOWS; w++) {
+		int64_t room = s.caps.amount[w] - s.spent.amount[w];
+
+		if (s.caps.amount[w] >= 0 && room < left)
+			left = room > 0 ? room : 0;
+	}
+	buf_put(&out, S("{\"object\":\"billing_subscription\","
+	    "\"has_payment_method\":true,\"canceled\":false,"
+	    "\"canceled_at\":null,\"delinquent\":null"));
+	put_usd(&out, "soft_limit_usd", s.row.used + left);
+	put_usd(&out, "hard_limit_usd", s.row.used + left);
+	put_usd(&out, "system_hard_limit_usd", s.row.used + left);
+	buf_put(&out, S(",\"access_until\":"));
+	buf_int(&out, s.row.expires ? s.row.expires / 1000 : NEVER);
+	buf_put(&out, S(",\"plan\":{\"title\":\"weir\",\"id\":\"weir\"}}"));
+	answer_json(rq, &out);
+}
+
+void
+info_billing_usage(struct request *rq)
+{
+	struct buf out = BUF(&rq->arena, LIMIT_ERROR_BYTES);
+	struct standing s;
+
+	if (!read_standing(rq, &s))
+		return;
+	buf_put(&out, S("{\"object\":\"list\",\"daily_costs\":[],"
+	    "\"total_usage\":"));
+	put_decimal(&out, (unsigned __int128)s.row.used, 7); /* cents */
+	buf_char(&out, '}');
 	answer_json(rq, &out);
 }
 

@@ -11,6 +11,8 @@ struct request;
 void info_models(struct request *rq);	/* GET /v1/models */
 void info_model(struct request *rq);	/* GET /v1/models/{} */
 void info_key(struct request *rq);	/* GET /v1/key */
+void info_subscription(struct request *rq);	/* GET /v1/dashboard/… */
+void info_billing_usage(struct request *rq);
 void info_call(struct request *rq);	/* GET /v1/calls/{} */
 void info_doctor(struct request *rq);	/* GET /v1/doctor */
 void info_doctor_body(struct request *rq);	/* POST /v1/doctor */
