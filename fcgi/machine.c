@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +31,8 @@
 enum {
 	ACCEPTS_A_ROUND = 64,
 	ACCEPT_PAUSE_MS = 100,		/* out of descriptors */
+	FULL_TOLD_MS = 60000,		/* that is told so often */
+	OWN_FILES = 64,			/* descriptors that no call needs */
 	LAST_WORDS_MS = 3000		/* between "end now" and the end */
 };
 
@@ -106,16 +109,30 @@ accept_again(struct timer *t)
 
 /* Out of descriptors: what is open goes on, new ones wait in the backlog. */
 static void
-pause_accepting(struct machine *m)
+pause_accepting(struct machine *m, const char *why)
 {
 	struct accept_pause *p = xnew(struct accept_pause);
+	int64_t now = clock_ms();
 
-	log_warn("no descriptor left for a new connection: %s",
-	    strerror(errno));
+	if (!m->full_told_ms || now - m->full_told_ms >= FULL_TOLD_MS) {
+		log_warn("no descriptor left for a new connection: %s", why);
+		m->full_told_ms = now;
+	}
 	p->machine = m;
 	p->timer.fire = accept_again;
 	loop_watch(m->workers[0].loop, &m->listen, 0);
 	loop_timer(m->workers[0].loop, &p->timer, ACCEPT_PAUSE_MS);
+}
+
+/* Callers may not take what their own calls need towards upstreams. */
+static bool
+room_for_more(const struct machine *m)
+{
+	int n = 0;
+
+	for (int i = 0; i < m->conf.loops; i++)
+		n += m->workers[i].n_conns;
+	return n < m->conns_max;
 }
 
 static void
@@ -125,13 +142,18 @@ accept_ready(struct watch *w, unsigned events)
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS_A_ROUND && !m->stopping; i++) {
-		int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC);
+		int fd;
 
+		if (!room_for_more(m)) {
+			pause_accepting(m, "raise LimitNOFILE or ulimit -n");
+			return;
+		}
+		fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd >= 0) {
 			hand_over(m, fd);
 		} else if (errno == EMFILE || errno == ENFILE ||
 		    errno == ENOBUFS || errno == ENOMEM) {
-			pause_accepting(m);
+			pause_accepting(m, strerror(errno));
 			return;
 		} else if (errno != ECONNABORTED && errno != EINTR) {
 			return;
@@ -245,10 +267,25 @@ signal_thread(void *arg)
 
 /* --- Starting ----------------------------------------------------------- */
 
+/* With little address space (ulimit -v) a thread has to do without the 64 MiB
+ * that the C library sets aside for it. */
+static void
+save_addresses(void)
+{
+#ifdef M_ARENA_MAX
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_AS, &r) == 0 && r.rlim_cur != RLIM_INFINITY)
+		mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 void
 machine_prepare(void)
 {
 	sigset_t set;
+
+	save_addresses();
 
 	/* libfcgi puts handlers of its own where none is; ours come after. */
 	request_start();
@@ -262,36 +299,69 @@ machine_prepare(void)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-/* As many descriptors as the system lets us have; two of them a call. */
+/* As many descriptors as the system lets us have. */
 static int
-calls_that_fit(void)
+files_allowed(void)
 {
 	struct rlimit r;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-		return 400;
+		return 1024;
 	r.rlim_cur = r.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &r);
 	getrlimit(RLIMIT_NOFILE, &r);
-	if (r.rlim_cur > 1000000)
-		r.rlim_cur = 1000000;
-	return r.rlim_cur > 80 ? (int)(r.rlim_cur - 64) / 2 : 8;
+	return r.rlim_cur > 1000000 ? 1000000 : (int)r.rlim_cur;
 }
 
-static int64_t
-memory_that_fits(void)
+/* A call takes two, one of them towards its upstream.  What is left over
+ * connections may have. */
+static void
+share_files(struct machine *m)
 {
-	int64_t pages = sysconf(_SC_PHYS_PAGES);
-	int64_t bytes = pages * sysconf(_SC_PAGESIZE), cgroup;
+	int files = files_allowed();
+	bool few = files < 2 * OWN_FILES;
+	int calls = few ? files / 8 : (files - OWN_FILES) / 2;
+
+	if (!m->conf.calls_max || m->conf.calls_max > calls)
+		m->conf.calls_max = calls;
+	m->conns_max = files - m->conf.calls_max -
+	    (few ? OWN_FILES / 2 : OWN_FILES);
+	if (m->conns_max < 1)
+		m->conns_max = 1;
+}
+
+/* The number that a file of the system begins with; -1: none. */
+static int64_t
+number_in(const char *path)
+{
 	char text[32] = "";
-	int fd = open("/sys/fs/cgroup/memory.max", O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	char *end = text;
+	long long value = strtoll(text, &end, 10);
 
 	if (fd >= 0)
 		close(fd);
-	if (n > 0 && str_int(str_trim(str_from(text, (size_t)n)), &cgroup) &&
-	    cgroup < bytes)
-		bytes = cgroup;
+	return n > 0 && end != text ? value : -1;
+}
+
+/* Half of what the machine, our cgroup or ulimit -v leaves us. */
+static int64_t
+memory_that_fits(void)
+{
+	int64_t page = sysconf(_SC_PAGESIZE);
+	int64_t bytes = sysconf(_SC_PHYS_PAGES) * page, left;
+	struct rlimit r;
+
+	left = number_in("/sys/fs/cgroup/memory.max");
+	if (left >= 0 && left < bytes)
+		bytes = left;
+	if (getrlimit(RLIMIT_AS, &r) == 0 && r.rlim_cur != RLIM_INFINITY) {
+		left = (int64_t)r.rlim_cur -
+		    number_in("/proc/self/statm") * page;
+		if (left < bytes)
+			bytes = left < 0 ? 0 : left;
+	}
 	return bytes / 2;
 }
 
@@ -389,8 +459,7 @@ machine_run(const struct machine_conf *conf)
 
 	assert(conf->loops >= 1 && conf->loops <= 64);
 	assert(!conf->cgi || conf->loops == 1);
-	if (!m.conf.calls_max || m.conf.calls_max > calls_that_fit())
-		m.conf.calls_max = calls_that_fit();
+	share_files(&m);
 	if (!m.conf.memory_max)
 		m.conf.memory_max = memory_that_fits();
 	m.workers = xalloc(sizeof(*m.workers) * (size_t)conf->loops);

@@ -72,6 +72,8 @@ struct machine {
 	struct worker *workers;
 	struct readers *readers;
 	struct watch listen;
+	int conns_max;			/* FastCGI connections at once */
+	int64_t full_told_ms;		/* loop 0's */
 	_Atomic bool stopping;		/* SIGTERM came */
 	_Atomic int n_running;
 };

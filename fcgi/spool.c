@@ -51,9 +51,20 @@ memfd_of(struct str bytes)
 	return fd;
 }
 
+static void
+forget_body(struct spool *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+	buf_release(&s->bytes);
+	request_count_bytes(-s->counted);
+	s->counted = 0;
+}
+
 /*
  * Answers before the body is there: from BEGIN and PARAMS, closed by an
- * empty STDIN.  What still comes is thrown away.
+ * empty STDIN.  What has come and what still comes is thrown away.
  */
 static void
 refuse_early(struct conn *c, enum fault_kind kind, const char *words)
@@ -91,6 +102,7 @@ refuse_early(struct conn *c, enum fault_kind kind, const char *words)
 	close(fd);
 	fault_set(&rq->fault, &rq->arena, kind, "%s", words);
 	rq->keep = false;
+	forget_body(s);
 	c->discarding = true;
 	conn_serve(c, rq);
 }
@@ -202,11 +214,6 @@ params_ended(struct conn *c)
 		    "The body is larger than this relay takes.");
 		return false;
 	}
-	if (request_bytes_held() > m->conf.memory_max) {
-		refuse_early(c, FAULT_BUSY,
-		    "The relay has no memory left; try again in a moment.");
-		return false;
-	}
 	return true;
 }
 
@@ -245,6 +252,12 @@ spool_bytes(struct conn *c, struct str bytes)
 	if ((int64_t)s->walk.stdin_bytes > m->conf.body_max) {
 		refuse_early(c, FAULT_TOO_LARGE,
 		    "The body is larger than this relay takes.");
+		return false;
+	}
+	/* Many may have begun while there was room for each of them. */
+	if (s->walk.params_ended && request_bytes_held() > m->conf.memory_max) {
+		refuse_early(c, FAULT_BUSY,
+		    "The relay has no memory left; try again in a moment.");
 		return false;
 	}
 	return true;

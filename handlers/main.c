@@ -10,6 +10,7 @@
  * command line is not read: web servers put words of the query there.
  */
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@
 #include "db/writer.h"
 #include "fcgi/base/clock.h"
 #include "fcgi/base/conf.h"
+#include "fcgi/base/id.h"
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
 #include "fcgi/cgi.h"
@@ -398,6 +400,10 @@ run(struct start *s)
 	if (!setup.to_make && !setup.trouble.n &&
 	    !store_become_owner(c->text[CONF_DATA].p, a, &why))
 		return stop_as(FAULT_STORE, why);
+	if (!id_ready())
+		return stop_with(arena_printf(a, "the system gives no random "
+		    "numbers: getrandom: %s; a sandbox must allow that call",
+		    strerror(errno)));
 	if (!upstream_init())
 		return stop_with(S("libcurl cannot be used"));
 	upstream_roots(c->text[CONF_CA_FILE].p);

@@ -31,6 +31,14 @@ random_bytes(void)
 	return p;
 }
 
+bool
+id_ready(void)
+{
+	char any[16];
+
+	return getrandom(any, sizeof(any), 0) == sizeof(any);
+}
+
 void
 id_make(int64_t utc_ms, char out[static ID_CHARS])
 {

@@ -15,6 +15,9 @@
 
 enum { ID_CHARS = 26 };
 
+/* Does the system give random numbers?  False: errno says why not. */
+bool id_ready(void);
+
 /* Not terminated.  May be called on any thread; aborts without entropy. */
 void id_make(int64_t utc_ms, char out[static ID_CHARS]);
 

@@ -17,13 +17,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fcgi/base/clock.h"
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
 
-enum { RING = LIMIT_LOG_RING * 256, GATHER_US = 10000 };
+enum { RING = LIMIT_LOG_RING * 256, GATHER_US = 10000, LAST_LINES_S = 2 };
 
 static struct {
 	pthread_mutex_t lock;
@@ -32,6 +33,7 @@ static struct {
 	char *waiting, *writing;	/* two halves that change places */
 	size_t n;
 	bool running, stopping, reopen, to_syslog, muted;
+	bool torn;			/* what was written last is no line */
 	int fd;
 	char *path;
 	int turn_fd;			/* locked while files are renamed; -1:
@@ -49,22 +51,37 @@ open_file(const char *path)
 	    O_NOFOLLOW, 0600);
 }
 
-/* Lost output is counted, never waited for: a log may not stop a relay. */
+static void
+lose(const char *p, size_t n)
+{
+	const char *end = p + n;
+	uint64_t lines = 0;
+
+	while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+		lines++;
+		p++;
+	}
+	__atomic_add_fetch(&logger.dropped, lines, __ATOMIC_RELAXED);
+}
+
+/* Lost lines are counted, never waited for: a log may not stop a relay. */
 static void
 write_out(const char *p, size_t n)
 {
+	if (n && logger.torn && write(logger.fd, "\n", 1) == 1)
+		logger.torn = false;
 	while (n) {
 		ssize_t done = write(logger.fd, p, n);
 
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0) {
-			__atomic_add_fetch(&logger.dropped, 1,
-			    __ATOMIC_RELAXED);
+			lose(p, n);
 			return;
 		}
 		p += done;
 		n -= (size_t)done;
+		logger.torn = p[-1] != '\n';
 	}
 }
 
@@ -227,13 +244,18 @@ log_reopen(void)
 void
 log_stop(void)
 {
+	struct timespec until;
+
 	if (!logger.running)
 		return;
 	pthread_mutex_lock(&logger.lock);
 	logger.stopping = true;
 	pthread_cond_signal(&logger.news);
 	pthread_mutex_unlock(&logger.lock);
-	pthread_join(logger.thread, NULL);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += LAST_LINES_S;
+	if (pthread_timedjoin_np(logger.thread, NULL, &until) != 0)
+		return;		/* nobody reads what we write: it stays so */
 	logger.running = false;
 	free(logger.waiting);
 	free(logger.writing);

@@ -34,7 +34,8 @@ void log_rotate(int lock_fd, int64_t byte);
 /* Opens the file anew (SIGHUP). */
 void log_reopen(void);
 
-/* Writes what is queued and ends the thread. */
+/* Writes what is queued and ends the thread; a target that takes nothing is
+ * waited for two seconds. */
 void log_stop(void);
 
 /* One line, without its end; a time and the level are put before it. */

@@ -334,18 +334,20 @@ db.close()
 class House(rig.Rig):
     """See above.  weirs: processes on one data directory; before: is called
     with the house before the data directory is made; change: SQL that is run
-    before the first weir starts, for what no catalogue says."""
+    before the first weir starts, for what no catalogue says; around: a command
+    that weir.fcgi is started by."""
 
     key = KEY
 
     def __init__(self, options, offers=(), accounts=None, weirs=1,
                  conf='drain_s = 2\n', mock=(), site=None, environment=None,
-                 change=(), before=None):
+                 change=(), before=None, around=()):
         rig.Rig.__init__(self, options.build, [])
         HOUSES.append(self)
         os.chmod(self.dir, 0o755)
         self.calls, self.weirs, self.socks = [], [], []
         self.environment = environment or {}
+        self.around = list(around)
         self.front = None
         self.conf = self.path('weir.conf')
         with open(self.conf, 'w', encoding='ascii') as f:
@@ -451,8 +453,8 @@ class House(rig.Rig):
         sock = self.socks[number]
         if os.path.exists(sock):
             os.unlink(sock)
-        p = self.start(self.weir_command(sock), 'weir%d' % number,
-                       env=self.weir_env())
+        p = self.start(self.around + self.weir_command(sock),
+                       'weir%d' % number, env=self.weir_env())
         self.weirs[number] = p
         self.until(lambda: p.poll() is not None or listens(sock),
                    'weir.fcgi does not listen')
