@@ -205,6 +205,10 @@ price_add(struct db *db, struct price_row *p, bool *added)
 			return true;
 		}
 	}
+	/* The first holds since ever: a clock that was ahead when it was set
+	 * and is put right leaves no model without a price. */
+	if (n == 0 && p->from_ms <= db_now(db))
+		p->from_ms = 0;
 	for (int b = 0; b < N_BUCKETS; b++)
 		rate[b] = p->given[b] >= 0 ? &p->given[b] : NULL;
 	if (db_run(db, &model_part, PRICE_ADD, "iIiIIIIIIIIIIIIIIII", p->model,

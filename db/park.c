@@ -7,18 +7,23 @@
 
 enum { PUT, DROP, LOAD, OLD, N_SQL };
 static const char *const sql[N_SQL] = {
-	/* One that ends later stays, whoever came first. */
+	/* One that ends later stays, whoever came first, unless the clock
+	 * was set back since. */
 	[PUT] = "INSERT INTO park(credential, model, since, until, reason) "
 		"SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS "
 		"(SELECT 1 FROM credential WHERE id = ?1) "
 		"ON CONFLICT (credential, model) DO UPDATE SET "
 		"reason = CASE WHEN excluded.until >= until "
+		"OR since > excluded.since "
 		"THEN excluded.reason ELSE reason END, "
-		"until = max(until, excluded.until)",
+		"until = CASE WHEN since > excluded.since "
+		"THEN excluded.until ELSE max(until, excluded.until) END, "
+		"since = min(since, excluded.since)",
 	[DROP] = "DELETE FROM park WHERE credential = ?1 AND model = ?2",
 	[LOAD] =
-		("SELECT credential, model, until, reason FROM park /*scan*/ "
-		"WHERE until > ?1 ORDER BY credential, model LIMIT 1000"),
+		("SELECT credential, model, until, reason, since "
+		"FROM park /*scan*/ WHERE until > ?1 AND since <= ?2 "
+		"ORDER BY credential, model LIMIT 1000"),
 	[OLD] = "DELETE FROM park /*scan*/ WHERE until <= ?1",
 };
 const struct db_part park_part = { "park", sql, N_SQL };
@@ -41,7 +46,8 @@ park_put_run(struct db *db, struct op *op)
 int
 park_load(struct db *db, int64_t now, struct arena *a, struct park **list)
 {
-	struct row *row = db_each(db, &park_part, LOAD, "i", now);
+	struct row *row = db_each(db, &park_part, LOAD, "ii", now,
+	    now + PARK_SLACK_MS);
 	int n = 0;
 
 	*list = arena_zero(a, LIST_MAX * sizeof(**list));
@@ -55,6 +61,7 @@ park_load(struct db *db, int64_t now, struct arena *a, struct park **list)
 		p->credential = row_int(row, 0);
 		p->model = row_int(row, 1);
 		p->until = row_int(row, 2);
+		p->since = row_int(row, 4);
 		if (len)
 			memcpy(p->reason, reason.p, len);
 	}

@@ -11,7 +11,13 @@ struct park {
 	int64_t credential, model;	/* model 0: for every model */
 	int64_t until;			/* UTC ms */
 	char reason[32];
+	int64_t since;			/* UTC ms; one that begins later than
+					 * now is of a clock that was set back,
+					 * and not in force */
 };
+
+/* Clocks read a moment before or after each other may differ by that. */
+enum { PARK_SLACK_MS = 1000 };
 
 struct park_put {
 	struct op op;

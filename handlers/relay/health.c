@@ -99,6 +99,7 @@ health_parked(int64_t credential, int64_t model, int64_t now)
 		const struct park *p = &parks.list[i].park;
 
 		if (p->credential == credential && p->until > now &&
+		    p->since <= now + PARK_SLACK_MS &&
 		    (p->model == 0 || p->model == model) && p->until > until)
 			until = p->until;
 	}
@@ -204,6 +205,7 @@ health_learn(struct writer *w, int64_t credential, int64_t model,
 	if (rules[kind].hinted && hint_ms > 0)
 		ms = hint_ms < HOUR ? hint_ms : HOUR;
 	p.model = rules[kind].out == KEY ? 0 : model;
+	p.since = now;
 	p.until = now + ms;
 	snprintf(p.reason, sizeof(p.reason), "%s", up_class_name(kind));
 	pthread_rwlock_wrlock(&parks.lock);
