@@ -196,6 +196,19 @@ another_is_left(struct call *c)
 	    plan_next(&c->plan, 0, clock_utc_ms()) != NULL;
 }
 
+static bool
+works_long(const struct call *c)
+{
+	return c->asked.pictures > 0 || c->asked.seconds > 0;
+}
+
+/* Some models write transcripts only whole: no stream may be promised. */
+static bool
+may_not_stream(const struct call *c)
+{
+	return c->asked.seconds > 0;
+}
+
 static void
 set_clocks(struct call *c)
 {
@@ -208,7 +221,11 @@ set_clocks(struct call *c)
 	if (!c->whole_due_ms)
 		c->whole_due_ms = now + (c->asked.stream ? ch->stream_ms :
 		    ch->whole_ms);
-	if (!c->beat_due_ms && c->asked.stream)
+	/* A picture, or long sound, takes its time to the first event; sent
+	 * once more it would be paid for twice. */
+	if (works_long(c))
+		c->first_due_ms = c->whole_due_ms;
+	if (!c->beat_due_ms && c->asked.stream && !may_not_stream(c))
 		c->beat_due_ms = now + LIMIT_HEARTBEAT_MS;
 }
 

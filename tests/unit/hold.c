@@ -742,6 +742,10 @@ extends(void **state)
 
 enum { DEAD = 12 };
 
+/* What the calls of the next child use beside tokens. */
+static enum bucket dead_unit;
+static int64_t dead_units;
+
 static bool
 add_channel_price(struct shop *s, struct db *db, void *arg)
 {
@@ -766,6 +770,8 @@ die(struct shop *s, int pipe_fd)
 
 		h.process = store_process(store);
 		h.prompt_tokens = 1000;
+		h.unit = dead_unit;
+		h.units = dead_units;
 		if (shop_admit(store, &h) != HOLD_OPENED)
 			_exit(1);
 		p.hold = h.id;
@@ -854,6 +860,57 @@ dead(void **state)
 		if (str_eq(list[i].kind, S("loss")))
 			lost += list[i].amount;
 	assert_int_equal(lost, 2 * (DEAD / 3) * 5500);
+	shop_check(s);
+}
+
+/* Sound that was listened to, tokens of it too, and what came of it. */
+static void
+dead_listener(void **state)
+{
+	struct shop *s = *state;
+	char request_id[ID_CHARS];
+	struct transfer_row *list;
+	int64_t balance, held, lost = 0;
+	struct usage_view u;
+	int to[2], n, status;
+	pid_t pid;
+
+	s->rate[BUCKET_INPUT] = 10000000;
+	s->rate[BUCKET_OUTPUT] = 100000000;
+	s->rate[BUCKET_AUDIO_IN] = 20000000;
+	s->rate[BUCKET_SECOND] = 70;
+	dead_unit = BUCKET_SECOND;
+	dead_units = 30;
+	shop_open(s);
+	assert_true(shop_write(s, add_channel_price, NULL));
+	assert_int_equal(pipe(to), 0);
+	pid = fork();
+	if (pid == 0)
+		die(s, to[1]);
+	dead_units = 0;
+	assert_int_equal(read(to[0], request_id, ID_CHARS), ID_CHARS);
+	close(to[0]);
+	close(to[1]);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(shop_write(s, recover, &n));
+	assert_int_equal(n, DEAD);
+
+	/* 1000 * 20 + 200 * 100 + 30 * 70 + 1000 each, a third of them. */
+	shop_money(s, &balance, &held);
+	assert_int_equal(held, 0);
+	assert_int_equal(balance, NANO - DEAD / 3 * 43100);
+	assert_int_equal(usage_find(s->reader, &s->a,
+			     str_from(request_id, ID_CHARS), &u), 1);
+	assert_int_equal(u.state, USAGE_CRASH);
+	assert_int_equal(u.use.n[BUCKET_SECOND], 30);
+	assert_int_equal(u.use.n[BUCKET_AUDIO_IN], 1000);
+	assert_int_equal(u.use.n[BUCKET_INPUT], 0);
+	n = ledger_transfers(s->reader, &s->a, 0, 0, &list);
+	for (int i = 0; i < n; i++)
+		if (str_eq(list[i].kind, S("loss")))
+			lost += list[i].amount;
+	assert_int_equal(lost, 2 * (DEAD / 3) * 11550);
 	shop_check(s);
 }
 
@@ -1305,6 +1362,7 @@ main(void)
 		shop_test(cap_late),
 		shop_test(extends),
 		shop_test(dead),
+		shop_test(dead_listener),
 		shop_test(killed),
 		shop_test(frozen),
 		shop_test(told),
