@@ -35,7 +35,7 @@
 #include "fcgi/base/mem.h"
 
 enum { BALLAST_BYTES = 1 << 20, BALLAST_EVERY_MS = 1000, WAIT_FIRST_MS = 10,
-	WAIT_MOST_MS = 1000, STOP_MS = 5000,
+	WAIT_MOST_MS = 1000, STOP_MS = 5000, FAILED_MS = 5000,
 	BUSY_OPS = 6,		/* a batch of so many: it pays to gather … */
 	GATHER_US = 300 };	/* … from one batch's beginning to the next's */
 
@@ -58,6 +58,8 @@ struct writer {
 	int64_t wait_ms, again_ms;	/* back-off; when to try them */
 	char ballast[4096];
 	atomic_bool full;		/* the ballast is out; any thread */
+	_Atomic int64_t failed_ms;	/* when the store was in trouble last;
+					 * 0: it worked since; any thread */
 	struct syncer *syncer;
 	int64_t ballast_ms;		/* when to try to make it */
 	int64_t stop_ms;
@@ -145,6 +147,16 @@ bool
 writer_full(const struct writer *w)
 {
 	return atomic_load(&((struct writer *)w)->full);
+}
+
+/* Nobody may write while a load balancer keeps calls away: trouble that was
+ * not seen for a while may be over. */
+bool
+writer_failing(const struct writer *w)
+{
+	int64_t at = atomic_load(&((struct writer *)w)->failed_ms);
+
+	return at && clock_ms() - at < FAILED_MS;
 }
 
 bool
@@ -263,6 +275,7 @@ run_each(struct writer *w, struct list *batch)
 			continue;
 		}
 		if (store_write(w->store, op->durable, run_one, op)) {
+			w->failed_ms = 0;
 			finish(w, op, true);
 			continue;
 		}
@@ -276,6 +289,8 @@ run_each(struct writer *w, struct list *batch)
 			}
 		}
 		broken = general(store_trouble(w->store));
+		if (broken)
+			w->failed_ms = clock_ms();
 		put_off(w, op);
 	}
 }
@@ -292,6 +307,7 @@ run_batch(struct writer *w, struct list *batch)
 	if (!batch->first)
 		return;
 	if (store_write(w->store, false, run_all, batch->first)) {
+		w->failed_ms = 0;
 		list_clear(&durable);
 		while ((op = list_take(batch)))
 			if (op->durable)

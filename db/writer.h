@@ -52,6 +52,9 @@ int64_t writer_late_ms(const struct writer *w);
 /* Is the disk full, so that nothing new is admitted?  Any thread. */
 bool writer_full(const struct writer *w);
 
+/* Did the store fail in the last seconds, and not work since?  Any thread. */
+bool writer_failing(const struct writer *w);
+
 /* Waits until the queue is empty or ms have passed; true when empty. */
 bool writer_drain(struct writer *w, int64_t ms);
 

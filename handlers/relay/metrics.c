@@ -207,6 +207,8 @@ what_is_wrong(struct relay *r)
 		return "the store does not take settlements";
 	if (writer_full(r->house->writer))
 		return "the disk of the store is full";
+	if (writer_failing(r->house->writer))
+		return "the store cannot be written";
 	if (!a_channel_is_usable())
 		return "no channel is usable";
 	return NULL;
