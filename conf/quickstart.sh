@@ -145,8 +145,6 @@ alive() {
 	    grep -qF -e "$2" && echo "$pid"
 }
 
-gone() { ! kill -0 "$1" 2>/dev/null; }
-
 # await SECONDS COMMAND...: until the command is true; false if it never is.
 await() {
 	tries=$(($1 * 10))
@@ -162,7 +160,7 @@ await() {
 end() {
 	pid=$(alive "$1" "$2") || return 0
 	kill "$pid" 2>/dev/null || return 0
-	await "$3" gone "$pid" || kill -9 "$pid" 2>/dev/null || :
+	await "$3" web_gone "$pid" || kill -9 "$pid" 2>/dev/null || :
 	rm -f "$1"
 }
 

@@ -269,12 +269,19 @@ web_start() {
 	done
 }
 
+# Has this process ended?  One that nobody has waited for yet has, too: in a
+# container there may be no init that does.
+web_gone() {
+	! kill -0 "$1" 2>/dev/null ||
+	    grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
+}
+
 # web_stop DIR: stops what web_start started there, nothing else.
 web_stop() {
 	pid=$(web_pid "$1") || return 0
 	kill "$pid" 2>/dev/null
 	tries=0
-	while kill -0 "$pid" 2>/dev/null; do
+	until web_gone "$pid"; do
 		tries=$((tries + 1))
 		[ "$tries" -eq 50 ] && kill -9 "$pid" 2>/dev/null
 		[ "$tries" -gt 60 ] && break
