@@ -44,7 +44,7 @@ static const char *const sql[N_SQL] = {
 	[CHANNELS] = "SELECT id, name, dialect, base_url, priority, weight, "
 		     "cost_ppm, connect_ms, first_ms, idle_ms, whole_ms, "
 		     "stream_ms, on_disconnect, max_completion, enabled, "
-		     "ca_file FROM channel /*scan*/ ORDER BY id",
+		     "ca_file, test_model FROM channel /*scan*/ ORDER BY id",
 	[SERVES] = "SELECT cm.channel, cm.name, cm.upstream, " RATES
 		   "FROM channel_model cm /*scan*/ "
 		   "LEFT JOIN model m ON m.name = cm.name "
@@ -253,6 +253,7 @@ load_channels(struct db *db, struct catalogue *c, size_t room)
 			.max_completion = row_int(row, 13),
 			.enabled = row_int(row, 14),
 			.ca_file = arena_str(a, row_str(row, 15)),
+			.test_model = arena_str(a, row_str(row, 16)),
 		};
 	db_reset(row);
 	return !db_failed(db);

@@ -53,6 +53,7 @@ struct channel {
 	bool drain;			/* on_disconnect: drain, else cancel */
 	bool max_completion, enabled;
 	struct str ca_file;
+	struct str test_model;		/* empty: none is named */
 	struct channel_model *models;
 	size_t n_models;
 	struct credential *credentials;

@@ -26,6 +26,7 @@ struct channel_row {
 	struct str ca_file;		/* empty: none */
 	struct str headers;		/* JSON object */
 	bool max_completion;
+	struct str test_model;		/* empty: none is named */
 	bool enabled;
 	struct str note;
 };

@@ -107,6 +107,7 @@ CREATE TABLE channel (
 	ca_file       TEXT,
 	headers       TEXT NOT NULL DEFAULT '{}',
 	max_completion INTEGER NOT NULL DEFAULT 0,
+	test_model    TEXT,
 	enabled       INTEGER NOT NULL DEFAULT 1,
 	note          TEXT NOT NULL DEFAULT ''
 ) STRICT;

@@ -13,6 +13,7 @@
 
 #include "db/group.h"
 #include "db/model.h"
+#include "db/setting.h"
 #include "handlers/ctl/kind.h"
 
 struct channel_object {
@@ -38,6 +39,7 @@ static const struct member channel_members[] = {
 	{ "on_disconnect", &kind_drain, AT(row.drain), 0, 0 },
 	{ "plain_http", &kind_flag, AT(row.plain_http), 0, 0 },
 	{ "ca_file", &kind_file, AT(row.ca_file), 0, 0 },
+	{ "test_model", &kind_text, AT(row.test_model), 0, 64 },
 	{ "enabled", &kind_flag, AT(row.enabled), 0, 0 },
 	{ "note", &kind_text, AT(row.note), 0, 4096 },
 	{ "api_version", &kind_later, 0, 0, 0 },
@@ -47,7 +49,6 @@ static const struct member channel_members[] = {
 	{ "proxy", &kind_later, 0, 0, 0 },
 	{ "preset", &kind_later, 0, 0, 0 },
 	{ "quirks", &kind_later, 0, 0, 0 },
-	{ "test_model", &kind_later, 0, 0, 0 },
 	{ 0 }
 };
 
@@ -166,12 +167,27 @@ channel_names(struct db *db, struct arena *a, const struct above *up,
 
 /* --- saving --------------------------------------------------------------- */
 
+/* Does the channel serve it, by its name or by a pattern? */
+static bool
+serves_model(const struct serves *serves, struct str name)
+{
+	for (size_t i = 0; i < serves->n; i++) {
+		struct str each = serves->list[i].name;
+
+		if (str_eq(each, name) || (str_ends(each, S("*")) &&
+		    str_starts(name, str_from(each.p, each.n - 1))))
+			return true;
+	}
+	return false;
+}
+
 static bool
 check_channel(struct reading *r, const struct place *at,
     const struct channel_object *c)
 {
 	struct place url = place_in(at, S("base_url"));
-	struct str why;
+	struct place test = place_in(at, S("test_model"));
+	struct str why, model = c->row.test_model;
 
 	if (c->row.dialect.n == 0)
 		return wrong(r, at, "a channel needs a dialect, like "
@@ -185,6 +201,11 @@ check_channel(struct reading *r, const struct place *at,
 		    "\"https://api.openai.com/v1\"");
 	if (!url_allowed(r->arena, c->row.base_url, c->row.plain_http, &why))
 		return wrong(r, &url, "%.*s", STR_ARGS(why));
+	if (model.n && (!name_valid(model) || !serves_model(&c->serves,
+	    model)))
+		return wrong(r, &test, "test_model \"%.*s\" is not among the "
+		    "channel's models: name one that it serves, or null",
+		    STR_ARGS(model));
 	return true;
 }
 

@@ -485,8 +485,10 @@ static const struct {
 	    "proxy is not built yet" },
 	{ "{\"channels\":[{\"name\":\"c\",\"headers\":{}}]}",
 	    "headers is not built yet" },
-	{ "{\"channels\":[{\"name\":\"c\",\"test_model\":\"x\"}]}",
-	    "test_model is not built yet" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\","
+	  "\"base_url\":\"https://u.example/v1\",\"models\":{\"a*\":null},"
+	  "\"test_model\":\"x\"}]}",
+	    "test_model \"x\" is not among the channel's models" },
 	{ "{\"channels\":[{\"name\":\"c\",\"weight\":-1}]}",
 	    "weight: a whole number from 0 to 1000000" },
 };
