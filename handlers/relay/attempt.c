@@ -11,6 +11,7 @@
 #include "fcgi/base/clock.h"
 #include "fcgi/base/log.h"
 #include "handlers/relay/call.h"
+#include "handlers/relay/outward.h"
 #include "handlers/relay/relay.h"
 
 enum { MAX_HEADERS = 8, SECRET_MAX = 4096 };
@@ -138,32 +139,6 @@ on_done(struct exchange *x, enum exchange_end end)
 
 /* --- The start ---------------------------------------------------------- */
 
-/*
- * base_url is never lengthened, except that an empty path gets /v1; for an
- * endpoint of version 2 it gets /v2, and a /v1 at the end becomes one.
- */
-static struct str
-url_of(struct attempt *a)
-{
-	struct str base = a->with->channel->base_url, rest;
-	const char *path = a->call->dialect->path(a->call->asked.endpoint);
-	bool second = a->call->asked.endpoint == ENDPOINT_RERANK_V2;
-	bool bare;
-
-	while (base.n && base.p[base.n - 1] == '/')
-		base.n--;
-	rest = base;
-	str_cut(&rest, ':');
-	rest = str_skip(rest, 2);
-	bare = memchr(rest.p ? rest.p : "", '/', rest.n) == NULL;
-	if (second && !bare && str_ends(base, S("/v1"))) {
-		base.n -= 3;
-		bare = true;
-	}
-	return ARENA_JOIN(&a->arena, base, !bare ? S("") : second ? S("/v2") :
-	    S("/v1"), str_of(path));
-}
-
 static bool
 put_secret(struct attempt *a, struct str *header)
 {
@@ -225,7 +200,9 @@ attempt_start(struct attempt *a)
 	assert(n <= MAX_HEADERS);
 	assert(c->hold && "no byte goes upstream without a hold");
 	a->exchange = (struct exchange){
-		.url = url_of(a),
+		.url = outward_url(&a->arena, a->with->channel->base_url,
+		    str_of(c->dialect->path(c->asked.endpoint)),
+		    c->asked.endpoint == ENDPOINT_RERANK_V2),
 		.method = "POST",
 		.headers = headers,
 		.n_headers = n,

@@ -19,23 +19,22 @@
 #include "fcgi/base/mem.h"
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
-enum scope { NOTHING, KEY, KEY_AND_MODEL };
 
 static const struct {
-	enum scope out;		/* what is parked */
+	enum health_scope out;	/* what is parked */
 	int64_t ms;		/* for how long, when no hint came */
 	bool hinted;		/* the upstream may say how long */
 	bool alert;		/* an operator must look at it */
 } rules[N_UP_CLASSES] = {
-	[UP_MODEL_MISSING]  = { KEY_AND_MODEL, 10 * MINUTE, false, false },
-	[UP_KEY_DEAD]       = { KEY, HOUR, false, true },
-	[UP_KEY_BROKE]      = { KEY, 30 * MINUTE, false, true },
-	[UP_NO_PERMISSION]  = { KEY_AND_MODEL, 10 * MINUTE, false, true },
-	[UP_REGION_BLOCKED] = { KEY, 10 * MINUTE, false, true },
-	[UP_RATE_LIMIT]     = { KEY_AND_MODEL, 20 * SECOND, true, false },
-	[UP_QUOTA_DAILY]    = { KEY_AND_MODEL, HOUR, true, false },
-	[UP_OVERLOADED]     = { KEY_AND_MODEL, 10 * SECOND, true, false },
-	[UP_WRONG_BASE]     = { NOTHING, 0, false, true },
+	[UP_MODEL_MISSING]  = { HEALTH_PAIR, 10 * MINUTE, false, false },
+	[UP_KEY_DEAD]       = { HEALTH_KEY, HOUR, false, true },
+	[UP_KEY_BROKE]      = { HEALTH_KEY, 30 * MINUTE, false, true },
+	[UP_NO_PERMISSION]  = { HEALTH_PAIR, 10 * MINUTE, false, true },
+	[UP_REGION_BLOCKED] = { HEALTH_KEY, 10 * MINUTE, false, true },
+	[UP_RATE_LIMIT]     = { HEALTH_PAIR, 20 * SECOND, true, false },
+	[UP_QUOTA_DAILY]    = { HEALTH_PAIR, HOUR, true, false },
+	[UP_OVERLOADED]     = { HEALTH_PAIR, 10 * SECOND, true, false },
+	[UP_WRONG_BASE]     = { HEALTH_NOTHING, 0, false, true },
 };
 
 /* Loads that an entry of our own outlives. */
@@ -190,23 +189,32 @@ store(struct writer *w, const struct park *p)
 	writer_put(w, &put_op->op);
 }
 
+struct health_verdict
+health_judge(enum up_class kind, int64_t hint_ms)
+{
+	struct health_verdict v = { rules[kind].out, rules[kind].ms,
+		rules[kind].alert };
+
+	if (rules[kind].hinted && hint_ms > 0)
+		v.ms = hint_ms < HOUR ? hint_ms : HOUR;
+	return v;
+}
+
 void
 health_learn(struct writer *w, int64_t credential, int64_t model,
     enum up_class kind, int64_t hint_ms, int64_t now)
 {
+	struct health_verdict v = health_judge(kind, hint_ms);
 	struct park p = { .credential = credential };
-	int64_t ms = rules[kind].ms;
 
-	if (rules[kind].alert)
+	if (v.alert)
 		log_warn("credential %lld: %s; look at it",
 		    (long long)credential, up_class_name(kind));
-	if (rules[kind].out == NOTHING)
+	if (v.out == HEALTH_NOTHING)
 		return;
-	if (rules[kind].hinted && hint_ms > 0)
-		ms = hint_ms < HOUR ? hint_ms : HOUR;
-	p.model = rules[kind].out == KEY ? 0 : model;
+	p.model = v.out == HEALTH_KEY ? 0 : model;
 	p.since = now;
-	p.until = now + ms;
+	p.until = now + v.ms;
 	snprintf(p.reason, sizeof(p.reason), "%s", up_class_name(kind));
 	pthread_rwlock_wrlock(&parks.lock);
 	put(&p, WRITING);

@@ -30,6 +30,19 @@ void health_call(int64_t model);
 bool health_retry(int64_t model);
 
 /*
+ * What a failure of this kind means: what is out, for how long, and whether
+ * the operator is told.  hint_ms: how long the upstream asked to wait, 0: it
+ * did not say.
+ */
+enum health_scope { HEALTH_NOTHING, HEALTH_KEY, HEALTH_PAIR };
+struct health_verdict {
+	enum health_scope out; /* PAIR: of credential and model */
+	int64_t ms;
+	bool alert;
+};
+struct health_verdict health_judge(enum up_class kind, int64_t hint_ms);
+
+/*
  * What an upstream's failure means for the credential: parks it (or the pair
  * with the model) here and in the store.  hint_ms: how long the upstream
  * asked to wait, 0: it did not say.

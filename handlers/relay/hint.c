@@ -66,34 +66,48 @@ hint_duration(struct str s)
 }
 
 static int64_t
-reset_of(const struct exchange *x, const char *left, const char *reset)
+reset_of(struct str (*header)(const void *from, const char *name),
+    const void *from, const char *left, const char *reset)
 {
 	int64_t n;
 
-	if (!str_int(str_trim(exchange_header(x, left)), &n) || n > 0)
+	if (!str_int(str_trim(header(from, left)), &n) || n > 0)
 		return -1;
-	return hint_duration(exchange_header(x, reset));
+	return hint_duration(header(from, reset));
 }
 
 int64_t
-hint_ms(const struct exchange *x, int64_t now)
+hint_of(struct str (*header)(const void *from, const char *name),
+    const void *from, int64_t now)
 {
-	struct str s = str_trim(exchange_header(x, "retry-after-ms"));
+	struct str s = str_trim(header(from, "retry-after-ms"));
 	int64_t ms, date;
 
 	ms = thousandths(&s);
 	if (ms > 0 && s.n == 0)
 		return ms / 1000;
-	s = exchange_header(x, "retry-after");
+	s = header(from, "retry-after");
 	ms = hint_duration(s);
 	if (ms > 0)
 		return ms;
 	if (clock_http_date(str_trim(s), &date) && date > now)
 		return date - now;
-	ms = reset_of(x, "x-ratelimit-remaining-requests",
+	ms = reset_of(header, from, "x-ratelimit-remaining-requests",
 	    "x-ratelimit-reset-requests");
 	if (ms <= 0)
-		ms = reset_of(x, "x-ratelimit-remaining-tokens",
+		ms = reset_of(header, from, "x-ratelimit-remaining-tokens",
 		    "x-ratelimit-reset-tokens");
 	return ms > 0 ? ms : 0;
+}
+
+static struct str
+header_of(const void *from, const char *name)
+{
+	return exchange_header(from, name);
+}
+
+int64_t
+hint_ms(const struct exchange *x, int64_t now)
+{
+	return hint_of(header_of, x, now);
 }

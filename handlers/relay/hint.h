@@ -12,6 +12,11 @@
  */
 int64_t hint_ms(const struct exchange *x, int64_t now_utc_ms);
 
+/* The same of an answer whose headers are found by a function of its own,
+ * which gives the empty view for one that is not there. */
+int64_t hint_of(struct str (*header)(const void *from, const char *name),
+    const void *from, int64_t now_utc_ms);
+
 /* "1.5", "6m0s", "17ms", "120": milliseconds, or -1. */
 int64_t hint_duration(struct str s);
 

@@ -18,6 +18,7 @@
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
 #include "handlers/relay/call.h"
+#include "handlers/relay/outward.h"
 #include "handlers/relay/relay.h"
 #include "handlers/relay/units.h"
 
@@ -72,30 +73,12 @@ settlement_leave(struct call *c)
 
 /* --- Counts ------------------------------------------------------------- */
 
-static int64_t
-clamp(int64_t n, int64_t most)
-{
-	return n < 0 ? 0 : n > most ? most : n;
-}
-
 /* Overlapping wire counts as disjoint buckets, inside what was possible. */
 static struct buckets
 buckets_of(const struct call *c, const struct tokens *t)
 {
-	struct buckets b = { { 0 } };
-	int64_t in = clamp(t->in_total, c->input_bound);
-	int64_t out = clamp(t->out_total, c->output_bound);
-	int64_t write = clamp(t->cache_write, in), left;
+	struct buckets b = outward_use(t, c->input_bound, c->output_bound);
 
-	b.n[BUCKET_CACHE_READ] = clamp(t->cache_read, in);
-	left = in - b.n[BUCKET_CACHE_READ];
-	write = clamp(write, left);
-	b.n[BUCKET_CACHE_WRITE_1H] = clamp(t->cache_write_1h, write);
-	b.n[BUCKET_CACHE_WRITE] = write - b.n[BUCKET_CACHE_WRITE_1H];
-	b.n[BUCKET_INPUT] = left - write;
-	b.n[BUCKET_REASONING] = clamp(t->reasoning, out);
-	b.n[BUCKET_OUTPUT] = out - b.n[BUCKET_REASONING];
-	b.n[BUCKET_REQUEST] = 1;
 	units_part(c, t, &b);
 	return b;
 }
