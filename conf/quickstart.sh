@@ -776,10 +776,14 @@ lines_to_paste() {
 	cat <<EOF
 
 export OPENAI_BASE_URL=$base OPENAI_API_KEY=${key:-sk-weir-…}
-  Python  from openai import OpenAI; client = OpenAI()
-          client.chat.completions.create(model="$model", messages=[…])
-  Node    import OpenAI from "openai"; const client = new OpenAI();
-          await client.chat.completions.create({ model: "$model", messages: […] });
+# Python: pip install openai
+from openai import OpenAI
+print(OpenAI().chat.completions.create(model="$model",
+  messages=[{"role": "user", "content": "Hello"}]).choices[0].message.content)
+// Node: npm install openai
+const { OpenAI } = await import("openai");
+console.log((await new OpenAI().chat.completions.create({ model: "$model",
+  messages: [{ role: "user", content: "Hello" }] })).choices[0].message.content)
 
 next:
 EOF
@@ -787,7 +791,7 @@ EOF
 	[ "$model" != demo ] || say \
 	    "  add your own key   OPENAI_API_KEY=… $me"
 	say "  watch calls        $ctl log -f"
-	say "  look for mistakes  $ctl doctor $base --key -"
+	say "  look for mistakes  echo \$OPENAI_API_KEY | $ctl doctor $base --key -"
 	say "  undo everything    $me uninstall --purge"
 }
 
@@ -832,10 +836,15 @@ start() {
 	fi
 }
 
-stop() {
+halt() {
 	web_stop "$web"
 	weir_stop
 	end "$state/demo.pid" "$prefix/bin/weir-demo" 3
+}
+
+stop() {
+	halt
+	say "weir is stopped; to start it again: sh $0"
 }
 
 status() {
@@ -869,7 +878,7 @@ uninstall() {
 	if [ ! -d "$state" ] && { [ -z "$purge" ] || [ ! -d "$data" ]; }; then
 		die "nothing to undo: no $state"
 	fi
-	stop
+	halt
 	packages=$(sort -u "$state/packages" 2>/dev/null | tr '\n' ' ')
 	if [ -f "$build/quickstart.stamp" ]; then
 		[ ! -f "$build/quickstart.generated" ] || rm -rf \
