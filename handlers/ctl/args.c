@@ -52,8 +52,9 @@ help_one(const struct ctl *c, FILE *to)
 	    k->noun ? c->noun ? c->noun->word : nouns_bar : "",
 	    k->noun ? " " : "", k->name, k->usage[0] ? " " : "", k->usage);
 	if (to == stdout)
-		fprintf(to, "\n%s.\n%s%s", k->summary, k->help ? "\n" : "",
-		    k->help ? k->help : "");
+		fprintf(to, "\n%s%s\n%s%s", k->summary,
+		    str_ends(str_of(k->summary), S("?")) ? "" : ".",
+		    k->help ? "\n" : "", k->help ? k->help : "");
 }
 
 int
@@ -177,26 +178,39 @@ find(struct ctl *c, const struct command *const *table, char **argv, int *used)
 	return NULL;
 }
 
-/* What there is behind a word that is only the first of a name. */
+/* What stands behind a word in a command's name, if it is one of these. */
+static bool
+behind(const struct command *k, struct str first, struct str *second)
+{
+	*second = str_of(k->name);
+	if (k->noun)
+		return noun_find(first) != NULL;
+	return str_eq(str_cut(second, ' '), first) && second->n;
+}
+
+/* A word that is only the first of a name: what there is behind it. */
 static int
 no_command(struct ctl *c, const struct command *const *table, char **argv)
 {
-	struct buf b = BUF(&c->arena, 4096);
-	struct str first = str_of(argv[0]);
+	struct buf b = BUF(&c->arena, 4096), help = BUF(&c->arena, 4096);
+	struct str first = str_of(argv[0]), second;
 
 	for (; *table; table++) {
-		struct str rest = str_of((*table)->name);
-		struct str a = str_cut(&rest, ' ');
-
-		if ((*table)->noun && noun_find(first))
-			buf_printf(&b, "%s%s", b.n ? ", " : "",
-			    (*table)->name);
-		else if (rest.n && str_eq(a, first))
-			buf_printf(&b, "%s%.*s", b.n ? ", " : "",
-			    STR_ARGS(rest));
+		if (!behind(*table, first, &second))
+			continue;
+		buf_printf(&b, "%s%.*s", b.n ? ", " : "", STR_ARGS(second));
+		buf_printf(&help, "  %s %-*.*s  %s\n", argv[0], 8,
+		    STR_ARGS(second), (*table)->summary);
 	}
 	if (!b.n)
 		return misused(c, "there is no command %s", argv[0]);
+	if (argv[1] && (strcmp(argv[1], "--help") == 0 ||
+	    strcmp(argv[1], "-h") == 0)) {
+		printf("usage: weirctl %s COMMAND\n\n%s\n"
+		    "weirctl %s COMMAND --help says more.\n", argv[0],
+		    buf_text(&help), argv[0]);
+		return EXIT_DONE;
+	}
 	return misused(c, "%s %s: give one of %s", argv[0],
 	    argv[1] ? argv[1] : "…", buf_text(&b));
 }
