@@ -60,6 +60,8 @@ struct asked {
 	bool tools, json_schema, reasoning;
 	bool unseen_input;		/* input that is not in the body (file
 					 * ids): bound is the model's context */
+	bool sound_in, sound_out;	/* in a conversation */
+	int64_t sound_tokens;		/* of prompt_tokens */
 	int64_t pictures;		/* to be made */
 	int64_t characters;		/* to be spoken: code points */
 	int64_t seconds, seconds_most;	/* of sound to listen to */

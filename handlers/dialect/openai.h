@@ -60,6 +60,11 @@ bool openai_read_pictures(struct reading *r, struct str value);
 bool openai_read_query(struct reading *r, struct str value);
 bool openai_read_documents(struct reading *r, struct str value);
 
+bool openai_read_modalities(struct reading *r, struct str value);
+bool openai_read_audio(struct reading *r, struct str value);
+/* {"data":base64,"format":"wav"} in a message, counted in prompt_bound. */
+bool openai_read_sound(struct reading *r, struct str value);
+
 /* Of a form: what was decoded. */
 bool openai_take_model(struct reading *r, struct str name);
 void openai_take_picture(struct reading *r);

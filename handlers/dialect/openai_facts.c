@@ -115,6 +115,21 @@ count_thoughts(
 		count_list(w, g, run, t->details, TEXT_DEPTH);
 }
 
+/* Sound in a message: 48,000 bytes a second as PCM, 21 tokens. */
+static void
+count_sound(
+    struct watch *w, struct glance *g, unsigned run, struct str value)
+{
+	enum { BASE64_BYTES_A_TOKEN = 48000 * 4 / 3 / 21 };
+	struct str data = json_get(value, S("data"));
+
+	if (json_kind(value) != JSON_IS_OBJECT)
+		return;
+	g->meaning = true;
+	count_text(w, g, run + CONTENT, json_get(value, S("transcript")));
+	w->count.milli += (int64_t)data.n * 1000 / BASE64_BYTES_A_TOKEN;
+}
+
 /* A delta, or a whole message. */
 static void
 look_at_message(
@@ -140,7 +155,7 @@ look_at_message(
 		else if (str_eq(m.name, S("function_call")))
 			count_function(w, g, run, m.value);
 		else if (str_eq(m.name, S("audio")))
-			g->meaning = true;
+			count_sound(w, g, run, m.value);
 	}
 	if (t.content.n || t.plain.n || t.details.n)
 		count_thoughts(w, g, run, &t);

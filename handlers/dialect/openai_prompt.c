@@ -91,6 +91,7 @@ type_is_known(struct str value)
 		STR_INIT("\"image_url\""),
 		STR_INIT("\"file\""),
 		STR_INIT("\"refusal\""),
+		STR_INIT("\"input_audio\""),
 		STR_INIT("\"thinking\""),
 	};
 
@@ -115,10 +116,7 @@ read_part_member(struct reading *r, struct str name, struct str value)
 	} else if (str_eq(name, S("file_id"))) {
 		return openai_is_empty(value) || refuse_file_id(r);
 	} else if (str_eq(name, S("input_audio"))) {
-		return openai_is_empty(value) ||
-		    openai_refuse(r, FAULT_UNSUPPORTED_VALUE, "messages",
-			"Sound ('input_audio') in 'messages' is not "
-			"available here.");
+		return openai_is_empty(value) || openai_read_sound(r, value);
 	} else if (str_eq(name, S("thinking"))) {
 		tokens_add_value(&r->text, value);
 		tokens_cut(&r->text);

@@ -276,7 +276,7 @@ tier_is_neutral(struct str value)
 }
 
 static bool
-modalities_are_neutral(struct str value)
+is_text_alone(struct str value)
 {
 	struct json_each m = json_each(value);
 
@@ -344,8 +344,10 @@ static const struct member members[] = {
 	{ STR_INIT("web_search_options"), REFUSED, ALL, NULL, is_null },
 	{ STR_INIT("search_parameters"), REFUSED, ALL, NULL, openai_is_empty },
 	{ STR_INIT("enable_search"), REFUSED, ALL, NULL, openai_is_empty },
-	{ STR_INIT("modalities"), REFUSED_VALUE, TEXT, NULL, modalities_are_neutral },
-	{ STR_INIT("audio"), REFUSED, TEXT, NULL, openai_is_empty },
+	{ STR_INIT("modalities"), PRICED, CHAT, openai_read_modalities, NULL },
+	{ STR_INIT("modalities"), REFUSED_VALUE, COMPLETIONS | EMBEDDINGS, NULL, is_text_alone },
+	{ STR_INIT("audio"), PRICED, CHAT, openai_read_audio, NULL },
+	{ STR_INIT("audio"), REFUSED, COMPLETIONS | EMBEDDINGS, NULL, openai_is_empty },
 
 	/* They bring input that is not in the body, or an answer later. */
 	{ STR_INIT("background"), REFUSED_VALUE, TEXT, NULL, openai_is_empty },

@@ -16,6 +16,8 @@ enum {
 	IMAGE_MILLI = 1600000,
 	SOUND_RATE = 4000, /* bytes a second, about … */
 	SOUND_LEAST = 400, /* … and at the least */
+	HEARD_SECOND = 10, /* tokens of a second, about … */
+	HEARD_SECOND_MOST = 50, /* … and at most */
 	CHUNK_TOKENS = 500, /* of a document that counts once */
 	CHUNK_LEAST = 250 /* bytes of one, at the least */
 };
@@ -239,6 +241,84 @@ openai_take_sound(struct reading *r, struct str file)
 	    (n + SOUND_RATE - 1) / SOUND_RATE;
 	r->out->seconds_most = rate ? r->out->seconds :
 	    (n + SOUND_LEAST - 1) / SOUND_LEAST;
+	return true;
+}
+
+/* The bytes that the first of a base64 text stand for; how many. */
+static size_t
+decode(struct str text, unsigned char *out, size_t room)
+{
+	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop"
+				  "qrstuvwxyz0123456789+/";
+	uint32_t bits = 0;
+	size_t n = 0, got = 0;
+
+	for (size_t i = 0; i < text.n && n < room; i++) {
+		const char *p = strchr(set, text.p[i]);
+
+		if (!p || !*p)
+			break;
+		bits = bits << 6 | (uint32_t)(p - set);
+		got += 6;
+		if (got < 8)
+			continue;
+		got -= 8;
+		out[n++] = (unsigned char)(bits >> got);
+	}
+	return n;
+}
+
+/* Counted in tokens: what listening takes, for what its bytes may last. */
+bool
+openai_read_sound(struct reading *r, struct str value)
+{
+	unsigned char head[384];
+	struct str data = json_get(value, S("data"));
+	int64_t n = (int64_t)data.n * 3 / 4, rate;
+
+	if (json_kind(data) != JSON_IS_STRING)
+		return openai_refuse(r, FAULT_BAD_REQUEST, "messages",
+		    "'input_audio' in 'messages' must be an object with "
+		    "'data' and 'format'.");
+	rate = wav_rate(str_from(head, decode(str_skip(data, 1), head,
+	    sizeof(head))));
+	r->out->sound_in = true;
+	r->out->sound_tokens += HEARD_SECOND * (1 + n / (rate ? rate :
+	    SOUND_RATE));
+	r->more_milli += 1000 * HEARD_SECOND * (1 + n / (rate ? rate :
+	    SOUND_RATE));
+	/* Whatever in it the upstream takes for the data. */
+	r->out->prompt_bound += HEARD_SECOND_MOST *
+	    (1 + (int64_t)value.n * 3 / 4 / SOUND_LEAST) - (int64_t)value.n;
+	return true;
+}
+
+bool
+openai_read_modalities(struct reading *r, struct str value)
+{
+	struct json_each m = json_each(value);
+	bool known =
+	    openai_is_empty(value) || json_kind(value) == JSON_IS_ARRAY;
+
+	while (json_next(&m)) {
+		bool sound = str_eq(m.value, S("\"audio\""));
+
+		r->out->sound_out |= sound;
+		known &= sound || str_eq(m.value, S("\"text\""));
+	}
+	if (known)
+		return true;
+	return openai_refuse(r, FAULT_UNSUPPORTED_VALUE, "modalities",
+	    "This value of 'modalities' is not available here: it may be a "
+	    "list of \"text\" and \"audio\".");
+}
+
+/* The voice and the format of what is spoken. */
+bool
+openai_read_audio(struct reading *r, struct str value)
+{
+	if (!openai_is_empty(value))
+		r->out->sound_out = true;
 	return true;
 }
 

@@ -90,8 +90,11 @@ estimated(const struct call *c)
 	struct tokens t = TOKENS_ABSENT;
 
 	t.in_total = c->asked.prompt_tokens;
+	t.in_audio = c->asked.sound_tokens;
 	t.out_total = c->attempt ?
 	    (c->attempt->observer.out_milli + 999) / 1000 : 0;
+	/* Words and sound are not told apart: the dearer is assumed. */
+	t.out_audio = c->asked.sound_out ? t.out_total : -1;
 	return t;
 }
 

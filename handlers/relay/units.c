@@ -85,6 +85,15 @@ lacks(struct call *c, const char *members)
 	    members, by(c)->name);
 }
 
+static bool
+no_sound(struct call *c, const char *param, const char *member)
+{
+	c->fault.param = str_of(param);
+	return fail(c, FAULT_UNSUPPORTED_VALUE, "Sound in '%s' is not "
+	    "available for the model '%.*s': it has no price for %s here.",
+	    param, STR_ARGS(c->asked.model), member);
+}
+
 /* A price by the unit is enough; by tokens, text must have one beside. */
 bool
 units_priced(struct call *c)
@@ -95,6 +104,10 @@ units_priced(struct call *c)
 
 	if (c->plan.model->free)
 		return true;
+	if (c->asked.sound_in && !(p->priced & BUCKET_BIT(AUDIO_IN)))
+		return no_sound(c, "messages", "audio_in");
+	if (c->asked.sound_out && !(p->priced & BUCKET_BIT(AUDIO_OUT)))
+		return no_sound(c, "modalities", "audio_out");
 	if (writes && !(p->priced & BUCKET_BIT(OUTPUT)))
 		return lacks(c, "output");
 	if (p->given & 1u << b->unit)
@@ -182,7 +195,9 @@ units_reach(const struct call *c)
 	    BUCKET_BIT(OUTPUT) | BUCKET_BIT(REASONING);
 
 	return text | by(c)->reach |
-	    (c->asked.images ? BUCKET_BIT(IMAGE_IN) : 0);
+	    (c->asked.images ? BUCKET_BIT(IMAGE_IN) : 0) |
+	    (c->asked.sound_in ? BUCKET_BIT(AUDIO_IN) : 0) |
+	    (c->asked.sound_out ? BUCKET_BIT(AUDIO_OUT) : 0);
 }
 
 /* --- After it ----------------------------------------------------------- */

@@ -457,6 +457,49 @@ requests(void **state)
 	arena_release(&a);
 }
 
+/* Sound in a conversation: said, and counted by what its bytes last. */
+static void
+conversations(void **state)
+{
+	static const char wav[] = "UklGRi4AAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAAC"
+	    "ABAAZGF0YQAAAAA";
+	struct buf b = BUF_HEAP(1 << 20);
+	struct fault f = { 0 };
+	struct asked q;
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	for (int is_wav = 0; is_wav < 2; is_wav++) {
+		buf_clear(&b);
+		buf_put(&b, S("{\"model\":\"m\",\"modalities\":[\"text\","
+		    "\"audio\"],\"audio\":{\"voice\":\"x\"},\"messages\":"
+		    "[{\"role\":\"user\",\"content\":[{\"type\":"
+		    "\"input_audio\",\"input_audio\":{\"format\":\"mp3\","
+		    "\"data\":\""));
+		buf_put(&b, is_wav ? str_of(wav) : S("//uQ"));
+		while (b.n < 64000)
+			buf_char(&b, 'A');
+		buf_put(&b, S("\"}}]}]}"));
+		assert_true(openai_dialect.read_request(&a, ENDPOINT_CHAT,
+		    buf_str(&b), &q, &f));
+		assert_true(q.sound_in && q.sound_out && !q.unseen_input);
+		/* 48,000 bytes: 3 s at 16,000 a second, or about 12. */
+		assert_in_range(q.sound_tokens, is_wav ? 30 : 120,
+		    is_wav ? 40 : 130);
+		assert_true(q.prompt_tokens >= q.sound_tokens);
+		assert_in_range(q.prompt_bound, 119 * 50, 125 * 50);
+	}
+	buf_clear(&b);
+	buf_put(&b, S("{\"model\":\"m\",\"modalities\":[\"text\"],"
+	    "\"audio\":null,\"messages\":[{\"role\":\"user\"}]}"));
+	assert_true(openai_dialect.read_request(&a, ENDPOINT_CHAT,
+	    buf_str(&b), &q, &f));
+	assert_false(q.sound_in || q.sound_out);
+	buf_release(&b);
+	arena_release(&a);
+}
+
 int
 main(void)
 {
@@ -469,6 +512,7 @@ main(void)
 		cmocka_unit_test(no_answers),
 		cmocka_unit_test(types),
 		cmocka_unit_test(requests),
+		cmocka_unit_test(conversations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

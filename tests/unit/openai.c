@@ -146,10 +146,10 @@ refused_requests(void **state)
 		    FAULT_UNSUPPORTED_VALUE, "service_tier", "" },
 		{ CHAT_HEAD "\"web_search_options\":{}," CHAT_REST,
 		    FAULT_UNSUPPORTED, "web_search_options", "" },
-		{ CHAT_HEAD "\"modalities\":[\"text\",\"audio\"]," CHAT_REST,
+		{ CHAT_HEAD "\"modalities\":[\"text\",\"image\"]," CHAT_REST,
 		    FAULT_UNSUPPORTED_VALUE, "modalities", "" },
-		{ CHAT_HEAD "\"audio\":{\"voice\":\"x\"}," CHAT_REST,
-		    FAULT_UNSUPPORTED, "audio", "" },
+		{ CHAT_HEAD "\"modalities\":\"audio\"," CHAT_REST,
+		    FAULT_UNSUPPORTED_VALUE, "modalities", "" },
 		{ CHAT_HEAD "\"background\":true," CHAT_REST,
 		    FAULT_UNSUPPORTED_VALUE, "background", "" },
 		{ CHAT_HEAD "\"previous_response_id\":\"r\"," CHAT_REST,
@@ -178,8 +178,8 @@ refused_requests(void **state)
 		    FAULT_UNSUPPORTED, "file_id", "" },
 		{ CHAT_HEAD "\"messages\":[{\"role\":\"user\",\"content\":"
 			    "[{\"type\":\"input_audio\",\"input_audio\":"
-			    "{\"data\":\"AA\"}}]}]}",
-		    FAULT_UNSUPPORTED_VALUE, "messages", "Sound" },
+			    "{\"data\":7}}]}]}",
+		    FAULT_BAD_REQUEST, "messages", "'data'" },
 		{ CHAT_HEAD "\"messages\":[{\"role\":\"assistant\","
 			    "\"audio\":{\"id\":\"a\"}}]}",
 		    FAULT_UNSUPPORTED, "audio", "" },
