@@ -122,6 +122,40 @@ take_key(struct doctor *d)
 	return EXIT_DONE;
 }
 
+/* --- the URL -------------------------------------------------------------- */
+
+/* d->url and its parts from a word; false: no URL, *why. */
+static bool
+take_url(struct doctor *d, struct str word, struct str *why)
+{
+	struct arena *a = &d->c->arena;
+
+	if (!str_starts_nocase(word, S("http://")) &&
+	    !str_starts_nocase(word, S("https://"))) {
+		*why = arena_printf(a, "\"%.*s\" is no URL: give it with "
+		    "http:// or https://, like https://relay.example/v1",
+		    STR_ARGS(word));
+		return false;
+	}
+	if (!client_parts(a, word, &d->scheme, &d->host, &d->path) ||
+	    memchr(word.p, '?', word.n) || memchr(word.p, '#', word.n) ||
+	    memchr(word.p, '@', word.n)) {
+		*why = arena_printf(a, "\"%.*s\" is no base URL: give scheme, "
+		    "host and folder alone, like https://relay.example/v1",
+		    STR_ARGS(word));
+		return false;
+	}
+	if (str_ends(d->path, S("/v1")))
+		d->path.n -= 3;
+	while (d->path.n && d->path.p[d->path.n - 1] == '/')
+		d->path.n--;
+	d->root = arena_printf(a, "%.*s://%.*s", STR_ARGS(d->scheme),
+	    STR_ARGS(d->host));
+	d->url = arena_printf(a, "%.*s%.*s", STR_ARGS(d->root),
+	    STR_ARGS(d->path));
+	return true;
+}
+
 /* --- the command ---------------------------------------------------------- */
 
 static void
@@ -148,7 +182,9 @@ look_with_client(struct doctor *d)
 {
 	struct ctl *c = d->c;
 
-	d->client = client_new(d);
+	d->client = client_new(&c->arena, opt(c, "ca") ?
+	    str_of(opt(c, "ca")) : c->conf.text[CONF_CA_FILE],
+	    str_eq(c->conf.text[CONF_PROXY], S("env")));
 	if (!d->client)
 		return failed(c, "libcurl cannot be used");
 	buf_char(&d->out, '{');
@@ -181,12 +217,10 @@ run(struct ctl *c)
 	if (d.silence_s > 300)
 		return misused(c, "--silence: at most 300 seconds");
 	d.thorough = opt(c, "long") || opt(c, "silence");
-	d.ca_file = opt(c, "ca") ? str_of(opt(c, "ca")) :
-	    c->conf.text[CONF_CA_FILE];
 	if (c->conf.text[CONF_DATA].n)
 		d.data = c->conf.text[CONF_DATA].p;
 	d.data_given = opt(c, "data") != NULL;
-	if (!client_url(&d, str_of(c->words[0]), &why))
+	if (!take_url(&d, str_of(c->words[0]), &why))
 		return misused(c, "%.*s", STR_ARGS(why));
 	return look_with_client(&d);
 }

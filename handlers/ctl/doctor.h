@@ -3,7 +3,7 @@
  * doctor.h - what the parts of weirctl doctor share.
  *
  * doctor.c has the order of the checks and prints; a check asks
- * (doctor_http.c) or looks (doctor_files.c), says what it found, and names the
+ * (http.h) or looks (doctor_files.c), says what it found, and names the
  * line to change (doctor_cure.c) for the web server that answers.
  */
 #ifndef WEIR_CTL_DOCTOR_H
@@ -15,6 +15,7 @@
 #include "fcgi/base/arena.h"
 #include "fcgi/base/str.h"
 #include "handlers/ctl/ctl.h"
+#include "handlers/ctl/http.h"
 
 enum server { SERVER_OTHER, SERVER_NGINX, SERVER_LIGHTTPD, SERVER_APACHE,
 	N_SERVERS };
@@ -26,7 +27,7 @@ enum cure { CURE_REACH, CURE_PATH, CURE_MOUNT, CURE_SCHEME, CURE_HOST,
 
 enum state { STATE_GOOD, STATE_HINT, STATE_SKIPPED, STATE_BAD };
 
-enum { FIXES_MAX = 16, EVENTS_MAX = 64 };
+enum { FIXES_MAX = 16 };
 
 struct doctor {
 	struct ctl *c;
@@ -38,7 +39,6 @@ struct doctor {
 	bool by_x_api_key;		/* Authorization does not arrive */
 	bool thorough;			/* --long */
 	int64_t silence_s;
-	struct str ca_file;
 	enum server server;
 	struct str server_name;		/* its Server header */
 	const char *data;		/* the data directory; NULL: unknown */
@@ -68,54 +68,6 @@ enum server server_of(struct str header);
 
 /* fix() with the line of this server; of each, when it is not known. */
 void cure(struct doctor *d, enum cure cure);
-
-/* --- doctor_http.c -------------------------------------------------------- */
-
-struct ask {
-	const char *method;		/* NULL: GET */
-	struct str url;
-	const char *accept;		/* or NULL */
-	struct str key;			/* sent as credential, if any */
-	bool x_api_key;			/* in that header */
-	struct str json;		/* a body */
-	int64_t filler;			/* a body of so many letters */
-	bool piece;			/* only its first bytes are wanted */
-	bool untrusted;			/* whatever its certificate: no key */
-	int64_t patience_ms;		/* for the whole answer; 0: 30 s */
-};
-
-enum trouble { TROUBLE_NONE, TROUBLE_NAME, TROUBLE_CONNECT,
-	TROUBLE_CERTIFICATE, TROUBLE_TLS, TROUBLE_SLOW, TROUBLE_SEND,
-	TROUBLE_CUT, TROUBLE_TOO_LONG };
-
-struct heard {
-	enum trouble trouble;
-	struct str why;			/* libcurl's words */
-	int status;			/* 0: no answer */
-	struct str body;		/* at most 1 MiB of it */
-	struct str type, server, date, location, security, request_id;
-	bool by_weir;			/* an answer of weir's own */
-	struct str error;		/* the message in an error of weir's */
-	int64_t asked_ms, ended_ms;	/* UTC */
-	int64_t at_ms[EVENTS_MAX];	/* of events, from the beginning */
-	int n_events;
-	struct str address;		/* that was connected to */
-	int64_t expires_ms;		/* the certificate; 0: none */
-	int64_t would_take_s;		/* of TROUBLE_TOO_LONG */
-};
-
-struct client *client_new(struct doctor *d);
-void client_free(struct client *cl);
-
-/* Reads d->url and its parts from a word; false: no URL, *why. */
-bool client_url(struct doctor *d, struct str word, struct str *why);
-
-/* The parts of a URL; false: it is none. */
-bool client_parts(struct doctor *d, struct str url, struct str *scheme,
-    struct str *host, struct str *path);
-
-/* Blocks until the answer is there; strings live in d's arena. */
-void hear(struct doctor *d, const struct ask *a, struct heard *h);
 
 /* --- checks --------------------------------------------------------------- */
 

@@ -28,7 +28,7 @@ hear_stream(struct doctor *d, int64_t silence_s, struct heard *h)
 	ask.url = silence_s ? arena_printf(a, "%.*s/v1/doctor?silence=%lld",
 	    STR_ARGS(d->url), (long long)silence_s) : arena_printf(a,
 	    "%.*s/v1/doctor", STR_ARGS(d->url));
-	hear(d, &ask, h);
+	hear(d->client, &ask, h);
 }
 
 static struct str
@@ -151,7 +151,7 @@ cheapest(struct doctor *d)
 	struct json_each m;
 	struct heard h;
 
-	hear(d, &ask, &h);
+	hear(d->client, &ask, &h);
 	m = json_each(json_get(h.body, S("data")));
 	while (h.status == 200 && json_next(&m)) {
 		struct str name = json_text(a, json_get(m.value, S("id")));
@@ -182,7 +182,7 @@ say_called(struct doctor *d, struct str model, const struct heard *call)
 	struct heard h;
 	struct str cost;
 
-	hear(d, &ask, &h);
+	hear(d->client, &ask, &h);
 	cost = json_text(a, json_get(h.body, S("cost")));
 	if (h.status != 200 || !cost.n) {
 		say(d, STATE_BAD, "call", "%.*s answered, but its record "
@@ -230,7 +230,7 @@ check_call(struct doctor *d, const char *word)
 	buf_put(&body, S(",\"stream\":true,\"messages\":[{\"role\":\"user\","
 	    "\"content\":\"Answer with the one word: ok\"}]}"));
 	ask.json = buf_str(&body);
-	hear(d, &ask, &h);
+	hear(d->client, &ask, &h);
 	if (h.status == 200 && h.n_events &&
 	    str_has(h.body, S("data: [DONE]")))
 		say_called(d, model, &h);

@@ -25,7 +25,7 @@ fetch(struct doctor *d, struct str url, struct heard *h)
 {
 	struct ask a = { .url = url, .piece = true };
 
-	hear(d, &a, h);
+	hear(d->client, &a, h);
 }
 
 static int

@@ -30,7 +30,7 @@ untrusted(struct doctor *d, struct str why)
 	    "%.*s/", STR_ARGS(d->url)) };
 	struct heard h;
 
-	hear(d, &a, &h);
+	hear(d->client, &a, &h);
 	d->server_name = h.server;
 	d->server = server_of(h.server);
 	cure(d, CURE_TLS);
@@ -132,7 +132,7 @@ check_weir(struct doctor *d)
 	struct heard h;
 	struct str version;
 
-	hear(d, &a, &h);
+	hear(d->client, &a, &h);
 	d->server_name = h.server;
 	d->server = server_of(h.server);
 	if (h.trouble != TROUBLE_NONE || !h.status) {
@@ -170,7 +170,7 @@ check_static(struct doctor *d)
 	    "%.*s/static/style.css", STR_ARGS(d->url)) };
 	struct heard h;
 
-	hear(d, &page, &h);
+	hear(d->client, &page, &h);
 	if (!str_has(h.body, arena_printf(&d->c->arena, "href=\"%.*s\"",
 	    STR_ARGS(sheet.url)))) {
 		cure(d, CURE_HOST);
@@ -178,7 +178,7 @@ check_static(struct doctor *d)
 		    "to %.*s", STR_ARGS(d->url));
 		return;
 	}
-	hear(d, &sheet, &h);
+	hear(d->client, &sheet, &h);
 	if (h.status == 200 && str_starts_nocase(h.type, S("text/css"))) {
 		say(d, STATE_GOOD, "links", "they lead back to %.*s",
 		    STR_ARGS(d->url));
@@ -197,7 +197,7 @@ check_links(struct doctor *d, const struct heard *h)
 	    S("base_url")));
 	struct str scheme, host, path;
 
-	if (!client_parts(d, base, &scheme, &host, &path)) {
+	if (!client_parts(&d->c->arena, base, &scheme, &host, &path)) {
 		cure(d, CURE_HOST);
 		say(d, STATE_BAD, "links", "weir believes that its URL is "
 		    "\"%.*s\"", STR_ARGS(base));
@@ -332,7 +332,7 @@ ask_key(struct doctor *d, bool x_api_key, struct heard *h)
 		.url = arena_printf(&d->c->arena, "%.*s/v1/key",
 		    STR_ARGS(d->url)) };
 
-	hear(d, &a, h);
+	hear(d->client, &a, h);
 }
 
 /* weir has seen a credential, right or wrong. */
@@ -406,11 +406,12 @@ check_key(struct doctor *d)
 static int64_t
 send_body(struct doctor *d, int64_t bytes, struct heard *h)
 {
-	struct ask a = { .filler = bytes, .url = arena_printf(&d->c->arena,
+	struct ask a = { .filler = bytes,
+		.however_long = d->thorough, .url = arena_printf(&d->c->arena,
 	    "%.*s/v1/doctor", STR_ARGS(d->url)) };
 	int64_t n = -1;
 
-	hear(d, &a, h);
+	hear(d->client, &a, h);
 	if (h->by_weir && h->status == 200 &&
 	    !json_int(json_get(h->body, S("bytes")), &n))
 		n = -1;

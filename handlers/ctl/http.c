@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * doctor_http.c - how weirctl doctor asks: one request at a time, as a caller
- * would send it, with the moment of every event in the answer.
- *
- * Redirects are not followed and proxies not used (but with `proxy = env`):
- * what is looked at is the web server itself.  The key goes to the URL that
- * was given and nowhere else, and never over TLS that could not be verified.
- */
+/* http.c - how weirctl asks over HTTP; see http.h. */
+#include "handlers/ctl/http.h"
+
 #include <assert.h>
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -15,7 +10,6 @@
 #include "fcgi/base/id.h"
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
-#include "handlers/ctl/doctor.h"
 
 enum {
 	BODY_KEPT = 1 << 20,
@@ -31,23 +25,28 @@ enum {
 
 struct client {
 	CURL *easy;
-	struct doctor *d;
+	struct arena *arena;
+	struct str ca_file;
+	bool env_proxy;
 	const struct ask *a;
 	struct heard *h;
 	struct buf body;
 	size_t scanned;			/* of the body, for events */
 	int64_t began_ms, sent, would_take_s;
+	bool too_much;
 	char why[CURL_ERROR_SIZE];
 };
 
 struct client *
-client_new(struct doctor *d)
+client_new(struct arena *a, struct str ca_file, bool env_proxy)
 {
-	struct client *cl = arena_new(&d->c->arena, struct client);
+	struct client *cl = arena_new(a, struct client);
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return NULL;
-	cl->d = d;
+	cl->arena = a;
+	cl->ca_file = ca_file.n ? arena_str(a, ca_file) : S("");
+	cl->env_proxy = env_proxy;
 	cl->easy = curl_easy_init();
 	return cl->easy ? cl : NULL;
 }
@@ -64,71 +63,40 @@ client_free(struct client *cl)
 /* --- URLs ----------------------------------------------------------------- */
 
 static struct str
-part(struct doctor *d, CURLU *u, CURLUPart which, unsigned flags)
+part(struct arena *a, CURLU *u, CURLUPart which, unsigned flags)
 {
 	struct str s = { NULL, 0 };
 	char *text = NULL;
 
 	if (curl_url_get(u, which, &text, flags) == CURLUE_OK)
-		s = arena_str(&d->c->arena, str_of(text));
+		s = arena_str(a, str_of(text));
 	curl_free(text);
 	return s;
 }
 
 bool
-client_parts(struct doctor *d, struct str url, struct str *scheme,
+client_parts(struct arena *a, struct str url, struct str *scheme,
     struct str *host, struct str *path)
 {
 	CURLU *u = curl_url();
-	bool ok = u && curl_url_set(u, CURLUPART_URL,
-	    arena_str(&d->c->arena, url).p, 0) == CURLUE_OK;
+	bool ok = u && curl_url_set(u, CURLUPART_URL, arena_str(a, url).p,
+	    0) == CURLUE_OK;
 
 	if (ok) {
-		struct str port = part(d, u, CURLUPART_PORT,
+		struct str port = part(a, u, CURLUPART_PORT,
 		    CURLU_NO_DEFAULT_PORT);
 
-		*scheme = part(d, u, CURLUPART_SCHEME, 0);
-		*host = part(d, u, CURLUPART_HOST, 0);
+		*scheme = part(a, u, CURLUPART_SCHEME, 0);
+		*host = part(a, u, CURLUPART_HOST, 0);
 		if (port.n)
-			*host = arena_printf(&d->c->arena, "%.*s:%.*s",
-			    STR_ARGS(*host), STR_ARGS(port));
-		*path = part(d, u, CURLUPART_PATH, 0);
+			*host = arena_printf(a, "%.*s:%.*s", STR_ARGS(*host),
+			    STR_ARGS(port));
+		*path = part(a, u, CURLUPART_PATH, 0);
 		while (path->n && path->p[path->n - 1] == '/')
 			path->n--;
 	}
 	curl_url_cleanup(u);
 	return ok;
-}
-
-bool
-client_url(struct doctor *d, struct str word, struct str *why)
-{
-	struct arena *a = &d->c->arena;
-
-	if (!str_starts_nocase(word, S("http://")) &&
-	    !str_starts_nocase(word, S("https://"))) {
-		*why = arena_printf(a, "\"%.*s\" is no URL: give it with "
-		    "http:// or https://, like https://relay.example/v1",
-		    STR_ARGS(word));
-		return false;
-	}
-	if (!client_parts(d, word, &d->scheme, &d->host, &d->path) ||
-	    memchr(word.p, '?', word.n) || memchr(word.p, '#', word.n) ||
-	    memchr(word.p, '@', word.n)) {
-		*why = arena_printf(a, "\"%.*s\" is no base URL: give scheme, "
-		    "host and folder alone, like https://relay.example/v1",
-		    STR_ARGS(word));
-		return false;
-	}
-	if (str_ends(d->path, S("/v1")))
-		d->path.n -= 3;
-	while (d->path.n && d->path.p[d->path.n - 1] == '/')
-		d->path.n--;
-	d->root = arena_printf(a, "%.*s://%.*s", STR_ARGS(d->scheme),
-	    STR_ARGS(d->host));
-	d->url = arena_printf(a, "%.*s%.*s", STR_ARGS(d->root),
-	    STR_ARGS(d->path));
-	return true;
 }
 
 /* --- what comes ----------------------------------------------------------- */
@@ -155,13 +123,15 @@ static size_t
 on_body(char *bytes, size_t one, size_t n, void *arg)
 {
 	struct client *cl = arg;
-	size_t room = cl->a->piece ? PIECE_BYTES : BODY_KEPT;
+	const struct ask *a = cl->a;
+	size_t room = a->piece ? PIECE_BYTES : a->most ? a->most : BODY_KEPT;
 
 	(void)one;
 	room -= cl->body.n < room ? cl->body.n : room;
 	buf_put(&cl->body, str_from(bytes, n < room ? n : room));
 	note_events(cl);
-	return cl->a->piece && n > room ? 0 : n;
+	cl->too_much = n > room && a->most;
+	return (a->piece || a->most) && n > room ? 0 : n;
 }
 
 static size_t
@@ -172,7 +142,7 @@ on_filler(char *bytes, size_t one, size_t n, void *arg)
 	int64_t age = clock_ms() - cl->began_ms;
 
 	(void)one;
-	if (!cl->d->thorough && age > RATE_KNOWN_MS && cl->sent > 0) {
+	if (!cl->a->however_long && age > RATE_KNOWN_MS && cl->sent > 0) {
 		cl->would_take_s = age * (cl->a->filler / 1024) /
 		    (cl->sent / 1024 + 1) / 1000;
 		if (cl->would_take_s > UPLOAD_MOST_S)
@@ -187,71 +157,103 @@ on_filler(char *bytes, size_t one, size_t n, void *arg)
 
 /* --- asking --------------------------------------------------------------- */
 
-static struct curl_slist *
-with(struct client *cl, struct curl_slist *list, const char *name,
-    struct str value)
-{
-	struct str line = arena_printf(&cl->d->c->arena, "%s: %.*s", name,
-	    STR_ARGS(value));
-	struct curl_slist *more = curl_slist_append(list, line.p);
+enum { MAX_HEADERS = 6 };
 
-	return more ? more : list;
+/* Lines that live in memory of ours, so that the key can be wiped. */
+struct lines {
+	struct curl_slist list[MAX_HEADERS];
+	int n;
+	struct str key;
+};
+
+static void
+with(struct client *cl, struct lines *l, const char *name, struct str value)
+{
+	struct str line = ARENA_JOIN(cl->arena, str_of(name), value);
+	int n = l->n++;
+
+	assert(n < MAX_HEADERS);
+	l->list[n].data = (char *)line.p;
+	l->list[n].next = NULL;
+	if (n)
+		l->list[n - 1].next = &l->list[n];
 }
 
-static struct curl_slist *
-headers(struct client *cl)
+static void
+headers(struct client *cl, struct lines *l)
 {
 	const struct ask *a = cl->a;
-	struct curl_slist *list = NULL;
 
 	if (a->accept)
-		list = with(cl, list, "Accept", str_of(a->accept));
-	if (a->key.n && a->x_api_key)
-		list = with(cl, list, "x-api-key", a->key);
-	else if (a->key.n)
-		list = with(cl, list, "Authorization",
-		    arena_printf(&cl->d->c->arena, "Bearer %.*s",
-		    STR_ARGS(a->key)));
+		with(cl, l, "Accept: ", str_of(a->accept));
+	if (a->key.n) {
+		with(cl, l, a->x_api_key ? "x-api-key: " :
+		    "Authorization: Bearer ", a->key);
+		l->key = str_of(l->list[l->n - 1].data);
+	}
+	if (a->request_id.n)
+		with(cl, l, "X-Request-Id: ", a->request_id);
+	if (a->identity)
+		with(cl, l, "Accept-Encoding: ", S("identity"));
 	if (a->json.p)
-		list = with(cl, list, "Content-Type", S("application/json"));
+		with(cl, l, "Content-Type: ", S("application/json"));
 	else if (a->filler)
-		list = with(cl, list, "Content-Type", S("text/plain"));
-	return list;
+		with(cl, l, "Content-Type: ", S("text/plain"));
 }
 
 #define SET(option, value) curl_easy_setopt(cl->easy, option, value)
+
+/* Whom to trust: as the relay does (fcgi/transfer.c). */
+static void
+set_roots(struct client *cl)
+{
+	struct str file = cl->a->ca_file.n ? arena_str(cl->arena,
+	    cl->a->ca_file) : cl->ca_file;
+
+	if (file.n) {
+		SET(CURLOPT_CAINFO, file.p);
+		SET(CURLOPT_CAPATH, NULL);
+	}
+	if (cl->a->untrusted) {
+		SET(CURLOPT_SSL_VERIFYPEER, 0L);
+		SET(CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+}
 
 static void
 prepare(struct client *cl, struct curl_slist *list)
 {
 	const struct ask *a = cl->a;
-	struct doctor *d = cl->d;
 
 	curl_easy_reset(cl->easy);
-	SET(CURLOPT_URL, arena_str(&d->c->arena, a->url).p);
+	SET(CURLOPT_URL, arena_str(cl->arena, a->url).p);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_PATH_AS_IS, 1L);
 	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_USERAGENT, "weirctl-doctor/" PACKAGE_VERSION);
+	SET(CURLOPT_QUICK_EXIT, 1L);
+	SET(CURLOPT_USERAGENT, a->agent ? a->agent :
+	    "weirctl-doctor/" PACKAGE_VERSION);
 	SET(CURLOPT_HTTPHEADER, list);
 	SET(CURLOPT_ERRORBUFFER, cl->why);
 	SET(CURLOPT_CERTINFO, 1L);
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(a->connect_ms ? a->connect_ms :
+	    CONNECT_MS));
 	SET(CURLOPT_TIMEOUT_MS, (long)(a->patience_ms ? a->patience_ms :
 	    a->filler ? UPLOAD_MS : PATIENCE_MS));
+	if (a->fresh) {
+		SET(CURLOPT_FRESH_CONNECT, 1L);
+		SET(CURLOPT_FORBID_REUSE, 1L);
+		SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+	}
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_WRITEDATA, cl);
-	if (!str_eq(d->c->conf.text[CONF_PROXY], S("env")))
-		SET(CURLOPT_NOPROXY, "*");
-	if (d->ca_file.n)
-		SET(CURLOPT_CAINFO, d->ca_file.p);
+	SET(CURLOPT_PROXY, cl->env_proxy ? NULL : "");
+	SET(CURLOPT_NOPROXY, cl->env_proxy ? NULL : "*");
+	assert(!a->untrusted || !a->key.n);
+	set_roots(cl);
 	if (a->piece)
 		SET(CURLOPT_RANGE, "0-63");
-	assert(!a->untrusted || !a->key.n);
-	if (a->untrusted) {
-		SET(CURLOPT_SSL_VERIFYPEER, 0L);
-		SET(CURLOPT_SSL_VERIFYHOST, 0L);
-	}
 	if (a->json.p) {
 		SET(CURLOPT_POSTFIELDS, a->json.p);
 		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)a->json.n);
@@ -274,8 +276,10 @@ trouble_of(const struct client *cl, CURLcode code)
 		return TROUBLE_NONE;
 	case CURLE_WRITE_ERROR:
 		/* We had enough. */
-		return cl->a->piece ? TROUBLE_NONE : TROUBLE_CUT;
+		return cl->too_much ? TROUBLE_TOO_MUCH :
+		    cl->a->piece ? TROUBLE_NONE : TROUBLE_CUT;
 	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
 		return TROUBLE_NAME;
 	case CURLE_COULDNT_CONNECT:
 		return TROUBLE_CONNECT;
@@ -296,15 +300,15 @@ trouble_of(const struct client *cl, CURLcode code)
 	}
 }
 
-static struct str
-header(struct client *cl, const char *name)
+struct str
+client_header(const struct client *cl, const char *name)
 {
 	struct curl_header *found;
 
 	if (curl_easy_header(cl->easy, name, 0, CURLH_HEADER, -1, &found) !=
 	    CURLHE_OK)
 		return S("");
-	return arena_str(&cl->d->c->arena, str_of(found->value));
+	return arena_str(cl->arena, str_of(found->value));
 }
 
 static int64_t
@@ -326,11 +330,38 @@ certificate_end(struct client *cl)
 	return 0;
 }
 
+static int64_t
+moment(struct client *cl, CURLINFO which)
+{
+	curl_off_t us = 0;
+
+	curl_easy_getinfo(cl->easy, which, &us);
+	return us;
+}
+
+/* libcurl counts all of them from the beginning; 0: it did not come to it. */
+static struct timing
+timing_of(struct client *cl)
+{
+	int64_t name = moment(cl, CURLINFO_NAMELOOKUP_TIME_T);
+	int64_t connect = moment(cl, CURLINFO_CONNECT_TIME_T);
+	int64_t tls = moment(cl, CURLINFO_APPCONNECT_TIME_T);
+	int64_t first = moment(cl, CURLINFO_STARTTRANSFER_TIME_T);
+
+	return (struct timing){
+		.name_us = name ? name : -1,
+		.connect_us = connect ? connect - name : -1,
+		.tls_us = tls ? tls - connect : -1,
+		.first_us = first ? first : -1,
+		.total_us = moment(cl, CURLINFO_TOTAL_TIME_T),
+	};
+}
+
 static void
 learn(struct client *cl, CURLcode code)
 {
 	struct heard *h = cl->h;
-	struct arena *a = &cl->d->c->arena;
+	struct arena *a = cl->arena;
 	char *address = NULL;
 	long status = 0;
 
@@ -345,12 +376,16 @@ learn(struct client *cl, CURLcode code)
 	h->status = status < 200 ? 0 : (int)status;
 	h->address = arena_str(a, str_of(address ? address : ""));
 	h->body = buf_str(&cl->body);
-	h->type = header(cl, "content-type");
-	h->server = header(cl, "server");
-	h->date = header(cl, "date");
-	h->location = header(cl, "location");
-	h->security = header(cl, "strict-transport-security");
-	h->request_id = header(cl, "x-request-id");
+	h->timing = timing_of(cl);
+	h->connected = h->timing.connect_us >= 0 && (h->timing.tls_us >= 0 ||
+	    !str_starts_nocase(cl->a->url, S("https:")));
+	h->encoding = client_header(cl, "content-encoding");
+	h->type = client_header(cl, "content-type");
+	h->server = client_header(cl, "server");
+	h->date = client_header(cl, "date");
+	h->location = client_header(cl, "location");
+	h->security = client_header(cl, "strict-transport-security");
+	h->request_id = client_header(cl, "x-request-id");
 	h->by_weir = h->status && id_valid(h->request_id);
 	h->error = json_text(a, json_get(json_get(h->body, S("error")),
 	    S("message")));
@@ -358,22 +393,23 @@ learn(struct client *cl, CURLcode code)
 }
 
 void
-hear(struct doctor *d, const struct ask *a, struct heard *h)
+hear(struct client *cl, const struct ask *a, struct heard *h)
 {
-	struct client *cl = d->client;
-	struct curl_slist *list;
+	struct lines l = { .n = 0 };
 
 	*h = (struct heard){ 0 };
 	cl->a = a;
 	cl->h = h;
-	cl->body = BUF(&d->c->arena, BODY_KEPT);
+	cl->body = BUF(cl->arena, a->most ? a->most : BODY_KEPT);
 	cl->scanned = 0;
 	cl->sent = cl->would_take_s = 0;
+	cl->too_much = false;
 	cl->why[0] = '\0';
-	list = headers(cl);
-	prepare(cl, list);
+	headers(cl, &l);
+	prepare(cl, l.n ? l.list : NULL);
 	h->asked_ms = clock_utc_ms();
 	cl->began_ms = clock_ms();
 	learn(cl, curl_easy_perform(cl->easy));
-	curl_slist_free_all(list);
+	if (l.key.n)
+		explicit_bzero((char *)l.key.p, l.key.n);
 }
