@@ -84,6 +84,8 @@ struct asked {
 /* Edits made on the way to an upstream: all that pass-through changes. */
 struct edits {
 	struct str model;		/* the upstream's name for it */
+	bool edited;			/* the body was sent to another one: it
+					 * has that one's name for the model */
 	bool force_usage;		/* stream_options.include_usage: true */
 	int64_t cap_output;		/* set this output limit, -1: leave */
 	bool cap_as_completion;		/* cap as max_completion_tokens */

@@ -108,6 +108,8 @@ struct watch {
 	struct json_tap tap;
 	struct buf head; /* its first bytes */
 	size_t bytes; /* of it, so far */
+	int64_t pictures; /* names "b64_json" in it */
+	unsigned match; /* of that name, so far */
 	bool passed; /* forwarding has begun */
 	bool failing; /* it begins as an error: nothing is forwarded */
 };

@@ -238,6 +238,35 @@ take_blanks(
 		forward(str_from(piece.p, n), out, last);
 }
 
+/*
+ * Pictures in a text too large to look into.  No string holds that name with
+ * its quotes but as a whole, and those of base64 hold no quote at all.
+ */
+static void
+count_pictures(struct observer *o, struct watch *w, struct str piece)
+{
+	static const char name[] = "\"b64_json\"";
+	const char *p = piece.p, *end = p + piece.n;
+
+	while (p && p < end) {
+		if (w->match == 0) {
+			p = memchr(p, '"', (size_t)(end - p));
+			w->match = p != NULL;
+			p = p ? p + 1 : NULL;
+			continue;
+		}
+		if (*p != name[w->match])
+			w->match = *p == '"';
+		else if (++w->match == sizeof(name) - 1) {
+			w->pictures++;
+			w->match = 0;
+		}
+		p++;
+	}
+	if (w->pictures)
+		o->tokens.pictures = w->pictures;
+}
+
 /* Takes the next bytes of the text; returns how many. */
 static size_t
 take(struct observer *o, struct watch *w, struct str piece, struct buf *out,
@@ -248,6 +277,8 @@ take(struct observer *o, struct watch *w, struct str piece, struct buf *out,
 	if (w->bytes < LIMIT_KEEP_BACK && n > LIMIT_KEEP_BACK - w->bytes)
 		n = LIMIT_KEEP_BACK - w->bytes;
 	n = json_tap_feed(&w->tap, str_from(piece.p, n));
+	if (o->pictures)
+		count_pictures(o, w, str_from(piece.p, n));
 	keep = w->head.max - w->head.n;
 	buf_put(&w->head, str_from(piece.p, n < keep ? n : keep));
 	w->bytes += n;

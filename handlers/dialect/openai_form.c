@@ -168,6 +168,14 @@ read_field(struct reading *r, const struct field *f, const struct part *p)
 	return f->read(r, p->value);
 }
 
+/* Some of them are read by the model: voices to know, for one. */
+static bool
+take_text(struct reading *r, const struct part *p)
+{
+	r->out->prompt_bound += (int64_t)p->value.n;
+	return true;
+}
+
 /* What is no field of ours: a file that is looked at for its size. */
 static bool
 take_file(struct reading *r, const struct part *p)
@@ -176,7 +184,7 @@ take_file(struct reading *r, const struct part *p)
 
 	if (1u << r->out->endpoint & SOUND) {
 		if (!p->file && !str_eq_nocase(name, S("file")))
-			return true;
+			return take_text(r, p);
 		if (r->files++ || !str_eq(p->name, S("file")) || !p->file)
 			return openai_refuse(r, FAULT_BAD_REQUEST, "file",
 			    "There must be one file, in a field named 'file' "
@@ -185,7 +193,7 @@ take_file(struct reading *r, const struct part *p)
 	}
 	if (!p->file && !str_eq_nocase(name, S("image")) &&
 	    !str_eq_nocase(name, S("mask")))
-		return true;
+		return take_text(r, p);
 	if (!p->file)
 		return openai_refuse(r, FAULT_BAD_REQUEST, "image",
 		    "A picture must be sent as a file (with a file name).");

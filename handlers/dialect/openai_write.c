@@ -122,6 +122,13 @@ put_splice(struct buf *out, const struct splice *s, const struct edits *edits)
 	}
 }
 
+static bool
+renames(const struct asked *asked, const struct edits *edits)
+{
+	return edits->model.n &&
+	    (edits->edited || !str_eq(edits->model, asked->model));
+}
+
 /* A form: only the model's value is changed, which is text as it is. */
 static bool
 write_form(
@@ -130,7 +137,7 @@ write_form(
 	struct str body = asked->body, old = asked->model_at;
 	const char *end = body.p + body.n;
 
-	if (edits->model.n == 0 || str_eq(edits->model, asked->model))
+	if (!renames(asked, edits))
 		return buf_put(out, body);
 	buf_put(out, str_from(body.p, (size_t)(old.p - body.p)));
 	buf_put(out, edits->model);
@@ -153,7 +160,7 @@ openai_write_request(
 	if (asked->boundary.n)
 		return write_form(asked, edits, out);
 	assert(brace);
-	if (edits->model.n && !str_eq(edits->model, asked->model))
+	if (renames(asked, edits))
 		add(&s, MODEL, asked->model_at, false);
 	if (usage)
 		add_usage(&s, asked);

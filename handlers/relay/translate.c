@@ -42,6 +42,7 @@ write_body(struct call *c)
 	const struct channel *ch = a->with->channel;
 	struct edits edits = {
 		.model = a->with->upstream_model,
+		.edited = c->again.n != 0,
 		.force_usage = c->asked.stream,
 		.cap_output = c->cap_output,
 		.cap_as_completion = ch->max_completion ||
