@@ -145,7 +145,7 @@ bool json_yes(struct str value);
 enum { JSON_TAPS = 8, JSON_TAP_NAME = 64 };
 
 struct json_tap {
-	const char *const *names; /* of the members wanted, NULL ends */
+	const char *const *names; /* of the members wanted, NULL ends; "" fits none */
 	struct arena *arena; /* for what is kept */
 	size_t max; /* bytes kept of one value */
 	struct str values[JSON_TAPS]; /* by the index of the name */

@@ -100,7 +100,7 @@ value_begins(struct json_tap *t)
 	if (t->name_long)
 		return;
 	for (int i = 0; t->names[i]; i++)
-		if (name_matches(t, t->names[i])) {
+		if (t->names[i][0] && name_matches(t, t->names[i])) {
 			t->want = i;
 			t->found |= 1u << i;
 			t->values[i] = (struct str){ 0 };
