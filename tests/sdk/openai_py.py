@@ -244,6 +244,13 @@ def transcriptions():
 
 
 @test
+def transcriptions_large():
+    got = client.audio.transcriptions.create(
+        model='media', file=('a.mp3', bytes(20 << 20)))
+    same(got.text, TEXT)
+
+
+@test
 def transcriptions_streamed():
     events = list(client.audio.transcriptions.create(
         model='media', file=('a.mp3', bytes(9000)), stream=True))
