@@ -16,6 +16,23 @@ enum { SILENCE_S = 70, JSON_BYTES = 1 << 20 };
 
 /* --- what was found ------------------------------------------------------- */
 
+/*
+ * Words of whoever answered may be among them: for a terminal none of them is
+ * a command (C0, DEL, and C1 as UTF-8 has it).
+ */
+static struct str
+words_of(struct doctor *d, const char *format, va_list ap)
+{
+	struct str s = arena_vprintf(&d->c->arena, format, ap);
+	unsigned char *p = (unsigned char *)(uintptr_t)s.p;
+
+	for (size_t i = 0; i < s.n; i++)
+		if (p[i] < 0x20 || p[i] == 0x7f ||
+		    (p[i] < 0xa0 && i > 0 && p[i - 1] == 0xc2))
+			p[i] = p[i] < 0x80 ? '?' : 0xbf;
+	return s;
+}
+
 void
 fix(struct doctor *d, const char *format, ...)
 {
@@ -24,7 +41,7 @@ fix(struct doctor *d, const char *format, ...)
 	if (d->n_fixes == FIXES_MAX)
 		return;
 	va_start(ap, format);
-	d->fixes[d->n_fixes++] = arena_vprintf(&d->c->arena, format, ap);
+	d->fixes[d->n_fixes++] = words_of(d, format, ap);
 	va_end(ap);
 }
 
@@ -58,7 +75,7 @@ say(struct doctor *d, enum state state, const char *name,
 	va_list ap;
 
 	va_start(ap, format);
-	text = arena_vprintf(&d->c->arena, format, ap);
+	text = words_of(d, format, ap);
 	va_end(ap);
 	if (d->c->json) {
 		say_json(d, state, name, text);
