@@ -346,6 +346,7 @@ class House(rig.Rig):
         HOUSES.append(self)
         os.chmod(self.dir, 0o755)
         self.calls, self.weirs, self.socks = [], [], []
+        self.webs = []
         self.environment = environment or {}
         self.around = list(around)
         self.front = None
@@ -376,6 +377,8 @@ class House(rig.Rig):
             return
         HOUSES.remove(self)
         wrong = []
+        for where in self.webs:
+            self.web_server('web_stop "$1"', where)
         try:
             for n, p in enumerate(self.weirs):
                 if p in self.running and p.poll() is None:
@@ -493,6 +496,31 @@ class House(rig.Rig):
             raise Skip(str(e)) from None
         self.until(lambda: knocks(port), 'nginx does not answer')
         return port
+
+    def web(self, server):
+        """nginx, lighttpd or apache in front of the first weir, by the shipped
+        sample and as conf/webserver.sh starts it; its port."""
+        port, where = free_port(), self.path('web')
+        os.mkdir(where)
+        shutil.copytree(os.path.join(TOP, 'www'), self.path('www'))
+        done = self.web_server(
+            'web_program "$2" >/dev/null || exit 3; web_write "$2" '
+            '"$WEIR_TOP/conf" "$1" "$3" "$4" "$5" && web_start "$1"', where,
+            server, str(port), self.socks[0], self.path('www'))
+        if done.returncode == 3:
+            raise Skip('%s is not installed' % server)
+        self.webs.append(where)
+        assert done.returncode == 0, done.stdout
+        self.until(lambda: knocks(port), '%s does not answer' % server)
+        return port
+
+    def web_server(self, script, *args):
+        """Runs some sh that knows conf/webserver.sh."""
+        return subprocess.run(
+            ['sh', '-c', 'AS=; . "$WEIR_TOP/conf/webserver.sh"; ' + script,
+             '-'] + list(args), env=dict(os.environ, WEIR_TOP=TOP),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, check=False, timeout=30)
 
     # -- weirctl
 
@@ -689,6 +717,8 @@ def verdict(f, options):
 def leave(number, _):
     """Asked to end: so does all that was started."""
     for h in list(HOUSES):
+        for where in h.webs:
+            h.web_server('web_stop "$1"', where)
         for p in h.running:
             p.kill()
         shutil.rmtree(h.dir, ignore_errors=True)
