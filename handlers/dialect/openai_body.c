@@ -165,8 +165,10 @@ judge(struct observer *o, struct watch *w, struct str text,
 		return;
 	}
 	estimate(o, w, text.n);
-	if (text.n && o->pictures)
+	if (o->pictures && text.n)
 		o->tokens.pictures = length_of(choices);
+	else if (w->pictures)
+		o->tokens.pictures = w->pictures;
 	o->seen |= SEEN_MEANING | SEEN_STOP | SEEN_END;
 }
 
@@ -243,7 +245,7 @@ take_blanks(
  * its quotes but as a whole, and those of base64 hold no quote at all.
  */
 static void
-count_pictures(struct observer *o, struct watch *w, struct str piece)
+count_pictures(struct watch *w, struct str piece)
 {
 	static const char name[] = "\"b64_json\"";
 	const char *p = piece.p, *end = p + piece.n;
@@ -263,8 +265,6 @@ count_pictures(struct observer *o, struct watch *w, struct str piece)
 		}
 		p++;
 	}
-	if (w->pictures)
-		o->tokens.pictures = w->pictures;
 }
 
 /* Takes the next bytes of the text; returns how many. */
@@ -278,14 +278,17 @@ take(struct observer *o, struct watch *w, struct str piece, struct buf *out,
 		n = LIMIT_KEEP_BACK - w->bytes;
 	n = json_tap_feed(&w->tap, str_from(piece.p, n));
 	if (o->pictures)
-		count_pictures(o, w, str_from(piece.p, n));
+		count_pictures(w, str_from(piece.p, n));
 	keep = w->head.max - w->head.n;
 	buf_put(&w->head, str_from(piece.p, n < keep ? n : keep));
 	w->bytes += n;
 	if (!w->failing && !w->misfit)
 		forward(str_from(piece.p, n), out, last);
-	if (w->passed)
-		estimate(o, w, false);
+	if (!w->passed)
+		return n;
+	estimate(o, w, false);
+	if (w->pictures)
+		o->tokens.pictures = w->pictures;
 	return n;
 }
 
