@@ -304,7 +304,7 @@ static bool
 from_elsewhere(struct reading *r, const struct place *at, struct str *secret)
 {
 	struct json_each each = json_each(at->value);
-	struct str name, value = { 0 };
+	struct str name = { 0 }, value = { 0 };
 	const char *env;
 	size_t n;
 
