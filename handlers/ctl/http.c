@@ -31,7 +31,7 @@ struct client {
 	const struct ask *a;
 	struct heard *h;
 	struct buf body;
-	size_t scanned;			/* of the body, for events */
+	size_t scanned, looked;		/* of the body, for events */
 	int64_t began_ms, sent, would_take_s;
 	bool too_much;
 	char why[CURL_ERROR_SIZE];
@@ -105,18 +105,19 @@ static void
 note_events(struct client *cl)
 {
 	struct heard *h = cl->h;
-	struct str rest = str_skip(buf_str(&cl->body), cl->scanned);
+	struct str body = buf_str(&cl->body);
 	const char *end;
 
-	while (h->n_events < EVENTS_MAX && rest.n > 1 &&
-	    (end = memmem(rest.p, rest.n, "\n\n", 2))) {
-		struct str event = { rest.p, (size_t)(end - rest.p) };
-
-		if (str_starts(event, S("data:")))
+	while (h->n_events < EVENTS_MAX && body.n > cl->looked + 1 &&
+	    (end = memmem(body.p + cl->looked, body.n - cl->looked, "\n\n",
+	    2))) {
+		if (str_starts(str_skip(body, cl->scanned), S("data:")))
 			h->at_ms[h->n_events++] = clock_ms() - cl->began_ms;
-		cl->scanned += event.n + 2;
-		rest = str_skip(rest, event.n + 2);
+		cl->scanned = cl->looked = (size_t)(end + 2 - body.p);
 	}
+	/* What was looked at is not again, but for half of an end. */
+	if (body.n > cl->looked + 1)
+		cl->looked = body.n - 1;
 }
 
 static size_t
@@ -401,7 +402,7 @@ hear(struct client *cl, const struct ask *a, struct heard *h)
 	cl->a = a;
 	cl->h = h;
 	cl->body = BUF(cl->arena, a->most ? a->most : BODY_KEPT);
-	cl->scanned = 0;
+	cl->scanned = cl->looked = 0;
 	cl->sent = cl->would_take_s = 0;
 	cl->too_much = false;
 	cl->why[0] = '\0';
