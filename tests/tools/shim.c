@@ -21,7 +21,9 @@
  * file in memory, or a socket that would (what is read there has been seen by
  * a peek).
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
