@@ -231,10 +231,11 @@ value_end(const char *p, const char *end)
 static bool
 advance(struct json_each *m, bool pass)
 {
-	const char *end = m->rest.p + m->rest.n, *p, *q;
+	const char *end, *p, *q;
 
 	if (m->rest.n == 0)
 		return false;
+	end = m->rest.p + m->rest.n;
 	p = next_value(m);
 	if (p && means(p) == OPENS && !pass) {
 		m->reached = true;
