@@ -34,12 +34,13 @@ demo_make(struct answer *a)
 	snprintf(text, sizeof text,
 	    "This is a demonstration answer, written by a small program "
 	    "on this machine. It is not a language model and understands "
-	    "nothing. It counted %ld words and %ld characters in what "
+	    "nothing. It counted %ld word%s and %ld character%s in what "
 	    "you sent. The way was the real one: your key was checked, "
 	    "the cost was held, this answer streamed through, and the "
 	    "call was settled and written down. Add a provider's key "
 	    "and the same request reaches a real model.",
-	    a->ask.words, a->ask.chars);
+	    a->ask.words, a->ask.words == 1 ? "" : "s", a->ask.chars,
+	    a->ask.chars == 1 ? "" : "s");
 	for (char *p = text, *q; *p; p = q) {
 		q = strchr(p + 1, ' ');
 		if (!q)
