@@ -142,6 +142,14 @@ struct db *db_connect(const char *path, enum db_mode mode, struct arena *a,
     struct str *why);
 bool db_prepare(struct db *db, bool lazy, struct arena *a, struct str *why);
 
+/*
+ * Copies what a reading connection sees into the empty file at path, open as
+ * fd too, in one read transaction; what was written is handed to the disk as
+ * it goes.  Blocks for the disk.  False: *why; the file is of no use.
+ */
+bool db_copy(struct db *from, const char *path, int fd, struct arena *a,
+    struct str *why);
+
 /* Runs several statements from text (migrations, pragmas). */
 bool db_script(struct db *db, const char *sql);
 /* One number from text: 1, 0 no row or NULL, -1 failed. */

@@ -8,25 +8,9 @@
 
 #include "db/place.h"
 #include "db/schema.h"
+#include "db/seal.h"
 #include "db/setting.h"
 #include "db/store.h"
-
-enum { ADD_SEAL, N_SQL };
-static const char *const sql[N_SQL] = {
-	[ADD_SEAL] = "INSERT INTO seal(name, sealed) VALUES (?1, ?2)",
-};
-const struct db_part init_part = { "init", sql, N_SQL };
-
-static bool
-add_seals(struct db *db, const struct vault_seals *s)
-{
-	return db_run(db, &init_part, ADD_SEAL, "sb", S("data"), s->data,
-		   sizeof(s->data)) == 1 &&
-	    db_run(db, &init_part, ADD_SEAL, "sb", S("hash"), s->hash,
-		sizeof(s->hash)) == 1 &&
-	    db_run(db, &init_part, ADD_SEAL, "sb", S("check"), s->check,
-		sizeof(s->check)) == 1;
-}
 
 /* An empty file of our own, in WAL mode, for SQLite to fill. */
 static bool
@@ -53,7 +37,7 @@ fill(struct db *db, const struct vault_seals *seals, int64_t identity,
 	struct str why;
 
 	return db_begin(db, true) && schema_migrate(db, 0) &&
-	    db_prepare(db, true, a, &why) && add_seals(db, seals) &&
+	    db_prepare(db, true, a, &why) && seals_set(db, seals) &&
 	    setting_set(db, S("database"), text) && db_commit(db);
 }
 

@@ -34,12 +34,31 @@ lock_give(int fd, int64_t byte)
 }
 
 bool
-lock_free(int fd, int64_t byte)
+lock_share(int fd, int64_t byte)
+{
+	return change(fd, byte, F_RDLCK, F_OFD_SETLK) == 0;
+}
+
+/* length 0: to the end of all bytes there can be. */
+static bool
+is_free(int fd, int64_t byte, int64_t length)
 {
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
-		.l_start = byte, .l_len = 1 };
+		.l_start = byte, .l_len = length };
 
 	return fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type == F_UNLCK;
+}
+
+bool
+lock_free(int fd, int64_t byte)
+{
+	return is_free(fd, byte, 1);
+}
+
+bool
+lock_free_from(int fd, int64_t byte)
+{
+	return is_free(fd, byte, 0);
 }
 
 /*

@@ -17,6 +17,8 @@ enum {
 	BYTE_TURN = 0,
 	BYTE_WRITE = 1,
 	BYTE_LOG = 2,		/* rotation of weir.log */
+	BYTE_USE = 3,		/* shared by all that have the store open */
+	BYTE_RESTORE = 4,	/* who prepares another database */
 	BYTE_PROCESS = 16	/* from here on a byte a process, by its id */
 };
 
@@ -27,8 +29,17 @@ enum {
 bool lock_take(int fd, int64_t byte, int64_t wait_ms);
 void lock_give(int fd, int64_t byte);
 
+/*
+ * Locks a byte that others may lock so too.  Whoever alone has it shared may
+ * lock_take it.  False: somebody has it for himself.
+ */
+bool lock_share(int fd, int64_t byte);
+
 /* Could we lock it now?  Locks nothing. */
 bool lock_free(int fd, int64_t byte);
+
+/* The same for all bytes from this one on. */
+bool lock_free_from(int fd, int64_t byte);
 
 /* BYTE_WRITE in its turn. */
 bool lock_take_write(int fd, int64_t wait_ms);

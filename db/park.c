@@ -44,6 +44,12 @@ park_put_run(struct db *db, struct op *op)
 }
 
 int
+park_clean(struct db *db)
+{
+	return db_run(db, &park_part, OLD, "i", db_now(db));
+}
+
+int
 park_load(struct db *db, int64_t now, struct arena *a, struct park **list)
 {
 	struct row *row = db_each(db, &park_part, LOAD, "ii", now,

@@ -25,6 +25,9 @@ struct park_put {
 };
 bool park_put_run(struct db *db, struct op *op);
 
+/* Removes those that have ended: how many, or -1.  Inside store_write. */
+int park_clean(struct db *db);
+
 /* Parks in force at now; count, or -1.  *list is in the arena. */
 int park_load(struct db *db, int64_t now, struct arena *a, struct park **list);
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "db/store.h"
+#include "fcgi/base/clock.h"
 #include "fcgi/base/mem.h"
 
 /* --- words ---------------------------------------------------------------- */
@@ -298,6 +299,28 @@ place_lock_open(const char *dir, struct arena *a, struct str *why)
 		    "system for writing, or correct owner and mode", path,
 		    strerror(errno));
 	return fd;
+}
+
+const char *
+place_keep(const char *path, struct arena *a)
+{
+	char text[CLOCK_TEXT], *digit = text;
+	const char *name;
+
+	/* 2026-11-22T09:30:00 without the colons, which scp cannot stand. */
+	clock_text(clock_utc_ms(), text);
+	for (const char *p = text; p < text + 19; p++)
+		if (*p != ':')
+			*digit++ = *p;
+	for (int n = 0; n < 100; n++) {
+		name = n ? arena_printf(a, "%s.%.17s-%d", path, text, n).p :
+		    arena_printf(a, "%s.%.17s", path, text).p;
+		if (link(path, name) == 0)
+			return name;
+		if (errno != EEXIST)
+			break;
+	}
+	return NULL;
 }
 
 /* realpath into the arena; the path itself where it does not exist yet. */

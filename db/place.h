@@ -36,6 +36,9 @@ bool place_files_good(const char *dir, struct arena *a, struct str *why);
 /* Makes what was done to its entries durable. */
 bool place_sync(const char *dir);
 
+/* Gives the file a second name with the time in it: which, or NULL (errno). */
+const char *place_keep(const char *path, struct arena *a);
+
 bool place_key_read(const char *path, uint8_t master[static VAULT_MASTER],
     struct arena *a, struct str *why);
 

@@ -17,12 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "db/ledger.h"
 #include "db/lock.h"
 #include "db/place.h"
 #include "db/schema.h"
+#include "db/seal.h"
 #include "db/setting.h"
 #include "db/tab.h"
 #include "db/zone.h"
@@ -54,11 +56,10 @@ struct store {
 
 enum { CGI_WAL_BYTES = 256 << 10 };
 
-enum { MIN_READER, SEAL, ADD_PROCESS, END_PROCESS, OWNS_HOLDS, PROCESSES,
+enum { MIN_READER, ADD_PROCESS, END_PROCESS, OWNS_HOLDS, PROCESSES,
 	N_SQL };
 static const char *const sql[N_SQL] = {
 	[MIN_READER] = "SELECT min_reader FROM schema WHERE id = 1",
-	[SEAL] = "SELECT sealed FROM seal WHERE name = ?1",
 	[ADD_PROCESS] =
 	    "INSERT INTO process(pid, program, started) VALUES (?1, ?2, ?3)",
 	[END_PROCESS] = "DELETE FROM process /*scan*/ WHERE id = ?1",
@@ -71,21 +72,6 @@ const struct db_part store_part = { "store", sql, N_SQL };
 /* --- opening one ---------------------------------------------------------- */
 
 static bool
-get_seal(struct db *db, struct str name, uint8_t out[static VAULT_SEALED])
-{
-	struct row *row;
-	struct str sealed;
-
-	if (db_one(db, &store_part, SEAL, &row, "s", name) != 1)
-		return false;
-	sealed = row_bytes(row, 0);
-	if (sealed.n != VAULT_SEALED)
-		return false;
-	memcpy(out, sealed.p, VAULT_SEALED);
-	return true;
-}
-
-static bool
 open_vault(struct store *s, const char *master_key_file, struct arena *a,
     struct str *why)
 {
@@ -95,9 +81,7 @@ open_vault(struct store *s, const char *master_key_file, struct arena *a,
 	uint8_t master[VAULT_MASTER];
 	struct vault_seals seals;
 
-	if (!get_seal(s->db, S("data"), seals.data) ||
-	    !get_seal(s->db, S("hash"), seals.hash) ||
-	    !get_seal(s->db, S("check"), seals.check))
+	if (!seals_get(s->db, &seals))
 		return place_refuse(a, why, "%s is damaged: its sealed keys are "
 		    "missing; put a backup of its directory back",
 		    s->path);
@@ -105,13 +89,16 @@ open_vault(struct store *s, const char *master_key_file, struct arena *a,
 		return false;
 	s->vault = vault_open(master, &seals);
 	vault_wipe(master, sizeof(master));
+	if (!s->vault)
+		s->vault = seal_rescue(key, &seals, a);
 	return s->vault || place_refuse(a, why, "%s is not the master key of this "
 	    "database: put the right one there (nothing was changed)", key);
 }
 
 /*
  * The number of the database stands in weir.lock as well, where no page of a
- * foreign WAL can replace it.  An empty file (it was lost) gets it now.
+ * foreign WAL can replace it.  A file where it is missing (it was lost, or its
+ * writing was) gets it now.
  */
 static bool
 lock_belongs(struct store *s, int64_t identity)
@@ -120,8 +107,9 @@ lock_belongs(struct store *s, int64_t identity)
 	ssize_t n = pread(s->lock, text, sizeof(text) - 1, 0);
 
 	snprintf(want, sizeof(want), "%" PRId64 "\n", identity);
-	if (n == 0)
-		n = pwrite(s->lock, want, strlen(want), 0);
+	if (n >= 0 && (n == 0 || text[n - 1] != '\n'))
+		n = ftruncate(s->lock, 0) < 0 ? -1 :
+		    pwrite(s->lock, want, strlen(want), 0);
 	else if (strcmp(text, want) != 0)
 		return false;
 	return n == (ssize_t)strlen(want);
@@ -209,6 +197,24 @@ enrol(struct store *s, struct arena *a, struct str *why)
 		"directory on a disk of this machine", s->dir);
 }
 
+/*
+ * Takes the write lock, and our share of BYTE_USE for as long as the store is
+ * open.  Who has that byte alone (restore) does not keep it for long.
+ */
+static bool
+come_in(int lock)
+{
+	for (int tries = 0; lock_take_write(lock, 10000); tries++) {
+		if (lock_share(lock, BYTE_USE))
+			return true;
+		lock_give(lock, BYTE_WRITE);
+		if (tries == 400)
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = 25000000 }, NULL);
+	}
+	return false;
+}
+
 struct store *
 store_open(const char *dir, const char *master_key_file, const char *program,
     struct arena *a, struct str *why)
@@ -229,7 +235,7 @@ store_open(const char *dir, const char *master_key_file, const char *program,
 	ok = place_good(s->dir, program, a, why) &&
 	    place_files_good(s->dir, a, why) &&
 	    (s->lock = place_lock_open(s->dir, a, why)) >= 0;
-	if (ok && !lock_take_write(s->lock, 10000)) {
+	if (ok && !come_in(s->lock)) {
 		ok = place_refuse(a, why, "another process has kept the write lock of"
 		    " %s for 10 s: see which with `fuser %s/weir.lock` and end "
 		    "it", s->dir, s->dir);
@@ -575,6 +581,29 @@ store_write(struct store *s, bool durable,
 	}
 	lock_give(s->lock, BYTE_WRITE);
 out:
+	pthread_mutex_unlock(&s->mutex);
+	return ok;
+}
+
+bool
+store_fold(struct store *s, int64_t *before, int64_t *left)
+{
+	char path[4096];
+	struct stat st;
+	bool ok;
+
+	snprintf(path, sizeof(path), "%s-wal", s->path);
+	pthread_mutex_lock(&s->mutex);
+	ok = lock_take_write(s->lock, s->wait_ms);
+	if (ok) {
+		*before = stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
+		ok = (!s->sick || reopen(s)) &&
+		    (*before == 0 || db_checkpoint(s->db, DB_TRUNCATE) ||
+			!db_failed(s->db));
+		*left = stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
+		s->tried = 0;
+		lock_give(s->lock, BYTE_WRITE);
+	}
 	pthread_mutex_unlock(&s->mutex);
 	return ok;
 }

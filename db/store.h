@@ -79,6 +79,13 @@ bool store_write(struct store *s, bool durable,
  */
 bool store_sync(struct store *s);
 
+/*
+ * Folds the WAL into the database and empties its file, as far as readers
+ * let.  Its bytes before and after.  Blocks for locks and disk.  False: the
+ * lock cannot be had, or the database failed.
+ */
+bool store_fold(struct store *s, int64_t *before, int64_t *left);
+
 /* What kept the last store_write from committing. */
 enum db_trouble store_trouble(const struct store *s);
 

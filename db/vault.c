@@ -181,6 +181,19 @@ vault_open(const uint8_t master[static VAULT_MASTER],
 	return v;
 }
 
+struct vault *
+vault_renew(const struct vault *v)
+{
+	struct vault *fresh = ready() ? sodium_malloc(sizeof(*fresh)) : NULL;
+
+	if (!fresh)
+		return NULL;
+	randombytes_buf(fresh->data, KEY);
+	memcpy(fresh->hash, v->hash, KEY);
+	sodium_mprotect_readonly(fresh);
+	return fresh;
+}
+
 void
 vault_close(struct vault *v)
 {

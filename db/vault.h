@@ -38,6 +38,9 @@ struct vault *vault_open(const uint8_t master[static VAULT_MASTER],
     const struct vault_seals *seals);
 void vault_close(struct vault *v);
 
+/* The same hash key with a new random data key; NULL: no memory for it. */
+struct vault *vault_renew(const struct vault *v);
+
 /* Seals the inner keys of v anew, by another master key. */
 void vault_reseal(const struct vault *v,
     const uint8_t master[static VAULT_MASTER], struct vault_seals *seals);

@@ -172,6 +172,15 @@ data_folder(struct ctl *c)
 	return folder;
 }
 
+const char *
+key_file(struct ctl *c, const char *folder)
+{
+	const char *key = c->conf.text[CONF_MASTER_KEY_FILE].p;
+
+	return key && *key ? key :
+	    arena_printf(&c->arena, "%s/master.key", folder).p;
+}
+
 int
 open_store(struct ctl *c)
 {

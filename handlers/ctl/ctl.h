@@ -113,6 +113,9 @@ void close_store(struct ctl *c);
 /* The data directory from the settings, resolved; NULL: it was said why. */
 const char *data_folder(struct ctl *c);
 
+/* The master key file of that data directory. */
+const char *key_file(struct ctl *c, const char *folder);
+
 /* Is it a web server's folder by its name?  What is below one may be served
  * to everybody. */
 bool folder_is_served(const char *folder);

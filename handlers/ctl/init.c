@@ -141,9 +141,7 @@ tell(struct ctl *c, const char *folder, const struct settling *k)
 		printf("site owner %.*s made\n", STR_ARGS(k->admin.login));
 	fflush(stdout);
 	fprintf(stderr, "Keep a copy of %s elsewhere: without it no upstream "
-	    "key can be read.\n", c->conf.text[CONF_MASTER_KEY_FILE].n ?
-	    c->conf.text[CONF_MASTER_KEY_FILE].p : arena_printf(&c->arena,
-	    "%s/master.key", folder).p);
+	    "key can be read.\n", key_file(c, folder));
 }
 
 /* --admin NAME, and the password before anything is made. */

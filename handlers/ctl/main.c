@@ -5,6 +5,7 @@
  * The table below is all there is; each command explains itself.  To add one:
  * its file, its line here and in Makefile.am.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -18,7 +19,8 @@ extern const struct command command_init, command_apply, command_export,
     command_channel_test, command_channel_models,
     command_user_new, command_user_passwd, command_token_new, command_balance,
     command_grant, command_deduct, command_usage, command_ledger_check,
-    command_route, command_log, command_status, command_doctor;
+    command_route, command_log, command_status, command_doctor,
+    command_backup, command_restore, command_rekey, command_tick;
 
 static const struct command *const commands[] = {
 	&command_init,			/* init.c */
@@ -45,10 +47,17 @@ static const struct command *const commands[] = {
 	&command_log,			/* log.c */
 	&command_status,		/* status.c */
 	&command_doctor,		/* doctor.c */
+	&command_backup,		/* backup.c */
+	&command_restore,		/* restore.c */
+	&command_rekey,			/* rekey.c */
+	&command_tick,			/* tick.c */
 	NULL
 };
 
-/* Secrets pass through this process: no core file, no look from outside. */
+/*
+ * Secrets pass through this process: no core file, no look from outside.  A
+ * file that may not grow any more is an error to be told, not a death.
+ */
 static void
 close_doors(void)
 {
@@ -57,6 +66,7 @@ close_doors(void)
 	umask(0077);
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_DUMPABLE, 0);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 int

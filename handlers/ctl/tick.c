@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tick.c - weirctl tick: the housekeeping that a running weir.fcgi does by
+ * itself, for cron on hosts where weir runs as CGI: there a process that
+ * was killed is found dead only when the next call comes.
+ */
+#include "db/hold.h"
+#include "db/ledger.h"
+#include "db/metric.h"
+#include "db/park.h"
+#include "db/process.h"
+#include "fcgi/base/log.h"
+#include "handlers/ctl/ctl.h"
+
+struct done {
+	int64_t dead;			/* processes */
+	int resolved, ended, alive;
+	int64_t wal, left;		/* bytes */
+	struct str frozen;
+};
+
+/* Nothing is written when there is nothing to do. */
+static bool
+keep_house(struct ctl *c, struct db *db, void *arg)
+{
+	struct done *d = arg;
+
+	d->resolved = hold_recover(c->store, db);
+	d->ended = d->resolved < 0 ? -1 : park_clean(db);
+	return d->ended >= 0;
+}
+
+static bool
+count(struct ctl *c, struct done *d)
+{
+	struct process_row *list;
+	int n = process_list(c->store, c->db, &c->arena, &list);
+
+	d->dead = d->alive = 0;
+	for (int i = 0; i < n; i++)
+		if (list[i].alive)
+			d->alive++;
+		else
+			d->dead++;
+	return n >= 0;
+}
+
+static void
+tell(struct ctl *c, const struct done *d)
+{
+	struct buf b = BUF(&c->arena, 65536);
+
+	if (c->json) {
+		buf_char(&b, '{');
+		out_int(&b, "processes_alive", d->alive);
+		out_int(&b, "processes_dead", d->dead);
+		out_int(&b, "calls_resolved", d->resolved);
+		out_int(&b, "parks_ended", d->ended);
+		out_int(&b, "wal_bytes_before", d->wal);
+		out_int(&b, "wal_bytes", d->left);
+		out_str(&b, "frozen", d->frozen);
+		buf_put(&b, S("}\n"));
+		print(&b);
+		return;
+	}
+	printf("processes  %d alive, %lld found dead and removed, %d calls of "
+	    "theirs resolved\n", d->alive, (long long)d->dead, d->resolved);
+	printf("parks      %d ended\n", d->ended);
+	printf("wal        %lld bytes, now %lld%s\n", (long long)d->wal,
+	    (long long)d->left, d->left ? ": a reader keeps the rest" : "");
+}
+
+/*
+ * The sums of all processes, for a collector that reads a file: under CGI
+ * there may be no /metrics that it could reach.
+ */
+static bool
+tell_metrics(struct ctl *c)
+{
+	struct metric *list;
+	int n = metric_load(c->db, &c->arena, &list);
+
+	for (int i = 0; i < n; i++) {
+		if (i == 0 || !str_eq(list[i].name, list[i - 1].name))
+			printf("# TYPE %.*s counter\n", STR_ARGS(list[i].name));
+		printf("%.*s%s%.*s%s %lld\n", STR_ARGS(list[i].name),
+		    list[i].labels.n ? "{" : "", STR_ARGS(list[i].labels),
+		    list[i].labels.n ? "}" : "", (long long)list[i].value);
+	}
+	return n >= 0;
+}
+
+static int
+run(struct ctl *c)
+{
+	struct done d = { .frozen = S("") };
+	bool ok;
+
+	if (!count(c, &d))
+		return failed_read(c);
+	log_mute(true);
+	ok = change(c, keep_house, &d);
+	log_mute(false);
+	if (!ok)
+		return EXIT_REFUSED;
+	if (!store_fold(c->store, &d.wal, &d.left))
+		return failed(c, "the WAL cannot be folded into the database: "
+		    "is the disk full, or another process at it?");
+	ledger_frozen(c->db, &c->arena, &d.frozen);
+	if (!opt(c, "metrics"))
+		tell(c, &d);
+	else if (!tell_metrics(c))
+		return failed_read(c);
+	return d.frozen.n ? failed(c, "billing is stopped (%.*s): weirctl "
+	    "ledger check shows the difference", STR_ARGS(d.frozen)) :
+	    EXIT_DONE;
+}
+
+const struct command command_tick = {
+	.name = "tick", .usage = "[--metrics]",
+	.summary = "does now the housekeeping that otherwise runs by itself",
+	.help =
+"Resolves the calls of processes that died, removes parks that have ended,\n"
+"folds the write-ahead log into the database, and prints what was done.  A\n"
+"running weir.fcgi does so itself; where weir runs as CGI let cron do it:\n"
+"\n"
+"  */5 * * * *  weirctl --data DIR tick >/dev/null\n"
+"\n"
+"  --metrics  prints the counters of all processes instead, as Prometheus\n"
+"             reads them: for a collector that takes them from a file\n"
+"\n"
+"Exit status 1, and the reason, when it could not, or when billing is stopped.\n",
+	.options = "metrics", .run = run,
+};
