@@ -151,8 +151,8 @@ openai_write_request(
 {
 	struct splices s = { .n = 0 };
 	struct str body = asked->body;
-	const char *brace = memchr(body.p, '{', body.n);
-	const char *at = brace + 1, *end = body.p + body.n;
+	const char *brace = memchr(body.p, '{', body.n), *at;
+	const char *end = body.p + body.n;
 	bool usage = edits->force_usage && asked->stream &&
 	    !asked->usage_wanted && endpoint_is_text(asked->endpoint);
 
@@ -160,6 +160,7 @@ openai_write_request(
 	if (asked->boundary.n)
 		return write_form(asked, edits, out);
 	assert(brace);
+	at = brace + 1;
 	if (renames(asked, edits))
 		add(&s, MODEL, asked->model_at, false);
 	if (usage)
