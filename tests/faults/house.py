@@ -548,9 +548,11 @@ class House(rig.Rig):
         return got[::-1]
 
     def row(self, call):
-        """The usage row of a call; it has exactly one."""
-        rows = [r for r in self.usage('--limit', '2000')
-                if r['request_id'] == call.id]
+        """The usage row of a call; it has exactly one.  What cost nothing is
+        written a moment after its answer."""
+        rows = until(lambda: [r for r in self.usage('--limit', '2000')
+                              if r['request_id'] == call.id],
+                     'no usage row of the call')
         same(len(rows), 1, 'usage rows of the call')
         return rows[0]
 
