@@ -120,12 +120,8 @@ struct str
 upstream_clean(const struct upstream *u, struct str text)
 {
 	struct arena *a = &u->c->arena;
-	char *p = arena_alloc(a, text.n + 1);
 
-	for (size_t i = 0; i < text.n; i++)
-		p[i] = (unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f ?
-		    '?' : text.p[i];
-	return redact_secret(a, str_from(p, text.n), u->key);
+	return redact_secret(a, tame(a, text), u->key);
 }
 
 /* --- what came of it ------------------------------------------------------ */

@@ -146,6 +146,10 @@ struct str owner_line(struct ctl *c, const char *folder);
 /* Writes a buffer to stdout and empties it. */
 void print(struct buf *b);
 
+/* A copy of a foreign text: valid UTF-8, of which nothing is a command for a
+ * terminal (C0, DEL, and C1 as UTF-8 has it). */
+struct str tame(struct arena *a, struct str text);
+
 /* A table for people: cells by row, widths by content. */
 struct table {
 	struct arena *arena;

@@ -16,21 +16,11 @@ enum { SILENCE_S = 70, JSON_BYTES = 1 << 20 };
 
 /* --- what was found ------------------------------------------------------- */
 
-/*
- * Words of whoever answered may be among them: for a terminal none of them is
- * a command (C0, DEL, and C1 as UTF-8 has it).
- */
+/* Words of whoever answered may be among them. */
 static struct str
 words_of(struct doctor *d, const char *format, va_list ap)
 {
-	struct str s = arena_vprintf(&d->c->arena, format, ap);
-	unsigned char *p = (unsigned char *)(uintptr_t)s.p;
-
-	for (size_t i = 0; i < s.n; i++)
-		if (p[i] < 0x20 || p[i] == 0x7f ||
-		    (p[i] < 0xa0 && i > 0 && p[i - 1] == 0xc2))
-			p[i] = p[i] < 0x80 ? '?' : 0xbf;
-	return s;
+	return tame(&d->c->arena, arena_vprintf(&d->c->arena, format, ap));
 }
 
 void

@@ -4,6 +4,7 @@
  */
 #include "db/money.h"
 #include "fcgi/base/clock.h"
+#include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
 #include "handlers/ctl/ctl.h"
 
@@ -77,6 +78,26 @@ time_short(struct arena *a, int64_t utc_ms)
 
 	clock_text(utc_ms, text);
 	return arena_printf(a, "%.10s %.8s", text, text + 11);
+}
+
+struct str
+tame(struct arena *a, struct str text)
+{
+	struct str copy = arena_str(a, text);
+	unsigned char *p = (unsigned char *)(uintptr_t)copy.p;
+	size_t good = json_utf8(copy);
+
+	for (size_t i = 0; i < copy.n; i++) {
+		if (i == good) {
+			p[i] = '?';
+			good += 1 + json_utf8(str_skip(copy, i + 1));
+		} else if (p[i] < 0x20 || p[i] == 0x7f) {
+			p[i] = '?';
+		} else if (p[i] < 0xa0 && i > 0 && p[i - 1] == 0xc2) {
+			p[i] = 0xbf;
+		}
+	}
+	return copy;
 }
 
 void
