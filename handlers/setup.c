@@ -75,18 +75,22 @@ struct visit {
 	struct request *rq;
 	struct arena arena;
 	struct str trouble;
+	bool use;		/* a form came */
 	bool late;		/* the owner has come in the meantime */
 };
 
-/* Reader thread; the machine of this room has one. */
+/*
+ * Reader thread; the machine of this room has one.  For a form the file is
+ * read again: who puts another token there means that one.
+ */
 static void
 prepare(struct job *j)
 {
 	struct visit *v = holder(j, struct visit, job);
 	struct str key = room.setup->conf->text[CONF_MASTER_KEY_FILE];
 
-	if (!room.prepared && setup_prepare(room.dir, key.n ? key.p : NULL,
-	    &v->arena, &v->trouble))
+	if ((!room.prepared || v->use) && setup_prepare(room.dir,
+	    key.n ? key.p : NULL, &v->arena, &v->trouble))
 		room.prepared = true;
 	v->late = room.prepared && !setup_waits(room.dir);
 }
@@ -127,8 +131,7 @@ prepared(struct job *j)
 
 	if (v->trouble.n)
 		log_error("set-up: %.*s", STR_ARGS(v->trouble));
-	if (!v->late && !v->trouble.n && rq->route && strcmp(
-	    rq->route->method, "POST") == 0) {
+	if (!v->late && !v->trouble.n && v->use) {
 		page_setup_use(rq);
 	} else if (v->late || !(wants_page(rq) || rq->route)) {
 		tell_program(rq, v->trouble, v->late);
@@ -147,6 +150,7 @@ visit(struct request *rq)
 	arena_init(&v->arena);
 	v->rq = rq;
 	v->trouble = room.setup->trouble;
+	v->use = rq->route && strcmp(rq->route->method, "POST") == 0;
 	v->job = (struct job){ .run = prepare, .done = prepared,
 	    .loop = rq->worker->loop, .page = true };
 	/* Nothing to try where nothing may be made. */
