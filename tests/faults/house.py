@@ -39,7 +39,7 @@ TESTS = os.path.dirname(HERE)
 TOP = os.path.dirname(TESTS)
 sys.path[:0] = [os.path.join(TESTS, 'bench'), os.path.join(TESTS, 'case')]
 import rig                              # noqa: E402
-from rig import free_port, kib, read    # noqa: E402,F401
+from rig import free_port, read         # noqa: E402,F401
 from run import frames, pair, record    # noqa: E402
 
 KEY = 'sk-weir-alice-app-4Xq9Vd2Lr7Tn5Wb8Ks3Hy6Pz1Cj0Mf'
@@ -73,6 +73,23 @@ def between(low, seen, high, what=''):
 def sanitized(h):
     """Does this build keep books of its own in memory?"""
     return 'fsanitize' in read(os.path.join(h.build, 'config.status'))
+
+
+def kib(pid, what='Pss', file='smaps_rollup'):
+    """Memory of a process; what anybody may read of it where its share is told
+    to root alone."""
+    try:
+        return rig.kib(pid, what, file)
+    except PermissionError:
+        return rig.kib(pid, 'RssAnon', 'status')
+
+
+def descriptors(pid):
+    """How many it has open, or None where only root may know."""
+    try:
+        return len(os.listdir('/proc/%d/fd' % pid))
+    except PermissionError:
+        return None
 
 
 def grows_to(h, most, before, what='KiB in memory'):
