@@ -107,9 +107,10 @@ fold(struct truth *t)
 	if (t->n > 1)
 		qsort(t->list, t->n, sizeof(*t->list), by_id);
 	for (size_t i = 0; i < t->n; i++) {
-		struct seen *s = &t->list[i], *into = &t->list[n - 1];
+		struct seen *s = &t->list[i];
+		struct seen *into = n ? &t->list[n - 1] : NULL;
 
-		if (n == 0 || by_id(into, s) != 0) {
+		if (!into || by_id(into, s) != 0) {
 			t->list[n++] = *s;
 			continue;
 		}
