@@ -355,6 +355,7 @@ class House(rig.Rig):
     that weir.fcgi is started by."""
 
     key = KEY
+    patience = 60       # seconds for a weirctl
 
     def __init__(self, options, offers=(), accounts=None, weirs=1,
                  conf='drain_s = 2\n', mock=(), site=None, environment=None,
@@ -548,7 +549,8 @@ class House(rig.Rig):
         """(exit status, stdout, stderr), whatever they are."""
         done = subprocess.run(
             [self.program('weirctl'), '--data', self.path(data)] + list(args),
-            capture_output=True, text=True, timeout=60, check=False, **more)
+            capture_output=True, text=True, timeout=self.patience,
+            check=False, **more)
         return done.returncode, done.stdout, done.stderr
 
     def balance(self, login='alice'):
