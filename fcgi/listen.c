@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -193,10 +194,20 @@ take_zero(struct arena *a, struct str *why)
 	return 0;
 }
 
+void
+listen_unblock(int fd)
+{
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
 int
 listen_open(struct str where, struct str group, struct arena *a,
     struct str *why)
 {
+	/* Descriptor 0 is others' too: whoever started us can make it block
+	 * again at any time, as systemd does for an ExecReload=.  accept may
+	 * wait so long then, and never stop a loop. */
+	const struct timeval brief = { .tv_usec = 1000 };
 	int fd;
 
 	if (where.n == 0)
@@ -210,6 +221,8 @@ listen_open(struct str where, struct str group, struct arena *a,
 	if (where.n && listen(fd, BACKLOG) < 0)
 		return refuse(a, why, fd, arena_printf(a, "listen: %s",
 		    strerror(errno)));
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	listen_unblock(fd);
+	if (where.n == 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof(brief));
 	return fd;
 }

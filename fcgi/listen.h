@@ -18,4 +18,7 @@
 int listen_open(struct str where, struct str group, struct arena *a,
     struct str *why);
 
+/* The listening socket does not block, from now on and from any thread. */
+void listen_unblock(int fd);
+
 #endif

@@ -27,6 +27,7 @@
 #include "fcgi/base/mem.h"
 #include "fcgi/cgi.h"
 #include "fcgi/conn.h"
+#include "fcgi/listen.h"
 
 enum {
 	ACCEPTS_A_ROUND = 64,
@@ -258,6 +259,7 @@ signal_thread(void *arg)
 			continue;
 		if (signal != SIGHUP)
 			break;
+		listen_unblock(m->conf.listen_fd);
 		if (m->conf.hup)
 			m->conf.hup();
 	}
