@@ -141,7 +141,7 @@ trap 'exit 143' TERM
 # The process in PIDFILE, if it lives and TEXT is in its arguments.
 alive() {
 	pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] &&
-	    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null |
+	    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" |
 	    grep -qF -e "$2" && echo "$pid"
 }
 

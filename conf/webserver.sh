@@ -239,7 +239,7 @@ web_write() {
 # The process of the server in DIR, if it lives.
 web_pid() {
 	pid=$(cat "$1/tmp/web.pid" 2>/dev/null) && [ -n "$pid" ] &&
-	    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null |
+	    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" |
 	    grep -qF "$1/web.conf" && echo "$pid"
 }
 
