@@ -11,6 +11,8 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -451,6 +453,35 @@ unknown_and_not_fastcgi(void **state)
 	buf_release(&b);
 }
 
+/* Whoever gave us descriptor 0 shares it, and may make it block again. */
+static void
+zero_that_blocks_again(void **state)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int before = dup(0), s = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct arena a = { 0 };
+	struct str why;
+
+	(void)state;
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s/zero", dir);
+	assert_return_code(bind(s, (struct sockaddr *)&at, sizeof(at)), errno);
+	assert_return_code(listen(s, 8), errno);
+	assert_return_code(dup2(s, 0), errno);
+	assert_int_equal(listen_open(S(""), S(""), &a, &why), 0);
+	fcntl(s, F_SETFL, fcntl(s, F_GETFL) & ~O_NONBLOCK);
+	alarm(10);	/* or it waits for ever */
+	assert_int_equal(accept(0, NULL, NULL), -1);
+	assert_int_equal(errno, EAGAIN);
+	alarm(0);
+	listen_unblock(0);
+	assert_true(fcntl(s, F_GETFL) & O_NONBLOCK);
+	dup2(before, 0);
+	close(before);
+	close(s);
+	unlink(at.sun_path);
+	arena_release(&a);
+}
+
 int
 main(void)
 {
@@ -463,6 +494,7 @@ main(void)
 		cmocka_unit_test(callers_who_leave),
 		cmocka_unit_test(slow_reader_gets_everything),
 		cmocka_unit_test(unknown_and_not_fastcgi),
+		cmocka_unit_test(zero_that_blocks_again),
 	};
 	struct arena a = { 0 };
 	struct str why;
