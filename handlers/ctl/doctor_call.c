@@ -139,6 +139,19 @@ is_no_chat(struct str name)
 	return false;
 }
 
+/* Pictures, seconds, characters …: not what a word costs. */
+static bool
+has_units(struct str model)
+{
+	struct json_each m = json_each(json_get(json_get(model, S("weir")),
+	    S("pricing")));
+
+	while (json_next(&m))
+		if (!str_eq(m.name, S("request")))
+			return true;
+	return false;
+}
+
 /* The cheapest model that chats; empty: the key has none. */
 static struct str
 cheapest(struct doctor *d)
@@ -161,7 +174,8 @@ cheapest(struct doctor *d)
 		    S("completion"))));
 
 		/* What makes no tokens has a price for its prompt alone. */
-		if (is_no_chat(name) || (in && !out) || in + out >= least)
+		if (is_no_chat(name) || has_units(m.value) ||
+		    (in && !out) || in + out >= least)
 			continue;
 		least = in + out;
 		best = name;
