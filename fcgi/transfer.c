@@ -173,6 +173,8 @@ static void
 run_release(struct transfer *t)
 {
 	free(t->run.copy);
+	if (t->run.block)
+		explicit_bzero(t->run.block, t->run.block_n);
 	free(t->run.block);
 	t->run = (struct run){ .length = -1 };
 	buf_clear(&t->heads);
@@ -271,6 +273,7 @@ make_block(struct transfer *t, const struct exchange *x)
 		size += sizeof(*list) + 1 + (i < n_extra ? extra[i].n :
 		    x->headers[i - n_extra].n);
 	t->run.block = list = xalloc(size);
+	t->run.block_n = size;
 	p = (char *)(list + n);
 	for (int i = 0; i < n; i++) {
 		struct str s = i < n_extra ? extra[i] :

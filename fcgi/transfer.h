@@ -28,7 +28,8 @@ enum { SOCKETS_TRIED = 4 };	/* remembered of those made last */
 struct run {
 	size_t body_n, body_at;	/* bytes of the body, and read by libcurl */
 	char *copy;		/* a small body, or NULL */
-	void *block;		/* request headers */
+	void *block;		/* request headers; wiped when it ends */
+	size_t block_n;
 	struct curl_slist *headers;	/* in the block */
 	int head_lines;		/* received, of 1xx and trailers too */
 	size_t head_bytes;

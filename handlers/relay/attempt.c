@@ -3,7 +3,9 @@
  * attempt.c - one request to one upstream.
  *
  * Holds the exchange and what has come of its answer.  The plaintext key
- * exists from attempt_start to attempt_end, in one header line, and is wiped.
+ * exists from attempt_start to attempt_end, in one header line here and in the
+ * exchange's list of headers; both are wiped.  What libcurl composes from them
+ * is its own, and freed by it as it is.
  */
 #include <assert.h>
 #include <stdlib.h>
