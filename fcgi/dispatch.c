@@ -19,29 +19,13 @@
 
 /* --- The path ----------------------------------------------------------- */
 
-static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Percent signs decoded once.  False: a broken or a NUL one. */
 static bool
 decode(struct str s, struct buf *out)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		int c = (unsigned char)s.p[i];
+	while (s.n) {
+		int c = str_percent(&s);
 
-		if (c == '%') {
-			if (s.n - i < 3 || hex(s.p[i + 1]) < 0 ||
-			    hex(s.p[i + 2]) < 0)
-				return false;
-			c = hex(s.p[i + 1]) << 4 | hex(s.p[i + 2]);
-			i += 2;
-		}
 		if (c < 0x20 || c == 0x7f)
 			return false;
 		buf_char(out, (char)c);

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "fcgi/base/str.h"
+
 #define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
 
 static inline bool
@@ -85,15 +87,6 @@ utf8_char(const char *at, const char *end)
 	return 4;
 }
 
-static inline int
-hex_digit(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The four digits of \uXXXX at p, or -1. */
 static inline int
 hex_four(const char *p, const char *end)
@@ -103,7 +96,7 @@ hex_four(const char *p, const char *end)
 	if (end - p < 6 || p[0] != '\\' || p[1] != 'u')
 		return -1;
 	for (int i = 2; i < 6; i++) {
-		d = hex_digit(p[i]);
+		d = str_hex(p[i]);
 		if (d < 0)
 			return -1;
 		v = v << 4 | d;

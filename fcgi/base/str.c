@@ -139,3 +139,19 @@ str_cmp(struct str a, struct str b)
 
 	return d ? d : (a.n > b.n) - (a.n < b.n);
 }
+
+int
+str_percent(struct str *s)
+{
+	int c = (unsigned char)s->p[0], high, low;
+
+	if (c != '%') {
+		*s = str_skip(*s, 1);
+		return c;
+	}
+	if (s->n < 3 || (high = str_hex(s->p[1])) < 0 ||
+	    (low = str_hex(s->p[2])) < 0)
+		return -1;
+	*s = str_skip(*s, 3);
+	return high << 4 | low;
+}

@@ -67,6 +67,22 @@ str_skip(struct str s, size_t n)
 	return n ? (struct str){ s.p + n, s.n - n } : s;
 }
 
+/* The value of a hexadecimal digit, or -1. */
+static inline int
+str_hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/*
+ * Takes the first byte off *s, which is not empty; three bytes "%41" are one.
+ * -1: a percent sign without two digits behind it.
+ */
+int str_percent(struct str *s);
+
 /* Is there a control byte (below 0x20, or 0x7f) in s? */
 bool str_has_control(struct str s);
 

@@ -4,32 +4,17 @@
 
 #include "fcgi/base/buf.h"
 
-static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Plus signs and percent signs decoded; false: a broken one. */
 static bool
 decode(struct str s, struct buf *out)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
+	while (s.n) {
+		bool plus = s.p[0] == '+';
+		int c = str_percent(&s);
 
-		if (c == '+') {
-			c = ' ';
-		} else if (c == '%') {
-			if (s.n - i < 3 || hex(s.p[i + 1]) < 0 ||
-			    hex(s.p[i + 2]) < 0)
-				return false;
-			c = (char)(hex(s.p[i + 1]) << 4 | hex(s.p[i + 2]));
-			i += 2;
-		}
-		buf_char(out, c);
+		if (c < 0)
+			return false;
+		buf_char(out, plus ? ' ' : (char)c);
 	}
 	return true;
 }

@@ -122,6 +122,23 @@ numbers(void **state)
 	assert_false(str_int(S("1\0"), &(int64_t){ 0 }));
 }
 
+static void
+percent_signs(void **state)
+{
+	static const char *const bad[] = { "%", "%4", "%4g", "%g4", "%%41" };
+	struct str s = S("a%41%2f%fF%00+");
+	const int want[] = { 'a', 'A', '/', 0xff, 0, '+' };
+
+	(void)state;
+	for (size_t i = 0; i < countof(want); i++)
+		assert_int_equal(str_percent(&s), want[i]);
+	assert_int_equal(s.n, 0);
+	for (size_t i = 0; i < countof(bad); i++) {
+		s = str_of(bad[i]);
+		assert_int_equal(str_percent(&s), -1);
+	}
+}
+
 int
 main(void)
 {
@@ -130,6 +147,7 @@ main(void)
 		cmocka_unit_test(cutting),
 		cmocka_unit_test(control_bytes),
 		cmocka_unit_test(numbers),
+		cmocka_unit_test(percent_signs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
