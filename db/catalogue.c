@@ -29,7 +29,7 @@
 	"ORDER BY from_ms DESC, id DESC LIMIT 1) "
 
 enum { COUNTS, MODELS, CHANNELS, SERVES, CREDENTIALS, GROUPS_OF, GROUPS,
-	NEXT_PRICE, TIME_ZONE, N_SQL };
+	NEXT_PRICE, TIME_ZONE, ROUTING, N_SQL };
 static const char *const sql[N_SQL] = {
 	[COUNTS] = "SELECT (SELECT count(*) FROM model /*scan*/), "
 		   "(SELECT count(*) FROM channel), "
@@ -38,7 +38,7 @@ static const char *const sql[N_SQL] = {
 		   "(SELECT count(*) FROM channel_model), "
 		   "(SELECT count(*) FROM channel_grp)",
 	[MODELS] = "SELECT m.id, m.name, m.context, m.max_output, m.free, "
-		   "m.enabled, m.aliases, m.capabilities, " RATES
+		   "m.enabled, m.aliases, m.capabilities, m.fallback, " RATES
 		   "FROM model m /*scan*/ LEFT JOIN price p ON p.id = "
 		   IN_FORCE("NULL") "ORDER BY m.name",
 	[CHANNELS] = "SELECT id, name, dialect, base_url, priority, weight, "
@@ -51,7 +51,8 @@ static const char *const sql[N_SQL] = {
 		   "LEFT JOIN price p ON p.id = " IN_FORCE("cm.channel")
 		   "ORDER BY cm.channel, cm.name",
 	[CREDENTIALS] = "SELECT id, channel, name, sealed, key_version, "
-			"enabled FROM credential /*scan*/ "
+			"enabled, rpm, tpm, concurrency "
+			"FROM credential /*scan*/ "
 			"ORDER BY channel, id",
 	[GROUPS_OF] = "SELECT channel, grp FROM channel_grp /*scan*/ "
 		      "ORDER BY channel, grp",
@@ -64,6 +65,7 @@ static const char *const sql[N_SQL] = {
 	    "FROM price WHERE until_ms > ?1)",
 	[TIME_ZONE] =
 	    "SELECT value FROM setting WHERE name = 'site.time_zone'",
+	[ROUTING] = "SELECT value FROM setting WHERE name = 'site.routing'",
 };
 const struct db_part catalogue_part = { "catalogue", sql, N_SQL };
 
@@ -72,6 +74,18 @@ struct catalogue_name {
 	const struct model *model;
 	bool alias;
 };
+
+const char *const routing_names[N_ROUTINGS] = { [ROUTING_BALANCED] =
+	"balanced", [ROUTING_CHEAP] = "cheap", [ROUTING_FAST] = "fast" };
+
+enum routing
+routing_read(struct str name)
+{
+	for (int i = 0; i < N_ROUTINGS; i++)
+		if (str_eq(name, str_of(routing_names[i])))
+			return (enum routing)i;
+	return ROUTING_BALANCED;
+}
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct catalogue *published;
@@ -132,7 +146,7 @@ read_model(struct arena *a, struct row *row, struct model *m)
 		.max_completion = json_yes(
 		    json_get(capabilities, S("max_completion_tokens"))),
 	};
-	m->priced = read_price(row, 8, &m->price, &m->price_until);
+	m->priced = read_price(row, 9, &m->price, &m->price_until);
 	if (!m->priced)
 		m->price = (struct price){ 0 };
 }
@@ -178,11 +192,59 @@ index_name(struct indexer *x, struct str name, const struct model *m,
 	c->names[c->n_names++] = (struct catalogue_name){ name, m, alias };
 }
 
+/* The first of the exact names that is not below this one. */
+static size_t
+name_at(const struct catalogue *c, struct str name)
+{
+	size_t low = 0, high = c->n_names;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (str_cmp(c->names[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The model of exactly this name, on; NULL: there is none. */
+static const struct model *
+own_name(const struct catalogue *c, struct str name)
+{
+	size_t low = name_at(c, name);
+
+	return low < c->n_names && !c->names[low].alias &&
+	    str_eq(c->names[low].name, name)
+	    ? c->names[low].model
+	    : NULL;
+}
+
+/* The names of its fallback models become the models; what is off is not
+ * among them. */
+static void
+read_fallback(struct catalogue *c, struct model *m, struct str list)
+{
+	struct json_each each = json_each(list);
+	const struct model *to;
+
+	m->fallback = arena_zero(&c->arena,
+	    FALLBACK_MOST * sizeof(*m->fallback));
+	while (m->n_fallback < FALLBACK_MOST && json_next(&each)) {
+		to = own_name(c, json_text(&c->arena, each.value));
+		if (to)
+			m->fallback[m->n_fallback++] = to;
+	}
+}
+
 static bool
 load_models(struct db *db, struct catalogue *c, size_t room, int64_t now)
 {
 	struct row *row = db_each(db, &catalogue_part, MODELS, "i", now);
 	struct indexer x = { .c = c };
+	struct str *fallback = arena_zero(&c->arena,
+	    (room + 1) * sizeof(*fallback));
 
 	c->models = arena_zero(&c->arena, room * sizeof(*c->models));
 	c->patterns = arena_zero(&c->arena, room * sizeof(*c->patterns));
@@ -192,6 +254,9 @@ load_models(struct db *db, struct catalogue *c, size_t room, int64_t now)
 		struct json_each alias = json_each(aliases);
 
 		read_model(&c->arena, row, m);
+		if (!str_eq(row_str(row, 8), S("[]")))
+			fallback[m - c->models] =
+			    arena_str(&c->arena, row_str(row, 8));
 		if (!m->enabled)
 			continue;
 		if (str_ends(m->name, S("*")))
@@ -208,6 +273,9 @@ load_models(struct db *db, struct catalogue *c, size_t room, int64_t now)
 	if (c->n_patterns)
 		qsort(c->patterns, c->n_patterns, sizeof(*c->patterns),
 		    by_length);
+	for (size_t i = 0; i < c->n_models; i++)
+		if (fallback[i].n)
+			read_fallback(c, &c->models[i], fallback[i]);
 	return !db_failed(db);
 }
 
@@ -314,6 +382,9 @@ load_credentials(struct db *db, struct catalogue *c, size_t room)
 		k->name = arena_str(&c->arena, row_str(row, 2));
 		k->sealed = arena_str(&c->arena, row_bytes(row, 3));
 		k->enabled = row_int(row, 5) && k->sealed.n > 0;
+		k->rpm = row_int(row, 6);
+		k->tpm = row_int(row, 7);
+		k->concurrency = row_int(row, 8);
 		k->index = (int)c->n_credentials++;
 		k->bound = (struct seal_to){ k->id, ch->id, row_int(row, 4),
 			S("") };
@@ -362,6 +433,8 @@ load_rest(struct db *db, struct catalogue *c, int64_t now)
 	c->time_zone = S("UTC");
 	if (db_one(db, &catalogue_part, TIME_ZONE, &row, "") == 1)
 		c->time_zone = arena_str(&c->arena, row_str(row, 0));
+	if (db_one(db, &catalogue_part, ROUTING, &row, "") == 1)
+		c->routing = routing_read(row_str(row, 0));
 	return !db_failed(db);
 }
 
@@ -446,17 +519,8 @@ matches(struct str pattern, struct str name)
 const struct model *
 catalogue_model(const struct catalogue *c, struct str name)
 {
-	size_t low = 0, high = c->n_names;
+	size_t low = name_at(c, name);
 
-	/* The first of the names that are not below it. */
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (str_cmp(c->names[middle].name, name) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	if (low < c->n_names && str_eq(c->names[low].name, name))
 		return c->names[low].model;
 	for (size_t i = 0; i < c->n_patterns; i++)

@@ -26,13 +26,19 @@ struct model {
 	bool priced;
 	struct price price;		/* in force when loaded */
 	int64_t price_until;		/* UTC ms; reloaded then */
+	const struct model **fallback;	/* in their order; enabled ones with
+					 * a name of their own, no pattern */
+	size_t n_fallback;
 };
+
+enum { FALLBACK_MOST = 8 };
 
 struct credential {
 	int64_t id;
 	struct str name;
 	struct str sealed;
 	struct seal_to bound;
+	int64_t rpm, tpm, concurrency;	/* the upstream's limits; 0: none */
 	bool enabled;
 	int index;			/* dense, for health tables */
 };
@@ -69,6 +75,13 @@ struct group {
 	bool enabled;
 };
 
+/* What weighs most among the candidates of one tier. */
+enum routing { ROUTING_BALANCED, ROUTING_CHEAP, ROUTING_FAST, N_ROUTINGS };
+extern const char *const routing_names[N_ROUTINGS];	/* "cheap" … */
+
+/* By its name; ROUTING_BALANCED if there is none so called. */
+enum routing routing_read(struct str name);
+
 struct catalogue {
 	int64_t generation;
 	struct model *models;
@@ -79,6 +92,7 @@ struct catalogue {
 	size_t n_groups;
 	size_t n_credentials;
 	struct str time_zone;
+	enum routing routing;		/* setting site.routing */
 	int64_t reload_ms;		/* UTC ms: a price changes then */
 	/* private */
 	struct arena arena;

@@ -13,7 +13,7 @@
 	"test_model FROM channel "
 #define CREDENTIAL \
 	"SELECT id, channel, name, sealed, origin, key_version, tail, " \
-	"enabled, note FROM credential "
+	"enabled, note, rpm, tpm, concurrency FROM credential "
 
 enum {
 	FIND, LIST, ADD, PUT, COST, MODELS, MODELS_DROP, MODELS_ADD, GROUPS,
@@ -51,10 +51,11 @@ static const char *const sql[N_SQL] = {
 				       "LIMIT 1000",
 	[CREDENTIAL_ADD] =
 	    "INSERT INTO credential(channel, name, sealed, origin, "
-	    "key_version, tail, enabled, note) "
-	    "VALUES (?1, ?2, x'', '', 0, '', ?3, ?4)",
+	    "key_version, tail, enabled, note, rpm, tpm, concurrency) "
+	    "VALUES (?1, ?2, x'', '', 0, '', ?3, ?4, ?5, ?6, ?7)",
 	[CREDENTIAL_PUT] = "UPDATE credential SET name = ?2, enabled = ?3, "
-			   "note = ?4 WHERE id = ?1",
+			   "note = ?4, rpm = ?5, tpm = ?6, "
+			   "concurrency = ?7 WHERE id = ?1",
 	[CREDENTIAL_SEAL] = "UPDATE credential SET sealed = ?2, origin = ?3, "
 			    "key_version = ?4, tail = ?5 WHERE id = ?1",
 	[UNPARK] = "DELETE FROM park WHERE credential = ?1",
@@ -256,6 +257,9 @@ read_credential(struct arena *a, struct row *row, struct credential_row *c)
 		.tail = arena_str(a, row_str(row, 6)),
 		.enabled = row_int(row, 7),
 		.note = arena_str(a, row_str(row, 8)),
+		.rpm = row_int(row, 9),
+		.tpm = row_int(row, 10),
+		.concurrency = row_int(row, 11),
 	};
 }
 
@@ -297,15 +301,19 @@ credential_list(struct db *db, struct arena *a, int64_t channel,
 bool
 credential_put(struct db *db, struct credential_row *c)
 {
+	const int64_t *rpm = c->rpm ? &c->rpm : NULL;
+	const int64_t *tpm = c->tpm ? &c->tpm : NULL;
+	const int64_t *concurrency = c->concurrency ? &c->concurrency : NULL;
 	bool ok;
 
 	if (c->id) {
-		ok = db_run(db, &channel_part, CREDENTIAL_PUT, "isis", c->id,
-			 c->name, (int64_t)c->enabled, c->note) == 1;
+		ok = db_run(db, &channel_part, CREDENTIAL_PUT, "isisIII",
+			 c->id, c->name, (int64_t)c->enabled, c->note, rpm,
+			 tpm, concurrency) == 1;
 	} else {
-		ok = db_run(db, &channel_part, CREDENTIAL_ADD, "isis",
-			 c->channel, c->name, (int64_t)c->enabled,
-			 c->note) == 1;
+		ok = db_run(db, &channel_part, CREDENTIAL_ADD, "isisIII",
+			 c->channel, c->name, (int64_t)c->enabled, c->note,
+			 rpm, tpm, concurrency) == 1;
 		c->id = ok ? db_last_id(db) : 0;
 	}
 	return ok && setting_bump(db);

@@ -63,6 +63,7 @@ struct credential_row {
 	struct str origin;		/* it is sealed to */
 	int64_t key_version;
 	struct str tail;		/* last 4 characters, for lists */
+	int64_t rpm, tpm, concurrency;	/* the upstream's limits; 0: none */
 	bool enabled;
 	struct str note;
 };

@@ -126,7 +126,8 @@ CREATE TABLE channel_grp (
 	PRIMARY KEY (channel, grp)
 ) STRICT, WITHOUT ROWID;
 
--- sealed is bound to (credential, channel, origin, key_version).
+-- sealed is bound to (credential, channel, origin, key_version).  rpm, tpm,
+-- concurrency: the upstream's own limits, NULL: none.
 CREATE TABLE credential (
 	id           INTEGER PRIMARY KEY,
 	channel      INTEGER NOT NULL REFERENCES channel(id),
@@ -135,6 +136,9 @@ CREATE TABLE credential (
 	origin       TEXT NOT NULL,
 	key_version  INTEGER NOT NULL DEFAULT 1,
 	tail         TEXT NOT NULL DEFAULT '',
+	rpm          INTEGER CHECK (rpm > 0),
+	tpm          INTEGER CHECK (tpm > 0),
+	concurrency  INTEGER CHECK (concurrency > 0),
 	enabled      INTEGER NOT NULL DEFAULT 1,
 	note         TEXT NOT NULL DEFAULT '',
 	UNIQUE (channel, name)

@@ -14,7 +14,7 @@
 #include "handlers/relay/health.h"
 #include "handlers/relay/plan.h"
 
-struct routing {
+struct question {
 	struct ctl *c;
 	struct catalogue *cat;
 	struct str name;		/* as asked */
@@ -30,7 +30,7 @@ struct routing {
 
 /* The group of a key's account; false: refuse() said why not. */
 static bool
-group_of_key(struct routing *k)
+group_of_key(struct question *k)
 {
 	struct ctl *c = k->c;
 	const char *word = opt(c, "key");
@@ -57,7 +57,7 @@ group_of_key(struct routing *k)
 }
 
 static bool
-group_default(struct routing *k)
+group_default(struct question *k)
 {
 	for (size_t i = 0; i < k->cat->n_groups; i++)
 		if (str_eq(k->cat->groups[i].name, S("default")))
@@ -80,7 +80,7 @@ share(const struct plan *p, const struct candidate *one)
 }
 
 static void
-put_served(struct routing *k, const struct candidate *one, int tier)
+put_served(struct question *k, const struct candidate *one, int tier)
 {
 	struct arena *a = &k->c->arena;
 	int percent = share(&k->plan, one);
@@ -109,7 +109,7 @@ put_served(struct routing *k, const struct candidate *one, int tier)
 /* --- what it left out ----------------------------------------------------- */
 
 static void
-put_left(struct routing *k, const struct channel *ch,
+put_left(struct question *k, const struct channel *ch,
     const struct credential *one, struct str why)
 {
 	if (k->c->json) {
@@ -129,7 +129,7 @@ put_left(struct routing *k, const struct channel *ch,
 }
 
 static bool
-is_served(const struct routing *k, const struct credential *one)
+is_served(const struct question *k, const struct credential *one)
 {
 	for (int i = 0; i < k->plan.n; i++)
 		if (k->plan.list[i].credential == one)
@@ -138,7 +138,7 @@ is_served(const struct routing *k, const struct credential *one)
 }
 
 static void
-explain(struct routing *k, const struct channel *ch)
+explain(struct question *k, const struct channel *ch)
 {
 	const struct model *m = catalogue_model(k->cat, k->name);
 
@@ -166,7 +166,7 @@ explain(struct routing *k, const struct channel *ch)
 /* --- the command ---------------------------------------------------------- */
 
 static void
-tell(struct routing *k, bool planned)
+tell(struct question *k, bool planned)
 {
 	int tier = 0;
 
@@ -206,7 +206,7 @@ tell(struct routing *k, bool planned)
 }
 
 static int
-run_with(struct routing *k)
+run_with(struct question *k)
 {
 	struct ctl *c = k->c;
 	struct park *parks;
@@ -234,7 +234,7 @@ run_with(struct routing *k)
 static int
 run(struct ctl *c)
 {
-	struct routing k = { .c = c, .name = str_of(c->words[0]),
+	struct question k = { .c = c, .name = str_of(c->words[0]),
 		.now = clock_utc_ms(), .b = BUF(&c->arena, 64 << 20),
 		.served = { .arena = &c->arena, .columns = 5, .right = 4 },
 		.left = { .arena = &c->arena, .columns = 2 } };
