@@ -22,6 +22,7 @@ import decimal
 import fcntl
 import fnmatch
 import json
+import mmap
 import os
 import re
 import shutil
@@ -675,6 +676,81 @@ class House(rig.Rig):
             for s in secrets:
                 assert s not in call.head + call.body, \
                     'a caller was shown %r: %r' % (s, call.body[:600])
+
+
+# ---- what stands between weir and the C library ------------------------------
+
+class Shim:
+    """See tests/tools/shim.c."""
+
+    CALLS = ('read', 'write', 'recv', 'send', 'pread', 'pwrite', 'accept',
+             'epoll', 'poll', 'lock')
+
+    def __init__(self, folder):
+        compiler = os.environ.get('CC', 'cc').split()
+        if not shutil.which(compiler[0]):
+            raise Skip('no C compiler')
+        path = os.path.join(folder, 'shim.so')
+        subprocess.run(compiler + [
+            '-shared', '-fPIC', '-O1', '-o', path,
+            os.path.join(TESTS, 'tools/shim.c'), '-ldl'], check=True)
+        self.file = open(os.path.join(folder, 'shim.say'), 'w+b')
+        self.file.truncate(4096)
+        self.say = mmap.mmap(self.file.fileno(), 4096)
+        self.names = os.path.join(folder, 'shim.hosts')
+        self.hosts()
+        self.environment = {'LD_PRELOAD': path, 'WEIR_SHIM': self.file.name,
+                            'WEIR_SHIM_HOSTS': self.names}
+
+    def hosts(self, **names):
+        """What the resolver says of NAME.weir-test."""
+        with open(self.names + '.new', 'w', encoding='ascii') as f:
+            f.writelines('%s.weir-test %s\n' % each
+                         for each in names.items())
+        os.rename(self.names + '.new', self.names)
+
+    def put(self, number, value):
+        self.say[8 * number:8 * number + 8] = struct.pack('q', value)
+
+    def get(self, number):
+        return struct.unpack_from('q', self.say, 8 * number)[0]
+
+    def clock(self, ms):
+        self.put(0, ms)
+
+    def random(self, error):
+        self.put(1, error)
+
+    @contextlib.contextmanager
+    def befalls(self, call, what, every=1):
+        """what: EINTR 1, EAGAIN 2, a part 3, else an errno."""
+        self.put(3, 1 << self.CALLS.index(call))
+        self.put(4, every)
+        for number in (5, 6):
+            self.put(number, 0)
+        self.put(2, what)
+        try:
+            yield
+        finally:
+            self.put(2, 0)
+
+    @property
+    def hits(self):
+        return self.get(6)
+
+
+@contextlib.contextmanager
+def shimmed(o, *args, **more):
+    """(house, shim)"""
+    shim = []
+
+    def before(h):
+        if sanitized(h):
+            raise Skip('a sanitizer stands there itself')
+        shim.append(Shim(h.dir))
+        h.environment.update(shim[0].environment)
+    with House(o, *args, before=before, **more) as h:
+        yield h, shim[0]
 
 
 def listens(path):

@@ -115,6 +115,75 @@ answer_out(const struct answer *a)
 	return a->sent >= a->events ? a->out : a->out * a->sent / a->events;
 }
 
+static unsigned long
+chance(unsigned long *state, unsigned long below)
+{
+	*state = *state * 6364136223846793005u + 1442695040888963407u;
+	return (*state >> 33) % below;
+}
+
+/* A member that may be what it should be, or anything else, or missing. */
+static void
+random_member(
+    struct text *t, const char *name, long right, unsigned long *state)
+{
+	static const char *const odd[] = { "-1", "-9223372036854775808", "1.5",
+		"2e3", "1e400", "-0", "\"12\"", "\"\"", "null", "true", "[7]",
+		"{\"tokens\":7}", "1000000000000000000",
+		"9223372036854775807", "99999999999999999999", "4294967296",
+		"2147483648", "0" };
+	unsigned long which = chance(state, 40);
+
+	if (which == 39)
+		return;
+	text_add(t, "%s\"%s\":", t->p[t->n - 1] == '{' ? "" : ",", name);
+	if (which < sizeof odd / sizeof *odd)
+		text_say(t, odd[which]);
+	else if (which < 25)
+		text_add(t, "%lu", chance(state, 200000));
+	else
+		text_add(t, "%ld", right);
+}
+
+/* Every fourth one is right; the others, what a broken upstream may say. */
+static void
+usage_random(const struct answer *a, struct text *t, long out)
+{
+	static const char *const whole[] = { "null", "[]", "{}", "7",
+		"\"none\"" };
+	unsigned long state = a->number * 2654435761u + 1, x;
+
+	x = chance(&state, 20);
+	if (x < sizeof whole / sizeof *whole) {
+		text_say(t, whole[x]);
+		return;
+	}
+	text_say(t, "{");
+	if (x < 10) {
+		text_add(t,
+		    "\"prompt_tokens\":%ld,\"completion_tokens\":%ld,"
+		    "\"total_tokens\":%ld}",
+		    a->in, out, a->in + out);
+		return;
+	}
+	random_member(t, "prompt_tokens", a->in, &state);
+	random_member(t, "completion_tokens", out, &state);
+	random_member(t, "total_tokens", a->in + out, &state);
+	if (chance(&state, 3)) {
+		text_add(t, "%s\"prompt_tokens_details\":{",
+		    t->p[t->n - 1] == '{' ? "" : ",");
+		random_member(t, "cached_tokens", a->in / 2, &state);
+		random_member(t, "cache_write_tokens", 0, &state);
+		random_member(t, "audio_tokens", 0, &state);
+		text_say(t, "}");
+		text_say(t, ",\"completion_tokens_details\":{");
+		random_member(t, "reasoning_tokens", out / 2, &state);
+		random_member(t, "audio_tokens", 0, &state);
+		text_say(t, "}");
+	}
+	text_say(t, "}");
+}
+
 static void
 usage_object(struct answer *a, struct text *t, long out)
 {
@@ -141,6 +210,8 @@ usage_object(struct answer *a, struct text *t, long out)
 
 	if (p->usage < (long)(sizeof odd / sizeof *odd) && odd[p->usage])
 		text_say(t, odd[p->usage]);
+	else if (p->usage == USAGE_RANDOM)
+		usage_random(a, t, out);
 	else if (a->ask.kind == EMBEDDING)
 		text_add(t, "{\"prompt_tokens\":%ld,\"total_tokens\":%ld}",
 		    a->in, a->in);
@@ -407,6 +478,8 @@ error_object(const struct answer *a, struct text *t, long status)
 		    "You have used all of your quota; see plan and billing" },
 		{ 402, WHY_QUOTA, "billing_error", "credit_balance_exhausted",
 		    "Your credit balance is too low" },
+		{ 400, WHY_QUOTA, "invalid_request_error", "billing",
+		    "Your account has an insufficient balance" },
 		{ 400, WHY_CONTEXT, "invalid_request_error",
 		    "context_length_exceeded",
 		    "This model's maximum context length is 8192 tokens" },

@@ -68,6 +68,8 @@ static const struct word words[] = {
 	 SET(usage, USAGE_EARLY)},
 	{"usage-each", .help = "growing usage on every chunk",
 	 SET(usage, USAGE_EACH)},
+	{"usage-random", .help = "numbers, members and types that chance "
+	 "makes of the request's number", SET(usage, USAGE_RANDOM)},
 	{"usage-finish", .help = "usage on the finish chunk too",
 	 SET(usage, USAGE_FINISH)},
 	{"status", .help = "that status with a fitting error (a word of three "
@@ -84,6 +86,8 @@ static const struct word words[] = {
 	 SET2(status, 429, why, WHY_QUOTA)},
 	{"broke", .help = "402, no money left", SET2(status, 402, why,
 						     WHY_QUOTA)},
+	{"poor", .help = "400 that says no money is left",
+	 SET2(status, 400, why, WHY_QUOTA)},
 	{"context", .help = "400 context_length_exceeded",
 	 SET2(status, 400, why, WHY_CONTEXT)},
 	{"policy", .help = "400 content_policy_violation",
@@ -92,7 +96,8 @@ static const struct word words[] = {
 	 SET2(status, 404, why, WHY_MODEL)},
 	{"leak", .help = "400 whose message holds the key it was given",
 	 SET2(status, 400, why, WHY_KEY)},
-	{"fail", .help = "503 for P of 100 requests (U26)",
+	{"fail", .help = "503, or the status named, for P of 100 requests "
+	 "(U26)",
 	 TAKE("-P", AT(fail_percent))},
 	{"reset", .help = "reset once the request was read (U5)",
 	 SET(fault, FAULT_RESET)},
@@ -148,6 +153,7 @@ static const struct word words[] = {
 	 SET(head, HEAD_8BIT)},
 	{"headers-nul", .help = "a NUL in a header", SET(head, HEAD_NUL)},
 	{"headers-cr", .help = "a lone CR in a header", SET(head, HEAD_CR)},
+	{"headers-lf", .help = "a lone LF in a header", SET(head, HEAD_LF)},
 	{"headers-fold", .help = "a folded header", SET(head, HEAD_FOLD)},
 	{"headers-key", .help = "the Authorization value comes back in a "
 	 "header", SET(head, HEAD_KEY)},

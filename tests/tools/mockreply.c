@@ -86,6 +86,9 @@ head_odd(struct text *t, const struct answer *a)
 	case HEAD_CR:
 		text_say(t, "x-mock: a\rset-cookie: b\r\n");
 		break;
+	case HEAD_LF:
+		text_say(t, "x-mock: a\nset-cookie: b\r\n");
+		break;
 	case HEAD_FOLD:
 		text_say(t, "x-mock: a\r\n folded\r\n");
 		break;
@@ -598,6 +601,18 @@ begin_echo(struct answer *a)
 	}
 }
 
+/* So many of 100 requests have the status named, or 503; others have none. */
+static void
+begin_fail(struct answer *a)
+{
+	long chance = (long)(a->number * 2654435761u >> 8 & 0xffff) * 100 >> 16;
+
+	if (chance >= a->plan.fail_percent)
+		a->plan.status = 0;
+	else if (!a->plan.status)
+		a->plan.status = 503;
+}
+
 void
 reply_begin(struct reply *r)
 {
@@ -625,9 +640,8 @@ reply_begin(struct reply *r)
 		a->plan.gap_ms = 35;
 		ask_text(&a->ask);
 	}
-	if ((long)(a->number * 2654435761u >> 8 & 0xffff) * 100 >> 16 <
-	    a->plan.fail_percent)
-		a->plan.status = 503;
+	if (a->plan.fail_percent)
+		begin_fail(a);
 	answer_count(a);
 	begin_echo(a);
 	r->close_after = !k->keep;
