@@ -16,8 +16,8 @@
 	"enabled, note, rpm, tpm, concurrency FROM credential "
 
 enum {
-	FIND, LIST, ADD, PUT, COST, MODELS, MODELS_DROP, MODELS_ADD, GROUPS,
-	GROUPS_DROP, GROUPS_ADD, CREDENTIAL_FIND, CREDENTIAL_LIST,
+	FIND, LIST, ADD, PUT, COST, MODELS, MODELS_DROP, MODELS_ADD, SERVED,
+	GROUPS, GROUPS_DROP, GROUPS_ADD, CREDENTIAL_FIND, CREDENTIAL_LIST,
 	CREDENTIAL_ADD, CREDENTIAL_PUT, CREDENTIAL_SEAL, UNPARK, N_SQL
 };
 static const char *const sql[N_SQL] = {
@@ -41,6 +41,8 @@ static const char *const sql[N_SQL] = {
 	[MODELS_DROP] = "DELETE FROM channel_model WHERE channel = ?1",
 	[MODELS_ADD] = "INSERT INTO channel_model(channel, name, upstream) "
 		       "VALUES (?1, ?2, ?3)",
+	[SERVED] = "SELECT DISTINCT name FROM channel_model /*scan*/ "
+		   "ORDER BY name",
 	[GROUPS] = "SELECT grp FROM channel_grp WHERE channel = ?1 "
 		   "ORDER BY grp",
 	[GROUPS_DROP] = "DELETE FROM channel_grp WHERE channel = ?1",
@@ -213,6 +215,28 @@ channel_models_set(struct db *db, int64_t channel,
 			list[i].name, list[i].upstream) != 1)
 			return false;
 	return setting_bump(db);
+}
+
+int
+channel_served(struct db *db, struct arena *a, struct str **list)
+{
+	struct row *row = db_each(db, &channel_part, SERVED, "");
+	size_t room = 0, n = 0;
+
+	*list = NULL;
+	while (db_next(row) == 1) {
+		if (n == room) {
+			struct str *more;
+
+			room = room ? room * 2 : 64;
+			more = arena_alloc(a, room * sizeof(*more));
+			if (n)
+				memcpy(more, *list, n * sizeof(*more));
+			*list = more;
+		}
+		(*list)[n++] = arena_str(a, row_str(row, 0));
+	}
+	return db_failed(db) ? -1 : (int)n;
 }
 
 int

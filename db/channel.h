@@ -50,6 +50,10 @@ int channel_models(struct db *db, struct arena *a, int64_t channel,
 bool channel_models_set(struct db *db, int64_t channel,
     const struct channel_serve *list, size_t n);
 
+/* The names and patterns that channels serve, off or on, each once and in
+ * order: how many, or -1. */
+int channel_served(struct db *db, struct arena *a, struct str **list);
+
 /* Ids of its groups, ascending; *_set replaces all. */
 int channel_groups(struct db *db, struct arena *a, int64_t channel,
     int64_t **list);

@@ -16,12 +16,14 @@
 	"cache_write, cache_write_1h, output, reasoning, request, " \
 	MORE_RATES " FROM price "
 
-enum { FIND, GET, LIST, ADD, PUT, PRICE_AT, PRICE_GET, PRICE_LAST, PRICE_ADD,
-	PRICE_LIST, N_SQL };
+enum { FIND, GET, LIST, FALLBACKS, ADD, PUT, PRICE_AT, PRICE_GET, PRICE_LAST,
+	PRICE_ADD, PRICE_LIST, N_SQL };
 static const char *const sql[N_SQL] = {
 	[FIND] = "SELECT " COLUMNS "WHERE name = ?1",
 	[GET] = "SELECT " COLUMNS "WHERE id = ?1",
 	[LIST] = "SELECT " COLUMNS "WHERE name > ?1 ORDER BY name LIMIT 1000",
+	[FALLBACKS] = "SELECT " COLUMNS "WHERE name > ?1 "
+		      "AND fallback <> '[]' ORDER BY name LIMIT 1000",
 	[ADD] = "INSERT INTO model(name, context, max_output, free, fallback, "
 		"aliases, capabilities, enabled, note) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -117,11 +119,11 @@ model_put(struct db *db, struct model_row *m)
 	return ok && setting_bump(db);
 }
 
-int
-model_list(struct db *db, struct arena *a, struct str after,
+static int
+page(struct db *db, struct arena *a, size_t which, struct str after,
     struct model_row **list)
 {
-	struct row *row = db_each(db, &model_part, LIST, "s", after);
+	struct row *row = db_each(db, &model_part, which, "s", after);
 	int n = 0;
 
 	*list = arena_alloc(a, LIST_MAX * sizeof(**list));
@@ -129,6 +131,20 @@ model_list(struct db *db, struct arena *a, struct str after,
 		read_row(a, row, &(*list)[n++]);
 	db_reset(row);
 	return db_failed(db) ? -1 : n;
+}
+
+int
+model_list(struct db *db, struct arena *a, struct str after,
+    struct model_row **list)
+{
+	return page(db, a, LIST, after, list);
+}
+
+int
+model_fallbacks(struct db *db, struct arena *a, struct str after,
+    struct model_row **list)
+{
+	return page(db, a, FALLBACKS, after, list);
 }
 
 /* --- prices --------------------------------------------------------------- */

@@ -19,7 +19,7 @@ struct model_row {
 	struct str name;		/* may end in '*' */
 	int64_t context, max_output;	/* 0: unknown */
 	bool free;
-	struct str fallback, aliases;	/* JSON lists */
+	struct str fallback, aliases;	/* JSON lists; "[]": none */
 	struct str capabilities;	/* JSON object */
 	bool enabled;
 	struct str note;
@@ -32,6 +32,10 @@ int model_get(struct db *db, struct arena *a, int64_t id,
     struct model_row *m);
 bool model_put(struct db *db, struct model_row *m);
 int model_list(struct db *db, struct arena *a, struct str after,
+    struct model_row **list);
+
+/* Those that have a list of fallbacks, off or on: as model_list. */
+int model_fallbacks(struct db *db, struct arena *a, struct str after,
     struct model_row **list);
 
 struct price_row {

@@ -35,4 +35,10 @@ struct apply {
 /* False: a->r.why is one line that says what is wrong, and where. */
 bool apply_text(struct apply *a);
 
+/*
+ * Can each fallback of a model in the store serve in its stead?  For the end
+ * of a change, when everything is written; root is the whole text.
+ */
+bool apply_fallback(struct apply *a, const struct place *root);
+
 #endif

@@ -6,7 +6,8 @@
  * catalogue has are read over it, and only what differs is written, so that
  * a second run writes nothing.  The order is the one in which objects need
  * each other, not the order of the text.  What a noun's members are, and what
- * they may be, stands in its own file.
+ * they may be, stands in its own file.  What holds between objects is looked at
+ * when all are written.
  */
 #include "handlers/ctl/apply.h"
 
@@ -299,5 +300,5 @@ apply_text(struct apply *a)
 		if (l.at.value.p != root.value.p && !apply_list(a, &l))
 			return false;
 	}
-	return true;
+	return apply_fallback(a, &root);
 }

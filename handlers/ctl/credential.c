@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * credential.c - weirctl credential add: an upstream's key, sealed.
+ * credential.c - weirctl credential add: an upstream's key, sealed, and its
+ * limits.
  */
 #include "db/channel.h"
 
@@ -10,8 +11,19 @@
 
 struct adding {
 	struct str channel, name, secret;
+	int64_t rpm, tpm, concurrency;	/* 0: not given */
 	bool fresh;
 };
+
+/* Takes over a limit that was given, and names it among the changes. */
+static void
+limit(struct buf *changes, const char *name, int64_t given, int64_t *is)
+{
+	if (!given || given == *is)
+		return;
+	*is = given;
+	buf_printf(changes, ", %s", name);
+}
 
 static bool
 add(struct ctl *c, struct db *db, void *arg)
@@ -19,6 +31,7 @@ add(struct ctl *c, struct db *db, void *arg)
 	struct adding *k = arg;
 	struct channel_row channel;
 	struct credential_row row;
+	struct buf changes = BUF(&c->arena, 256);
 	struct str origin;
 	int found = channel_find(db, &c->arena, k->channel, &channel);
 
@@ -36,13 +49,28 @@ add(struct ctl *c, struct db *db, void *arg)
 	if (!vault_origin(&c->arena, channel.base_url, &origin))
 		return refuse(c, "the base_url of channel %.*s is none",
 		    STR_ARGS(k->channel));
-	if ((k->fresh && !credential_put(db, &row)) || !credential_seal(db,
+	buf_put(&changes, S("secret"));
+	limit(&changes, "rpm", k->rpm, &row.rpm);
+	limit(&changes, "tpm", k->tpm, &row.tpm);
+	limit(&changes, "concurrency", k->concurrency, &row.concurrency);
+	if (!credential_put(db, &row) || !credential_seal(db,
 	    store_vault(c->store), &row, origin, k->secret))
 		return false;
 	return noted(c, db, k->fresh ? "create" : "change",
 	    arena_printf(&c->arena, "credential %.*s/%.*s",
 	    STR_ARGS(k->channel), STR_ARGS(k->name)),
-	    k->fresh ? S("") : S("secret"));
+	    k->fresh ? S("") : buf_str(&changes));
+}
+
+static bool
+read_limit(struct ctl *c, const char *name, int64_t *v)
+{
+	if (!opt_count(c, name, 1, v))
+		return false;
+	if (*v <= CREDENTIAL_LIMIT_MOST)
+		return true;
+	misused(c, "--%s: at most %d", name, CREDENTIAL_LIMIT_MOST);
+	return false;
 }
 
 static int
@@ -54,6 +82,9 @@ run(struct ctl *c)
 	if (!name_valid(k.name))
 		return misused(c, "\"%s\" is no name: 1 to 64 of A-Z a-z 0-9 "
 		    ". _ : / @ -", c->words[1]);
+	if (!read_limit(c, "rpm", &k.rpm) || !read_limit(c, "tpm", &k.tpm) ||
+	    !read_limit(c, "concurrency", &k.concurrency))
+		return EXIT_USAGE;
 	if (!read_secret(c, "secret", &k.secret))
 		return EXIT_REFUSED;
 	k.secret = str_trim(k.secret);
@@ -73,10 +104,18 @@ run(struct ctl *c)
 }
 
 const struct command command_credential_add = {
-	.name = "credential add", .usage = "CHANNEL NAME",
+	.name = "credential add", .usage = "CHANNEL NAME [--rpm N] "
+	    "[--tpm N] [--concurrency N]",
 	.summary = "seals an upstream's key, read from standard input",
 	.help =
-"One that is there gets the new secret; parks of it end.  Example:\n"
+"One that is there gets the new secret; parks of it end.\n"
+"\n"
+"  --rpm N          requests a minute that the upstream takes with this key\n"
+"  --tpm N          tokens a minute, read and written\n"
+"  --concurrency N  requests at a time\n"
+"\n"
+"Beyond them weir uses another credential.  A limit that is left out stays as\n"
+"it is; apply with null takes it away.  Example:\n"
 "  printf %s \"$OPENAI_API_KEY\" | weirctl credential add openai k1\n",
-	.least = 2, .most = 2, .run = run,
+	.options = "rpm= tpm= concurrency=", .least = 2, .most = 2, .run = run,
 };

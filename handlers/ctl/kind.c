@@ -157,6 +157,26 @@ show_drain(struct buf *b, const void *field)
 	buf_put(b, *(const bool *)field ? S("\"drain\"") : S("\"cancel\""));
 }
 
+static bool
+read_routing(struct reading *r, const struct place *at,
+    const struct member *m, void *field)
+{
+	struct str text;
+
+	(void)m;
+	if (!text_of(r, at, &text))
+		return false;
+	*(enum routing *)field = routing_read(text);
+	return str_eq(text, str_of(routing_names[routing_read(text)])) ||
+	    wrong(r, at, "\"cheap\", \"balanced\" or \"fast\" is expected");
+}
+
+static void
+show_routing(struct buf *b, const void *field)
+{
+	buf_json(b, str_of(routing_names[*(const enum routing *)field]));
+}
+
 /* --- numbers -------------------------------------------------------------- */
 
 static bool
@@ -378,6 +398,7 @@ const struct kind
     kind_url = { sizeof(struct str), read_text, show_text },
     kind_flag = { sizeof(bool), read_flag, show_flag },
     kind_drain = { sizeof(bool), read_drain, show_drain },
+    kind_routing = { sizeof(enum routing), read_routing, show_routing },
     kind_count = { sizeof(int64_t), read_count, show_count },
     kind_share = { sizeof(int64_t), read_share, show_share },
     kind_amount = { sizeof(int64_t), read_amount, NULL },

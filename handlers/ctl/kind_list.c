@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * kind_list.c - the kinds of members that are lists: of model names, of
- * networks, of groups.
+ * networks, of groups, of fallback models.
  */
 #include "handlers/ctl/kind.h"
 
@@ -94,6 +94,50 @@ read_networks(struct reading *r, const struct place *at,
 	return read_strings(r, at, field, check_network);
 }
 
+/* Whether these models can be fallen back to depends on the rest of the
+ * catalogue: apply_fallback.c. */
+static bool
+read_fallback(struct reading *r, const struct place *at,
+    const struct member *m, void *field)
+{
+	struct json_each each = json_each(at->value);
+	struct str seen[FALLBACK_MOST];
+	struct buf b = BUF(r->arena, 4096);
+	size_t n;
+
+	(void)m;
+	if (!list_of(r, at, &n))
+		return false;
+	if (n > FALLBACK_MOST)
+		return wrong(r, at, "a model has at most %d fallbacks, and "
+		    "these are %zu", FALLBACK_MOST, n);
+	buf_char(&b, '[');
+	for (size_t i = 0; json_next(&each); i++) {
+		struct place here = { .up = at, .index = i,
+			.value = each.value };
+
+		if (!text_of(r, &here, &seen[i]))
+			return false;
+		if (str_ends(seen[i], S("*")) && pattern_valid(seen[i]))
+			return wrong(r, &here, "\"%.*s\" is a pattern: a "
+			    "fallback is one model, by its name",
+			    STR_ARGS(seen[i]));
+		if (!name_valid(seen[i]))
+			return wrong(r, &here, "\"%.*s\" is no model name: 1 "
+			    "to 64 of A-Z a-z 0-9 . _ : / @ -",
+			    STR_ARGS(seen[i]));
+		for (size_t j = 0; j < i; j++)
+			if (str_eq(seen[i], seen[j]))
+				return wrong(r, &here, "\"%.*s\" is there "
+				    "twice", STR_ARGS(seen[i]));
+		buf_put(&b, i ? S(",") : S(""));
+		buf_json(&b, seen[i]);
+	}
+	buf_char(&b, ']');
+	*(struct str *)field = buf_str(&b);
+	return true;
+}
+
 /* JSON already, or nothing: any. */
 static void
 show_json(struct buf *b, const void *field)
@@ -154,4 +198,5 @@ show_names(struct buf *b, const void *field)
 const struct kind
     kind_patterns = { sizeof(struct str), read_patterns, show_json },
     kind_networks = { sizeof(struct str), read_networks, show_json },
-    kind_names = { sizeof(struct names), read_names, show_names };
+    kind_names = { sizeof(struct names), read_names, show_names },
+    kind_fallback = { sizeof(struct str), read_fallback, show_json };

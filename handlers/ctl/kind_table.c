@@ -283,10 +283,34 @@ show_caps(struct buf *b, const void *field)
 
 /* --- timeouts ------------------------------------------------------------- */
 
-enum { LONGEST_MS = 86400000 };
+enum { SHORTEST_MS = 100, LONGEST_MS = 86400000 };
 
-#define MS(name) { #name, &kind_count, offsetof(struct timeouts, name), 1, \
-	LONGEST_MS }
+static bool
+read_clock(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	int64_t ms;
+
+	if (!json_int(at->value, &ms) || ms < m->least || ms > m->most)
+		return wrong(r, at, "a clock has a whole number of "
+		    "milliseconds from %lld to %lld (a day): a shorter one "
+		    "would give up on upstreams that are well",
+		    (long long)m->least, (long long)m->most);
+	*(int64_t *)field = ms;
+	return true;
+}
+
+static void
+show_clock(struct buf *b, const void *field)
+{
+	buf_int(b, *(const int64_t *)field);
+}
+
+static const struct kind kind_clock = { sizeof(int64_t), read_clock,
+	show_clock };
+
+#define MS(name) { #name, &kind_clock, offsetof(struct timeouts, name), \
+	SHORTEST_MS, LONGEST_MS }
 static const struct member timeout_members[] = {
 	MS(connect_ms), MS(first_ms), MS(idle_ms), MS(whole_ms),
 	MS(stream_ms), { 0 }

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "db/account.h"
+#include "db/catalogue.h"
 #include "db/channel.h"
 #include "db/db.h"
 #include "db/price.h"
@@ -88,6 +89,8 @@ extern const struct kind
     kind_patterns,		/* struct str: JSON list of model names */
     kind_networks,		/* struct str: JSON list of addresses */
     kind_names,			/* struct names, sorted */
+    kind_fallback,		/* struct str: JSON list, in its order */
+    kind_routing,		/* enum routing */
     kind_price,			/* int64_t[N_BUCKETS]; -1: left out */
     kind_costs,			/* struct costs, sorted */
     kind_serves,		/* struct serves, sorted */
@@ -129,7 +132,7 @@ bool url_allowed(struct arena *a, struct str url, bool plain_http,
 /* Is s a secret: least to most visible ASCII characters? */
 bool secret_valid(struct str s, size_t least, size_t most);
 enum { KEY_SECRET_LEAST = 16, KEY_SECRET_WEAK = 32, KEY_SECRET_MOST = 256,
-	CREDENTIAL_SECRET_MOST = 512 };
+	CREDENTIAL_SECRET_MOST = 512, CREDENTIAL_LIMIT_MOST = 1000000000 };
 
 /* --- shapes --------------------------------------------------------------- */
 

@@ -14,8 +14,12 @@ struct credential_object {
 };
 
 #define AT(member) offsetof(struct credential_object, member)
+enum { MOST = CREDENTIAL_LIMIT_MOST };
 static const struct member credential_members[] = {
 	{ "secret", &kind_secret, AT(secret), 1, CREDENTIAL_SECRET_MOST },
+	{ "rpm", &kind_count, AT(row.rpm), 1, MOST },
+	{ "tpm", &kind_count, AT(row.tpm), 1, MOST },
+	{ "concurrency", &kind_count, AT(row.concurrency), 1, MOST },
 	{ "enabled", &kind_flag, AT(row.enabled), 0, 0 },
 	{ "note", &kind_text, AT(row.note), 0, 4096 },
 	{ 0 }

@@ -22,9 +22,9 @@ static const struct member model_members[] = {
 	{ "max_output", &kind_count, AT(row.max_output), 1, 1000000000 },
 	{ "price", &kind_price, AT(price), 0, 0 },
 	{ "free", &kind_flag, AT(row.free), 0, 0 },
+	{ "fallback", &kind_fallback, AT(row.fallback), 0, 0 },
 	{ "enabled", &kind_flag, AT(row.enabled), 0, 0 },
 	{ "note", &kind_text, AT(row.note), 0, 4096 },
-	{ "fallback", &kind_later, 0, 0, 0 },
 	{ "aliases", &kind_later, 0, 0, 0 },
 	{ "capabilities", &kind_later, 0, 0, 0 },
 	{ 0 }
@@ -176,6 +176,7 @@ struct site_object {
 	struct str name;
 	bool enabled;
 	struct str time_zone, note;
+	enum routing routing;
 	struct caps caps;
 };
 
@@ -183,8 +184,8 @@ struct site_object {
 static const struct member site_members[] = {
 	{ "time_zone", &kind_zone, AT(time_zone), 0, 0 },
 	{ "caps", &kind_caps, AT(caps), 0, 0 },
+	{ "routing", &kind_routing, AT(routing), 0, 0 },
 	{ "note", &kind_text, AT(note), 0, 4096 },
-	{ "routing", &kind_later, 0, 0, 0 },
 	{ "enabled", &kind_later, 0, 0, 0 },
 	{ 0 }
 };
@@ -206,12 +207,15 @@ site_load(struct db *db, struct arena *a, const struct above *up,
     struct str name, void *object)
 {
 	struct site_object *s = object;
+	struct str routing = { 0 };
 
 	site_blank(s, up, name);
 	if (setting_get(db, a, S("site.time_zone"), &s->time_zone) < 0 ||
 	    setting_get(db, a, S("site.note"), &s->note) < 0 ||
+	    setting_get(db, a, S("site.routing"), &routing) < 0 ||
 	    !cap_get(db, CAP_SITE, 0, &s->caps))
 		return -1;
+	s->routing = routing_read(routing);
 	return 1;
 }
 
@@ -221,6 +225,9 @@ site_save(struct reading *r, const struct place *at, const struct above *up,
 {
 	const struct site_object *s = object, *old = was;
 	struct str note = s->note.n ? s->note : (struct str){ 0 };
+	struct str routing = s->routing == ROUTING_BALANCED
+	    ? (struct str){ 0 }
+	    : str_of(routing_names[s->routing]);
 
 	(void)at;
 	(void)up;
@@ -229,6 +236,9 @@ site_save(struct reading *r, const struct place *at, const struct above *up,
 		return lost(r);
 	if (!str_eq(s->note, old->note) &&
 	    !setting_set(r->db, S("site.note"), note))
+		return lost(r);
+	if (s->routing != old->routing &&
+	    !setting_set(r->db, S("site.routing"), routing))
 		return lost(r);
 	return memcmp(&s->caps, &old->caps, sizeof(s->caps)) == 0 ||
 	    cap_set(r->db, CAP_SITE, 0, &s->caps) || lost(r);

@@ -227,12 +227,12 @@ absent_keeps_null_resets_maps_are_replaced(void **state)
 	assert_int_equal(channel_models(s->db, &s->arena, ch.id, &serves), 2);
 
 	good(s, "{\"channels\":[{\"name\":\"a\",\"cost\":null,"
-	    "\"priority\":null,\"timeouts\":{\"idle_ms\":5},"
+	    "\"priority\":null,\"timeouts\":{\"idle_ms\":100},"
 	    "\"models\":{\"x\":null}}]}", 0, 1, 0, 0);
 	assert_int_equal(channel_find(s->db, &s->arena, S("a"), &ch), 1);
 	assert_int_equal(ch.cost_ppm, PPM);
 	assert_int_equal(ch.priority, 0);
-	assert_int_equal(ch.idle_ms, 5);
+	assert_int_equal(ch.idle_ms, 100);
 	assert_int_equal(ch.first_ms, 60000);
 	assert_int_equal(channel_models(s->db, &s->arena, ch.id, &serves), 1);
 }
@@ -343,7 +343,7 @@ static const struct {
 	    "models[0].name: this member is there twice" },
 	{ "{\"models\":[{\"name\":\"a\",\n\"contxt\":1}]}",
 	    "cat line 2: models[0].contxt: there is no such member; there are "
-	    "name, context, max_output, price, free, enabled, note" },
+	    "name, context, max_output, price, free, fallback, enabled, note" },
 	{ "{\"models\":[{\"name\":\"a\",\"context\":0}]}",
 	    "models[0].context: a whole number from 1 to" },
 	{ "{\"models\":[{\"name\":\"a\",\"context\":1.5}]}", "a whole number" },
@@ -352,8 +352,24 @@ static const struct {
 	    "models[0].free: true or false" },
 	{ "{\"models\":[{\"name\":\"a\",\"note\":\"\\u0007\"}]}",
 	    "control characters" },
-	{ "{\"models\":[{\"name\":\"a\",\"fallback\":[\"b\"]}]}",
-	    "models[0].fallback: fallback is not built yet" },
+	/* fallbacks */
+	{ "{\"models\":[{\"name\":\"a\",\"fallback\":\"b\"}]}",
+	    "models[0].fallback: a list […] is expected" },
+	{ "{\"models\":[{\"name\":\"a\",\"fallback\":[\"b\",7]}]}",
+	    "models[0].fallback[1]: a string" },
+	{ "{\"models\":[{\"name\":\"a\",\"fallback\":[\"gpt-*\"]}]}",
+	    "models[0].fallback[0]: \"gpt-*\" is a pattern" },
+	{ "{\"models\":[{\"name\":\"a\",\"fallback\":[\"b c\"]}]}",
+	    "models[0].fallback[0]: \"b c\" is no model name" },
+	{ "{\"models\":[{\"name\":\"a\",\"fallback\":[\"b\",\"c\",\"b\"]}]}",
+	    "models[0].fallback[2]: \"b\" is there twice" },
+	{ "{\"models\":[{\"name\":\"a\",\"fallback\":[\"1\",\"2\",\"3\","
+	    "\"4\",\"5\",\"6\",\"7\",\"8\",\"9\"]}]}",
+	    "models[0].fallback: a model has at most 8 fallbacks, and these "
+	    "are 9" },
+	{ "{\"models\":[{\"name\":\"a\",\n\"fallback\":[\n\"b\"]}]}",
+	    "cat line 3: models[0].fallback[0]: the fallbacks of model \"a\" "
+	    "name \"b\", of which there is none: add it to models" },
 	{ "{\"models\":[{\"name\":\"a\",\"aliases\":[\"b\"]}]}",
 	    "aliases is not built yet" },
 	{ "{\"models\":[{\"name\":\"a\",\"capabilities\":{}}]}",
@@ -392,7 +408,9 @@ static const struct {
 	    "day_tokens is not built yet" },
 	{ "{\"site\":{\"caps\":{\"year\":\"1\"}}}",
 	    "site.caps.year: there is no such cap" },
-	{ "{\"site\":{\"routing\":\"cheap\"}}", "routing is not built yet" },
+	{ "{\"site\":{\"routing\":\"cheapest\"}}",
+	    "site.routing: \"cheap\", \"balanced\" or \"fast\"" },
+	{ "{\"site\":{\"routing\":1}}", "site.routing: a string" },
 	{ "{\"groups\":[{\"name\":\"g\",\"markup\":1.5}]}",
 	    "groups[0].markup: shares are strings" },
 	{ "{\"groups\":[{\"name\":\"g\",\"markup\":\"-1\"}]}", "is no share" },
@@ -475,6 +493,28 @@ static const struct {
 	    "\"https://x/\",\"timeouts\":{\"first\":1}}]}",
 	    "channels[0].timeouts.first: there is no such member; there are "
 	    "connect_ms" },
+	{ "{\"channels\":[{\"name\":\"c\",\"timeouts\":{\"idle_ms\":99}}]}",
+	    "channels[0].timeouts.idle_ms: a clock has a whole number of "
+	    "milliseconds from 100 to 86400000 (a day)" },
+	{ "{\"channels\":[{\"name\":\"c\",\"timeouts\":{\"connect_ms\":0}}]}",
+	    "timeouts.connect_ms: a clock" },
+	{ "{\"channels\":[{\"name\":\"c\",\"timeouts\":{\"first_ms\":-1}}]}",
+	    "timeouts.first_ms: a clock" },
+	{ "{\"channels\":[{\"name\":\"c\",\"timeouts\":{\"whole_ms\":86400001}}]}",
+	    "timeouts.whole_ms: a clock" },
+	{ "{\"channels\":[{\"name\":\"c\",\"timeouts\":{\"stream_ms\":\"1s\"}}]}",
+	    "timeouts.stream_ms: a clock" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"credentials\":[{\"name\":\"k\",\"secret\":\"s\","
+	    "\"rpm\":0}]}]}",
+	    "channels[0].credentials[0].rpm: a whole number from 1 to" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"credentials\":[{\"name\":\"k\",\"secret\":\"s\","
+	    "\"tpm\":1000000001}]}]}", "credentials[0].tpm: a whole number" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
+	    "\"https://x/\",\"credentials\":[{\"name\":\"k\",\"secret\":\"s\","
+	    "\"concurrency\":\"4\"}]}]}",
+	    "credentials[0].concurrency: a whole number" },
 	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\"base_url\":"
 	    "\"https://x/\",\"cost\":{\"input\":\"1\"}}]}",
 	    "prices of a channel's own are its member price" },
@@ -586,6 +626,221 @@ every_change_is_in_the_audit(void **state)
 	assert_int_equal(audit_check(s->db, store_vault(s->store), &line), 1);
 }
 
+/* --- fallbacks, routing, limits of credentials ---------------------------- */
+
+/* a and b are free, small (a price) and x (none) are served by channel up. */
+static const char four[] =
+    "{\"models\":[{\"name\":\"a\",\"free\":true},{\"name\":\"b\",\"free\":"
+    "true},{\"name\":\"small\",\"price\":{\"input\":\"1\",\"output\":\"2\"}},"
+    "{\"name\":\"x\"},{\"name\":\"lone\",\"free\":true}],"
+    "\"channels\":[{\"name\":\"up\",\"dialect\":\"openai\",\"base_url\":"
+    "\"https://x/\",\"models\":{\"a\":null,\"b*\":null,\"small\":\"s\","
+    "\"x\":null}}]}";
+
+/* {"models":[{"name":NAME,"fallback":LIST}]} */
+static const char *
+fall(struct stage *s, const char *name, const char *list)
+{
+	return arena_printf(&s->arena, "{\"models\":[{\"name\":\"%s\","
+	    "\"fallback\":%s}]}", name, list).p;
+}
+
+static struct str
+fallback_of(struct stage *s, const char *name)
+{
+	struct model_row m;
+
+	assert_int_equal(model_find(s->db, &s->arena, str_of(name), &m), 1);
+	return m.fallback;
+}
+
+static void
+fallbacks_are_kept_in_their_order(void **state)
+{
+	struct stage *s = *state;
+
+	good(s, four, 6, 0, 0, 0);
+	good(s, fall(s, "a", "[\"small\", \"b\"]"), 0, 1, 0, 0);
+	assert_true(str_eq(s->last.list[0].members, S("fallback")));
+	assert_true(str_eq(fallback_of(s, "a"), S("[\"small\",\"b\"]")));
+	good(s, fall(s, "a", "[\"small\",\"b\"]"), 0, 0, 0, 1);
+	good(s, fall(s, "a", "[\"b\",\"small\"]"), 0, 1, 0, 0);
+	/* Absent keeps, null and an empty list reset. */
+	good(s, "{\"models\":[{\"name\":\"a\",\"note\":\"x\"}]}", 0, 1, 0,
+	    0);
+	assert_true(str_eq(fallback_of(s, "a"), S("[\"b\",\"small\"]")));
+	good(s, fall(s, "a", "null"), 0, 1, 0, 0);
+	assert_true(str_eq(fallback_of(s, "a"), S("[]")));
+	good(s, fall(s, "a", "[]"), 0, 0, 0, 1);
+	/* A pattern may have fallbacks, though it cannot be one; a list may
+	 * stand before what it names. */
+	good(s, "{\"models\":[{\"name\":\"g*\",\"fallback\":[\"new\"]},"
+	    "{\"name\":\"new\",\"free\":true}],\"channels\":[{\"name\":"
+	    "\"up\",\"models\":{\"new\":null,\"a\":null,\"b*\":null,"
+	    "\"small\":null,\"x\":null}}]}", 2, 1, 0, 0);
+}
+
+static void
+a_fallback_must_be_able_to_serve(void **state)
+{
+	struct stage *s = *state;
+
+	good(s, four, 6, 0, 0, 0);
+	bad(s, fall(s, "a", "[\"b\",\"none\"]"), "cat line 1: "
+	    "models[0].fallback[1]: the fallbacks of model \"a\" name "
+	    "\"none\", of which there is none");
+	bad(s, fall(s, "a", "[\"x\"]"), "models[0].fallback[0]: the "
+	    "fallbacks of model \"a\" name \"x\", which has no price and is "
+	    "not free");
+	bad(s, fall(s, "a", "[\"lone\"]"), "models[0].fallback[0]: the "
+	    "fallbacks of model \"a\" name \"lone\", which no channel "
+	    "serves");
+	/* One whose price comes with the same change. */
+	good(s, "{\"models\":[{\"name\":\"a\",\"fallback\":[\"x\"]},"
+	    "{\"name\":\"x\",\"price\":{\"request\":\"0.1\"}}]}", 0, 2, 0,
+	    0);
+}
+
+/* What a list stands on cannot be taken away under it. */
+static void
+a_fallback_stays_able_to_serve(void **state)
+{
+	static const char *const takes[][2] = {
+		{ "{\"channels\":[],\n\"models\":[{\"name\":\"small\","
+		  "\"price\":null}]}", "cat line 2: models[0]: the fallbacks "
+		  "of model \"a\" name \"small\", which has no price" },
+		{ "{\"models\":[{\"name\":\"b\",\"free\":false}]}",
+		  "models[0]: the fallbacks of model \"a\" name \"b\", which "
+		  "has no price" },
+		{ "{\"channels\":[{\"name\":\"up\",\"models\":{\"a\":null,"
+		  "\"small\":null}}]}", "cat line 1: the fallbacks of model "
+		  "\"a\" name \"b\", which no channel serves" },
+	};
+	struct stage *s = *state;
+
+	good(s, four, 6, 0, 0, 0);
+	good(s, fall(s, "a", "[\"small\",\"b\"]"), 0, 1, 0, 0);
+	for (size_t i = 0; i < countof(takes); i++)
+		bad(s, takes[i][0], takes[i][1]);
+	/* With its list, or another in its place, it may. */
+	good(s, "{\"models\":[{\"name\":\"b\",\"free\":false},{\"name\":"
+	    "\"a\",\"fallback\":[\"small\"]}]}", 0, 2, 0, 0);
+	/* The switches are another matter: relaying passes over what is
+	 * off. */
+	good(s, "{\"models\":[{\"name\":\"small\",\"enabled\":false}],"
+	    "\"channels\":[{\"name\":\"up\",\"enabled\":false}]}", 0, 2, 0,
+	    0);
+	s->prune = true;
+	good(s, "{\"models\":[{\"name\":\"a\"}],\"channels\":[]}", 0, 0, 3,
+	    1);
+	assert_true(str_eq(fallback_of(s, "a"), S("[\"small\"]")));
+}
+
+static void
+fallbacks_do_not_go_in_circles(void **state)
+{
+	struct stage *s = *state;
+	struct buf b = BUF(&s->arena, 1 << 20);
+	enum { LONG = 300 };
+
+	good(s, four, 6, 0, 0, 0);
+	bad(s, fall(s, "a", "[\"b\",\"a\"]"), "models[0].fallback: the "
+	    "fallbacks go round in a circle, a -> a: take one");
+	good(s, fall(s, "a", "[\"small\"]"), 0, 1, 0, 0);
+	good(s, fall(s, "small", "[\"b\"]"), 0, 1, 0, 0);
+	bad(s, fall(s, "b", "[\"a\"]"), "models[0].fallback: the fallbacks "
+	    "go round in a circle, a -> small -> b -> a: take one");
+	/* Two ways to one model are no circle. */
+	good(s, fall(s, "a", "[\"small\",\"b\"]"), 0, 1, 0, 0);
+
+	/* A long chain, which is none until its end leads to its begin. */
+	buf_put(&b, S("{\"channels\":[{\"name\":\"up\",\"models\":{\"*\":"
+	    "null}}],\"models\":["));
+	for (int i = 0; i < LONG; i++)
+		buf_printf(&b, "{\"name\":\"m%03d\",\"free\":true,"
+		    "\"fallback\":[\"m%03d\"]},", i, i + 1);
+	buf_printf(&b, "{\"name\":\"m%03d\",\"free\":true}]}", LONG);
+	good(s, arena_str(&s->arena, buf_str(&b)).p, LONG + 1, 1, 0, 0);
+	bad(s, fall(s, "m300", "[\"b\",\"m000\"]"), "circle, m000 -> … -> "
+	    "m289 -> m290 -> m291 -> m292 -> m293 -> m294 -> m295 -> m296 -> "
+	    "m297 -> m298 -> m299 -> m300 -> m000: take one");
+}
+
+static void
+routing_is_a_word(void **state)
+{
+	struct stage *s = *state;
+	struct str value;
+
+	assert_int_equal(setting_get(s->db, &s->arena, S("site.routing"),
+	    &value), 0);
+	good(s, "{\"site\":{\"routing\":\"balanced\"}}", 0, 0, 0, 1);
+	good(s, "{\"site\":{\"routing\":\"cheap\"}}", 0, 1, 0, 0);
+	assert_int_equal(setting_get(s->db, &s->arena, S("site.routing"),
+	    &value), 1);
+	assert_true(str_eq(value, S("cheap")));
+	good(s, "{\"site\":{\"note\":\"x\"}}", 0, 1, 0, 0);
+	good(s, "{\"site\":{\"routing\":\"cheap\"}}", 0, 0, 0, 1);
+	good(s, "{\"site\":{\"routing\":\"fast\"}}", 0, 1, 0, 0);
+	good(s, "{\"site\":{\"routing\":null}}", 0, 1, 0, 0);
+	assert_int_equal(setting_get(s->db, &s->arena, S("site.routing"),
+	    &value), 0);
+}
+
+static void
+credentials_have_limits(void **state)
+{
+	struct stage *s = *state;
+	struct credential_row k;
+	struct channel_row ch;
+
+	good(s, example, 8, 1, 0, 0);
+	good(s, "{\"channels\":[{\"name\":\"a\",\"credentials\":[{\"name\":"
+	    "\"k1\",\"rpm\":60,\"tpm\":100000,\"concurrency\":4}]}]}", 0, 1,
+	    0, 1);
+	assert_true(str_eq(s->last.list[1].members,
+	    S("rpm, tpm, concurrency")));
+	assert_int_equal(channel_find(s->db, &s->arena, S("a"), &ch), 1);
+	assert_int_equal(credential_find(s->db, &s->arena, ch.id, S("k1"),
+	    &k), 1);
+	assert_int_equal(k.rpm, 60);
+	assert_int_equal(k.tpm, 100000);
+	assert_int_equal(k.concurrency, 4);
+	/* The secret stays, and so do limits that are not named. */
+	assert_true(credential_same(store_vault(s->store), &k,
+	    S("https://api.example.com:443"), S("up-1")));
+	good(s, "{\"channels\":[{\"name\":\"a\",\"credentials\":[{\"name\":"
+	    "\"k1\",\"rpm\":null}]}]}", 0, 1, 0, 1);
+	assert_int_equal(credential_find(s->db, &s->arena, ch.id, S("k1"),
+	    &k), 1);
+	assert_int_equal(k.rpm, 0);
+	assert_int_equal(k.tpm, 100000);
+	/* A new one comes with its own. */
+	good(s, "{\"channels\":[{\"name\":\"a\",\"credentials\":[{\"name\":"
+	    "\"k2\",\"secret\":\"up-2\",\"concurrency\":1}]}]}", 1, 0, 0,
+	    1);
+	assert_int_equal(credential_find(s->db, &s->arena, ch.id, S("k2"),
+	    &k), 1);
+	assert_int_equal(k.concurrency, 1);
+	assert_int_equal(k.tpm, 0);
+}
+
+static void
+the_least_clock_is_taken(void **state)
+{
+	struct stage *s = *state;
+	struct channel_row ch;
+
+	good(s, example, 8, 1, 0, 0);
+	good(s, "{\"channels\":[{\"name\":\"a\",\"timeouts\":{\"connect_ms\":"
+	    "100,\"first_ms\":100,\"idle_ms\":100,\"whole_ms\":100,"
+	    "\"stream_ms\":86400000}}]}", 0, 1, 0, 0);
+	assert_int_equal(channel_find(s->db, &s->arena, S("a"), &ch), 1);
+	assert_int_equal(ch.connect_ms, 100);
+	assert_int_equal(ch.whole_ms, 100);
+	assert_int_equal(ch.stream_ms, 86400000);
+}
+
 /* --- base_url ------------------------------------------------------------- */
 
 static void
@@ -666,6 +921,13 @@ main(void)
 		TEST(another_origin_needs_the_secret_again),
 		TEST(a_retired_credential_does_not_block_a_move),
 		TEST(every_change_is_in_the_audit),
+		TEST(fallbacks_are_kept_in_their_order),
+		TEST(a_fallback_must_be_able_to_serve),
+		TEST(a_fallback_stays_able_to_serve),
+		TEST(fallbacks_do_not_go_in_circles),
+		TEST(routing_is_a_word),
+		TEST(credentials_have_limits),
+		TEST(the_least_clock_is_taken),
 		TEST(where_calls_may_go),
 	};
 

@@ -88,6 +88,10 @@ make_models(struct shop *s, struct db *db, void *arg)
 		if (i == 0) {
 			m.aliases = S("[\"four\", \"gpt-\\u0034\", \"demo\"]");
 			m.context = 128000;
+			/* An alias, a pattern, what is off and what is not
+			 * there are passed over. */
+			m.fallback = S("[\"off\",\"demo\",\"four\","
+			    "\"gpt-*\",\"none\",\"gpt-4o\"]");
 			m.capabilities = S("{\"max_completion_tokens\": true}");
 		}
 		if (!model_put(db, &m))
@@ -136,6 +140,9 @@ make_channel(struct shop *s, struct db *db, void *arg)
 		return false;
 	for (int i = 0; i < 2; i++) {
 		credential_blank(&k, c.id, i ? S("k2") : S("k1"));
+		k.rpm = i ? 0 : 60;
+		k.tpm = i ? 0 : 5000;
+		k.concurrency = i ? 0 : 3;
 		if (!credential_put(db, &k))
 			return false;
 		if (i == 0 && !credential_seal(db, store_vault(s->store), &k,
@@ -188,6 +195,13 @@ snapshot(void **state)
 	assert_int_equal(model_of(c, "gpt-4o")->price.rate[BUCKET_REASONING],
 	    10);
 
+	assert_int_equal(model_of(c, "gpt-4o")->n_fallback, 2);
+	assert_ptr_equal(model_of(c, "gpt-4o")->fallback[0],
+	    model_of(c, "demo"));
+	assert_ptr_equal(model_of(c, "gpt-4o")->fallback[1],
+	    model_of(c, "gpt-4o"));
+	assert_int_equal(model_of(c, "gpt-5")->n_fallback, 0);
+
 	assert_int_equal(c->channels[0].idle_ms, 777);
 	assert_int_equal(c->channels[0].cost_ppm, 340000);
 	assert_true(c->channels[0].drain);
@@ -209,6 +223,11 @@ snapshot(void **state)
 	assert_int_equal(c->channels[0].n_credentials, 2);
 	assert_true(c->channels[0].credentials[0].enabled);
 	assert_false(c->channels[0].credentials[1].enabled);
+	assert_int_equal(c->channels[0].credentials[0].rpm, 60);
+	assert_int_equal(c->channels[0].credentials[0].tpm, 5000);
+	assert_int_equal(c->channels[0].credentials[0].concurrency, 3);
+	assert_int_equal(c->channels[0].credentials[1].rpm, 0);
+	assert_int_equal(c->channels[0].credentials[1].concurrency, 0);
 	assert_int_equal(c->channels[0].credentials[1].index, 1);
 	n = vault_open_sealed(store_vault(shop.store),
 	    &c->channels[0].credentials[0].bound,
@@ -216,6 +235,43 @@ snapshot(void **state)
 	assert_int_equal(n, 16);
 	assert_memory_equal(secret, "sk-upstream-1234", 16);
 	catalogue_give(c);
+}
+
+static bool
+set_routing(struct shop *s, struct db *db, void *arg)
+{
+	struct str *value = arg;
+
+	(void)s;
+	return setting_set(db, S("site.routing"), *value);
+}
+
+static void
+routing(void **state)
+{
+	static const struct {
+		struct str value;
+		enum routing routing;
+	} words[] = {
+		{ STR_INIT("cheap"), ROUTING_CHEAP },
+		{ STR_INIT("fast"), ROUTING_FAST },
+		{ STR_INIT("balanced"), ROUTING_BALANCED },
+		{ STR_INIT("of a later version"), ROUTING_BALANCED },
+		{ { NULL, 0 }, ROUTING_BALANCED },
+	};
+	struct catalogue *c = catalogue_load(shop.reader);
+
+	(void)state;
+	assert_int_equal(c->routing, ROUTING_BALANCED);
+	catalogue_give(c);
+	for (size_t i = 0; i < countof(words); i++) {
+		struct str value = words[i].value;
+
+		assert_true(shop_write(&shop, set_routing, &value));
+		c = catalogue_load(shop.reader);
+		assert_int_equal(c->routing, words[i].routing);
+		catalogue_give(c);
+	}
 }
 
 static bool
@@ -631,6 +687,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(groups),
 		cmocka_unit_test(snapshot),
+		cmocka_unit_test(routing),
 		cmocka_unit_test(moved),
 		cmocka_unit_test(dated),
 		cmocka_unit_test(shared),
