@@ -60,7 +60,7 @@ static const char *const sql[N_SQL] = {
 			   "concurrency = ?7 WHERE id = ?1",
 	[CREDENTIAL_SEAL] = "UPDATE credential SET sealed = ?2, origin = ?3, "
 			    "key_version = ?4, tail = ?5 WHERE id = ?1",
-	[UNPARK] = "DELETE FROM park WHERE credential = ?1",
+	[UNPARK] = "DELETE FROM park /*scan*/ WHERE credential = ?1",
 };
 const struct db_part channel_part = { "channel", sql, N_SQL };
 
