@@ -16,7 +16,12 @@
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
 
-enum { LOOK_MS = 1000, METRICS_MS = 10000 };
+enum {
+	LOOK_MS = 1000,
+	METRICS_MS = 10000,
+	SCORES_MS = 3600 * 1000,	/* older ones tell nothing */
+	OVERLAP_MS = 5000		/* of commits that come late */
+};
 
 struct keeper {
 	struct store *store;
@@ -28,6 +33,7 @@ struct keeper {
 	pthread_cond_t cond;
 	bool stopping, now;		/* under the mutex */
 	int64_t generation, reload_ms;
+	int64_t scores_ms;		/* UTC: scores are known until then */
 	int64_t metrics_ms;		/* monotonic: when to add them next */
 	bool failing;			/* said so in the log */
 	atomic_bool recovering;		/* the writer has our operation */
@@ -73,6 +79,35 @@ look_at_parks(struct keeper *k)
 		k->hooks.parks(k->hooks.arg, list, n);
 	arena_release(&a);
 	return n >= 0;
+}
+
+static bool
+look_at_scores(struct keeper *k)
+{
+	int64_t now = db_now(k->db);
+	struct score_row *list;
+	struct arena a;
+	int n;
+
+	if (!k->hooks.scores)
+		return true;
+	if (k->scores_ms < now - SCORES_MS || k->scores_ms > now)
+		k->scores_ms = now - SCORES_MS;
+	arena_init(&a);
+	n = score_load(k->db, k->scores_ms, &a, &list);
+	if (n >= 0) {
+		k->hooks.scores(k->hooks.arg, list, n);
+		k->scores_ms = now - OVERLAP_MS;
+	}
+	arena_release(&a);
+	return n >= 0;
+}
+
+static void
+share(struct keeper *k)
+{
+	if (k->hooks.share)
+		k->hooks.share(k->hooks.arg);
 }
 
 static bool
@@ -154,7 +189,7 @@ static bool
 look(struct keeper *k)
 {
 	return store_look(k->store, k->db) && look_at_catalogue(k) &&
-	    look_at_parks(k) && look_at_processes(k);
+	    look_at_parks(k) && look_at_scores(k) && look_at_processes(k);
 }
 
 /* Until the next look; false: it is time to end. */
@@ -191,9 +226,11 @@ run(void *arg)
 			log_line(LOG_WARN, "keeper: the database can be read "
 			    "again");
 		k->failing = !ok;
+		share(k);
 		if (clock_ms() >= k->metrics_ms)
 			add_metrics(k);
 	}
+	share(k);
 	add_metrics(k);
 	return NULL;
 }
@@ -260,10 +297,12 @@ keeper_stop(struct keeper *k)
 	k->stopping = true;
 	pthread_cond_signal(&k->cond);
 	pthread_mutex_unlock(&k->mutex);
-	if (k->hooks.once)
+	if (k->hooks.once) {
+		share(k);
 		add_metrics(k);
-	else
+	} else {
 		pthread_join(k->thread, NULL);
+	}
 	/* The recovery that may be under way is ours. */
 	while (atomic_load(&k->recovering))
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);

@@ -3,7 +3,7 @@
  * keeper.h - what a process must notice by itself.
  *
  * A thread that looks once a second: has the catalogue changed or a price's
- * time come (catalogue_publish), which credentials are out, has a process
+ * time come (catalogue_publish), who is out, how calls went, has a process
  * died (its holds are resolved by the writer), has the database become too
  * new for us (store_current).  Every 10 s it adds this process's counters to
  * those of all.
@@ -13,6 +13,7 @@
 
 #include "db/metric.h"
 #include "db/park.h"
+#include "db/score.h"
 #include "db/writer.h"
 
 struct keeper;
@@ -21,8 +22,14 @@ struct keeper;
 struct keeper_hooks {
 	void *arg;
 
-	/* The parks in force now; the list is gone afterwards. */
+	/* Who is out now, and the scores that have changed; the lists are
+	 * gone afterwards. */
 	void (*parks)(void *arg, const struct park *list, int n);
+	void (*scores)(void *arg, const struct score_row *list, int n);
+
+	/* To put what was learned of upstreams into the store: after each
+	 * look, and at the end. */
+	void (*share)(void *arg);
 
 	/* Not NULL: it looks at the start only, through this connection, has
 	 * no thread, and adds the counters at the end: for a process that

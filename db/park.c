@@ -1,52 +1,86 @@
 /* SPDX-License-Identifier: MIT */
-/* park.c - credentials that are out for a while; see park.h. */
+/* park.c - who is out for a while; see park.h. */
 #include "db/park.h"
 
-#include "db/group.h"
 #include "fcgi/base/mem.h"
 
-enum { PUT, DROP, LOAD, OLD, N_SQL };
+enum { FORGET_MS = 24 * 3600 * 1000, ROOM = 64 };
+
+enum { PUT, DROP, LOAD, OLD, LIFT, N_SQL };
 static const char *const sql[N_SQL] = {
-	/* One that ends later stays, whoever came first, unless the clock
-	 * was set back since. */
-	[PUT] = "INSERT INTO park(credential, model, since, until, reason) "
-		"SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS "
-		"(SELECT 1 FROM credential WHERE id = ?1) "
-		"ON CONFLICT (credential, model) DO UPDATE SET "
-		"reason = CASE WHEN excluded.until >= until "
+	/* Of two timed ones the later end stays, whoever came first, unless
+	 * the clock was set back since. */
+	[PUT] = "INSERT INTO park(channel, credential, model, kind, since, "
+		"until, times, trial, reason) "
+		"SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE EXISTS "
+		"(SELECT 1 FROM channel WHERE id = ?1) AND (?2 = 0 OR EXISTS "
+		"(SELECT 1 FROM credential WHERE id = ?2 AND channel = ?1)) "
+		"AND (?3 = '' OR (SELECT count(*) FROM park "
+		"WHERE channel = ?1 AND credential = ?2) < ?10) "
+		"ON CONFLICT (channel, credential, model, kind) DO UPDATE SET "
+		"reason = CASE WHEN kind <> 'timed' OR excluded.until >= until "
 		"OR since > excluded.since "
 		"THEN excluded.reason ELSE reason END, "
-		"until = CASE WHEN since > excluded.since "
+		"until = CASE WHEN kind <> 'timed' OR since > excluded.since "
 		"THEN excluded.until ELSE max(until, excluded.until) END, "
-		"since = min(since, excluded.since)",
-	[DROP] = "DELETE FROM park WHERE credential = ?1 AND model = ?2",
-	[LOAD] =
-		("SELECT credential, model, until, reason, since "
-		"FROM park /*scan*/ WHERE until > ?1 AND since <= ?2 "
-		"ORDER BY credential, model LIMIT 1000"),
-	[OLD] = "DELETE FROM park /*scan*/ WHERE until <= ?1",
+		"times = excluded.times, trial = excluded.trial, "
+		"since = CASE WHEN kind = 'timed' "
+		"THEN min(since, excluded.since) ELSE excluded.since END",
+	[DROP] = "DELETE FROM park WHERE channel = ?1 AND credential = ?2 "
+		 "AND model = ?3 AND kind = ?4",
+	[LOAD] = "SELECT channel, credential, model, kind, since, until, "
+		 "times, trial, reason FROM park /*scan*/ "
+		 "WHERE (kind <> 'timed' OR until > ?1) AND since <= ?2 "
+		 "ORDER BY channel, credential, model, kind",
+	[OLD] = "DELETE FROM park /*scan*/ WHERE (kind = 'timed' "
+		"AND until <= ?1) OR (kind = 'ejected' AND until <= ?2)",
+	[LIFT] = "DELETE FROM park WHERE channel = ?1 "
+		 "AND (?2 = 0 OR credential = ?2)",
 };
 const struct db_part park_part = { "park", sql, N_SQL };
 
-bool
-park_put_run(struct db *db, struct op *op)
-{
-	struct park_put *p = holder(op, struct park_put, op);
-
-	if (p->park.until == 0)
-		return db_run(db, &park_part, DROP, "ii", p->park.credential,
-			   p->park.model) >= 0;
-	return db_run(db, &park_part, OLD, "i", db_now(db)) >= 0 &&
-	    db_run(db, &park_part, PUT, "iiiis", p->park.credential,
-		p->park.model, db_now(db), p->park.until,
-		str_from(p->park.reason,
-		    strnlen(p->park.reason, sizeof(p->park.reason)))) >= 0;
-}
+const char *const park_kinds[N_PARK_KINDS] = {
+	[PARK_TIMED] = "timed",
+	[PARK_EJECTED] = "ejected",
+	[PARK_BARRED] = "barred",
+};
 
 int
 park_clean(struct db *db)
 {
-	return db_run(db, &park_part, OLD, "i", db_now(db));
+	int64_t now = db_now(db);
+
+	return db_run(db, &park_part, OLD, "ii", now, now - FORGET_MS);
+}
+
+bool
+park_put_run(struct db *db, struct op *op)
+{
+	const struct park *p = &holder(op, struct park_put, op)->park;
+	struct str kind = str_of(park_kinds[p->kind]);
+
+	if (p->until == 0)
+		return db_run(db, &park_part, DROP, "iiss", p->channel,
+			   p->credential, p->model, kind) >= 0;
+	return park_clean(db) >= 0 &&
+	    db_run(db, &park_part, PUT, "iissiiiisi", p->channel,
+		p->credential, p->model, kind, db_now(db), p->until, p->times,
+		p->trial, p->reason, (int64_t)PARK_MODELS) >= 0;
+}
+
+int
+park_lift(struct db *db, int64_t channel, int64_t credential)
+{
+	return db_run(db, &park_part, LIFT, "ii", channel, credential);
+}
+
+static enum park_kind
+kind_of(struct str word)
+{
+	for (int i = 0; i < N_PARK_KINDS; i++)
+		if (str_eq(word, str_of(park_kinds[i])))
+			return (enum park_kind)i;
+	return PARK_TIMED;
 }
 
 int
@@ -54,23 +88,32 @@ park_load(struct db *db, int64_t now, struct arena *a, struct park **list)
 {
 	struct row *row = db_each(db, &park_part, LOAD, "ii", now,
 	    now + PARK_SLACK_MS);
-	int n = 0;
+	struct park *all = NULL;
+	int n = 0, room = 0;
 
-	*list = arena_zero(a, LIST_MAX * sizeof(**list));
-	while (n < LIST_MAX && db_next(row) == 1) {
-		struct park *p = &(*list)[n++];
-		struct str reason = row_str(row, 3);
-		size_t len = reason.n < sizeof(p->reason) - 1
-		    ? reason.n
-		    : sizeof(p->reason) - 1;
+	while (db_next(row) == 1) {
+		if (n == room) {
+			struct park *more = arena_alloc(a,
+			    sizeof(*more) * (size_t)(room * 2 + ROOM));
 
-		p->credential = row_int(row, 0);
-		p->model = row_int(row, 1);
-		p->until = row_int(row, 2);
-		p->since = row_int(row, 4);
-		if (len)
-			memcpy(p->reason, reason.p, len);
+			if (n)
+				memcpy(more, all, sizeof(*all) * (size_t)n);
+			all = more;
+			room = room * 2 + ROOM;
+		}
+		all[n++] = (struct park){
+			.channel = row_int(row, 0),
+			.credential = row_int(row, 1),
+			.model = arena_str(a, row_str(row, 2)),
+			.kind = kind_of(row_str(row, 3)),
+			.since = row_int(row, 4),
+			.until = row_int(row, 5),
+			.times = row_int(row, 6),
+			.trial = row_int(row, 7),
+			.reason = arena_str(a, row_str(row, 8)),
+		};
 	}
 	db_reset(row);
+	*list = all;
 	return db_failed(db) ? -1 : n;
 }

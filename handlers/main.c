@@ -38,6 +38,7 @@
 #include "handlers/dialect/dialect.h"
 #include "handlers/page/page.h"
 #include "handlers/page/setup.h"
+#include "handlers/relay/affinity.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/health.h"
 #include "handlers/relay/metrics.h"
@@ -264,7 +265,21 @@ static void
 parks_came(void *arg, const struct park *list, int n)
 {
 	(void)arg;
-	health_load(list, n);
+	health_load_parks(house.health, list, n, clock_utc_ms());
+}
+
+static void
+scores_came(void *arg, const struct score_row *list, int n)
+{
+	(void)arg;
+	health_load_scores(house.health, list, n);
+}
+
+static void
+share_asked(void *arg)
+{
+	(void)arg;
+	health_share(house.health, clock_utc_ms());
 }
 
 static size_t
@@ -347,6 +362,7 @@ serve(const struct conf *c, int listen_fd, struct arena *a)
 		.at_rest = come_to_rest,
 	};
 	struct keeper_hooks hooks = { .parks = parks_came,
+	    .scores = scores_came, .share = share_asked,
 	    .metrics = counts_asked };
 	struct str why = S("");
 	struct keeper *keeper = NULL;
@@ -432,11 +448,15 @@ run(struct start *s)
 		return stop_as(FAULT_BUSY, S("the system allows no more "
 		    "threads"));
 	}
+	house.health = health_new(house.writer, (uint64_t)clock_us());
+	house.affinity = affinity_new();
 	status = serve(c, fd, a);
 	if (!writer_drain(house.writer, STOP_MS))
 		log_error("the store does not answer: what is not settled is "
 		    "left to the next process");
 	writer_stop(house.writer);
+	affinity_free(house.affinity);
+	health_free(house.health);
 	page_setup_house(NULL);
 	store_close(house.store);
 	page_stop();

@@ -144,15 +144,42 @@ CREATE TABLE credential (
 	UNIQUE (channel, name)
 ) STRICT;
 
--- A credential that is out for a while; model NULL (0 here): for all models.
+-- Who is out for a while: a channel (credential 0, model ''), a route of it (a
+-- model, by the upstream's name), a key (a credential), or a pair of key and
+-- model.  'timed' ends at until; 'ejected' may then be tried by one call at a
+-- time (until `trial` it is somebody's), times counts ejections in a row;
+-- 'barred' ends when a probe succeeds, until is when the next one is due.
 CREATE TABLE park (
-	credential  INTEGER NOT NULL REFERENCES credential(id),
-	model       INTEGER NOT NULL DEFAULT 0,
+	channel     INTEGER NOT NULL REFERENCES channel(id),
+	credential  INTEGER NOT NULL DEFAULT 0,
+	model       TEXT NOT NULL DEFAULT '',
+	kind        TEXT NOT NULL CHECK (kind IN ('timed', 'ejected', 'barred')),
 	since       INTEGER NOT NULL,
 	until       INTEGER NOT NULL,
+	times       INTEGER NOT NULL DEFAULT 0,
+	trial       INTEGER NOT NULL DEFAULT 0,
 	reason      TEXT NOT NULL,
+	PRIMARY KEY (channel, credential, model, kind)
+) STRICT, WITHOUT ROWID;
+
+-- How the calls of a credential and a model (the upstream's name) have gone:
+-- sums in thousandths of calls that lose half their weight each minute (as of
+-- `at`), what failed in a row, and how many first contents came within each
+-- class of times (db/score.h).
+CREATE TABLE score (
+	credential  INTEGER NOT NULL REFERENCES credential(id),
+	model       TEXT NOT NULL,
+	at          INTEGER NOT NULL,
+	good        INTEGER NOT NULL,
+	bad         INTEGER NOT NULL,
+	first_n     INTEGER NOT NULL,
+	first_ms    INTEGER NOT NULL,
+	failures    INTEGER NOT NULL,
+	late        INTEGER NOT NULL,
+	times       BLOB NOT NULL,
 	PRIMARY KEY (credential, model)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX score_at ON score(at);
 
 -- capped: it has rows in `cap`.  excesses: calls that cost more than could be
 -- paid since excess_since; three in an hour raise the account's estimates

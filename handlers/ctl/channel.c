@@ -104,13 +104,14 @@ upstream_uses(const struct upstream *u, const struct credential *k)
 
 const struct park *
 upstream_park(const struct upstream *u, const struct credential *k,
-    int64_t model)
+    struct str model)
 {
 	for (int i = 0; i < u->n_parks; i++) {
 		const struct park *p = &u->parks[i];
 
-		if (p->credential == k->id && (!p->model || !model ||
-		    p->model == model))
+		if (p->channel == u->ch->id && (!p->credential ||
+		    p->credential == k->id) && (!p->model.n || !model.n ||
+		    str_eq(p->model, model)))
 			return p;
 	}
 	return NULL;

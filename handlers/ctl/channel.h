@@ -39,9 +39,10 @@ bool upstream_uses(const struct upstream *u, const struct credential *k);
 /* A foreign text made fit for a terminal, without what it has of the key. */
 struct str upstream_clean(const struct upstream *u, struct str text);
 
-/* The park a credential is in now, for a model (0: any), or NULL. */
+/* The park a credential is in now, for the upstream's name of a model (empty:
+ * any), or NULL. */
 const struct park *upstream_park(const struct upstream *u,
-    const struct credential *k, int64_t model);
+    const struct credential *k, struct str model);
 
 /* What came of a request. */
 struct said {

@@ -256,7 +256,8 @@ call(struct testing *t, struct outcome *o)
 /* --- what to say of it ---------------------------------------------------- */
 
 static const char *const scopes[] = { [HEALTH_NOTHING] = "nothing",
-	[HEALTH_KEY] = "key", [HEALTH_PAIR] = "pair" };
+	[HEALTH_KEY] = "key", [HEALTH_PAIR] = "pair",
+	[HEALTH_ROUTE] = "route", [HEALTH_CHANNEL] = "channel" };
 
 static void
 put_us(struct buf *b, const char *name, int64_t us)
@@ -389,15 +390,20 @@ print_verdict(struct testing *t, const struct outcome *o,
 {
 	struct arena *a = &t->up.c->arena;
 
+	bool whole = v->out == HEALTH_ROUTE || v->out == HEALTH_CHANNEL;
+	bool model = v->out == HEALTH_ROUTE || v->out == HEALTH_PAIR;
+
 	if (v->out == HEALTH_NOTHING)
 		printf("      the relay would park nothing for it");
 	else
-		printf("      the relay would park %.*s/%.*s%s%.*s for %.*s",
-		    STR_ARGS(t->up.ch->name), STR_ARGS(o->with->name),
-		    v->out == HEALTH_PAIR ? ", for " : ", for every model,",
-		    STR_ARGS(v->out == HEALTH_PAIR ? arena_printf(a,
-		    "%.*s only,", STR_ARGS(t->name)) : S("")),
-		    STR_ARGS(span_text(a, v->ms)));
+		printf("      the relay would park %.*s%s%.*s%s%.*s for %.*s%s",
+		    STR_ARGS(t->up.ch->name), whole ? "" : "/",
+		    STR_ARGS(whole ? S("") : o->with->name),
+		    model ? ", for " : ", for every model,",
+		    STR_ARGS(model ? arena_printf(a, "%.*s only,",
+		    STR_ARGS(t->name)) : S("")),
+		    STR_ARGS(span_text(a, v->ms)), v->kind == PARK_BARRED ?
+		    " and until a probe succeeds" : "");
 	if (o->s.hint_ms)
 		printf(" (it asks for %.*s)", STR_ARGS(span_text(a,
 		    o->s.hint_ms)));
@@ -432,8 +438,9 @@ tell_text(struct testing *t, const struct outcome *o,
 		printf("      the answer calls its model %.*s\n",
 		    STR_ARGS(o->model));
 	if (parked)
-		printf("      parked until %.*s: %s\n", STR_ARGS(time_short(a,
-		    parked->until)), parked->reason);
+		printf("      %s until %.*s: %.*s\n",
+		    park_kinds[parked->kind], STR_ARGS(time_short(a,
+		    parked->until)), STR_ARGS(parked->reason));
 	fflush(stdout);
 }
 
@@ -443,8 +450,7 @@ try_one(struct testing *t, const struct credential *k, bool stream)
 	struct outcome o = { .with = k, .stream = stream,
 		.completion = t->up.ch->max_completion ||
 		(t->model && t->model->max_completion) };
-	const struct park *parked = upstream_park(&t->up, k,
-	    t->model ? t->model->id : 0);
+	const struct park *parked = upstream_park(&t->up, k, t->as);
 	struct health_verdict v;
 
 	call(t, &o);

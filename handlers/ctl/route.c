@@ -19,6 +19,7 @@ struct question {
 	struct catalogue *cat;
 	struct str name;		/* as asked */
 	int64_t group, now;
+	struct health *health;
 	struct plan plan;
 	struct fault fault;
 	struct buf b;			/* JSON */
@@ -140,9 +141,9 @@ is_served(const struct question *k, const struct credential *one)
 static void
 explain(struct question *k, const struct channel *ch)
 {
-	const struct model *m = catalogue_model(k->cat, k->name);
+	const struct channel_model *serves = channel_serves(ch, k->name);
 
-	if (!channel_serves(ch, k->name)) {
+	if (!serves) {
 		put_left(k, ch, NULL, S("does not have the model"));
 	} else if (!ch->enabled) {
 		put_left(k, ch, NULL, S("is off"));
@@ -152,13 +153,17 @@ explain(struct question *k, const struct channel *ch)
 		put_left(k, ch, NULL, S("has no credential"));
 	} else for (size_t i = 0; i < ch->n_credentials; i++) {
 		const struct credential *one = &ch->credentials[i];
-		int64_t until = health_parked(one->id, m ? m->id : 0, k->now);
+		struct subject about = { ch->id, one->id, serves->upstream.p ?
+			serves->upstream : k->name, false };
+		struct health_told told = health_tell(k->health, &about,
+		    k->now);
 
 		if (is_served(k, one))
 			continue;
-		put_left(k, ch, one, !one->enabled ? S("is off") : until ?
-		    arena_printf(&k->c->arena, "is parked until %.*s",
-		    STR_ARGS(time_short(&k->c->arena, until))) :
+		put_left(k, ch, one, !one->enabled ? S("is off") : told.until ?
+		    arena_printf(&k->c->arena, "is out until %.*s (%s: %s)",
+		    STR_ARGS(time_short(&k->c->arena, told.until)), told.what,
+		    told.reason) :
 		    S("there is no price, or too many candidates"));
 	}
 }
@@ -211,22 +216,24 @@ run_with(struct question *k)
 	struct ctl *c = k->c;
 	struct park *parks;
 	int n = park_load(c->db, k->now, &c->arena, &parks);
+	struct wanted w = { .model = k->name, .now = k->now };
 	bool planned;
 
 	if (n < 0 || !(opt(c, "key") ? group_of_key(k) :
 	    group_default(k)))
 		return failed_read(c);
-	health_load(parks, n);
-	planned = plan_make(&c->arena, k->cat, k->group, k->name, k->now,
-	    &k->plan, &k->fault);
+	w.group = k->group;
+	health_load_parks(k->health, parks, n, k->now);
+	planned = plan_make(&c->arena, k->cat, k->health, &w, &k->plan,
+	    &k->fault);
 	if (!planned)
 		k->plan.n = 0;
 	tell(k, planned);
 	if (!planned)
 		return failed(c, "%.*s", STR_ARGS(k->fault.text));
 	if (k->plan.n == 0)
-		return failed(c, "all %d candidates are parked; the first is "
-		    "back at %.*s", k->plan.parked,
+		return failed(c, "all %d candidates are out; the first is "
+		    "back at %.*s", k->plan.out,
 		    STR_ARGS(time_short(&c->arena, k->plan.soonest_ms)));
 	return EXIT_DONE;
 }
@@ -243,7 +250,9 @@ run(struct ctl *c)
 	k.cat = catalogue_load(c->db);
 	if (!k.cat)
 		return failed_read(c);
+	k.health = health_new(NULL, 1);
 	status = run_with(&k);
+	health_free(k.health);
 	catalogue_give(k.cat);
 	return status;
 }

@@ -26,7 +26,8 @@ static bool
 is_parked(const struct park *parks, int n, int64_t credential)
 {
 	for (int i = 0; i < n; i++)
-		if (parks[i].credential == credential && parks[i].model == 0)
+		if (parks[i].credential == credential &&
+		    parks[i].model.n == 0)
 			return true;
 	return false;
 }

@@ -16,7 +16,7 @@ enum { PATIENCE_MS = 60000 };	/* SDKs wait no longer than that */
 static void
 served_headers(struct call *c)
 {
-	reply_header(c->rq, "x-weir-model", c->asked.model);
+	reply_header(c->rq, "x-weir-model", c->attempt->with->name);
 	reply_header(c->rq, "x-weir-attempts", arena_int(c->arena,
 	    c->n_attempts));
 }

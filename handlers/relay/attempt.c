@@ -220,6 +220,8 @@ attempt_start(struct attempt *a)
 		.done = on_done,
 	};
 	a->running = true;
+	a->begun = true;
+	health_begin(c->relay->house->health, &a->with->about);
 	exchange_start(c->rq->worker->pool, &a->exchange);
 	return true;
 }
@@ -232,6 +234,10 @@ attempt_end(struct attempt *a, const char *outcome)
 	int64_t us = clock_us() - a->began_us;
 
 	c->upstream_us += us;
+	if (a->begun)
+		health_end(c->relay->house->health, &a->with->about, a->says,
+		    a->with->standing != STANDS, clock_utc_ms());
+	a->begun = false;
 	if (a->running) {
 		exchange_cancel(&a->exchange);
 		a->running = false;

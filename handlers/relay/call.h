@@ -64,6 +64,8 @@ struct attempt {
 	struct buf last;		/* for the caller once it is settled */
 	struct buf error_body;		/* of an error status */
 	int64_t began_us, began_utc;
+	enum verdict says;		/* of its upstream's health */
+	bool begun;			/* health counts it as running */
 	struct str type;		/* the answer's Content-Type */
 	bool foreign;			/* a page or gzip: not the model's */
 	bool running;			/* the pool knows the exchange */
@@ -115,6 +117,10 @@ struct call {
 	int64_t cap_output;		/* admit: -1, or the limit set */
 	int64_t store_due_ms;			/* admit, settle */
 
+	uint64_t session;			/* choose: 0: none */
+	struct candidate *next;			/* choose: to be tried again, */
+	int64_t again_due_ms;			/* then */
+	int64_t back_off_ms;			/* choose: the longest wait */
 	struct attempt *attempt;		/* choose: the running one */
 	struct buf again;		/* choose: a large body as it was sent
 					 * last, when the caller's is gone */
@@ -122,6 +128,7 @@ struct call {
 	int n_attempts;
 	int ambiguous;				/* resends after a break */
 	bool once_more;			/* send: a 408 or 409 was retried */
+	bool transient;				/* send: it may pass */
 	bool wasted;			/* send: an upstream may have worked
 						 * for nothing */
 	struct journal *journal;		/* send: the stream's, busy */

@@ -4,33 +4,60 @@
  *
  * Entered once for each attempt.  The fault of the attempt before stays the
  * one that is told when nobody is left; it is cleared when the call goes on.
+ * When all have been tried and the failure may pass, one is tried again after
+ * a short wait of random length.
+ *
+ * Not here: how one of them is picked (pick.c).
  */
 #include "fcgi/base/clock.h"
+#include "handlers/relay/affinity.h"
+#include "handlers/relay/budget.h"
 #include "handlers/relay/call.h"
-#include "handlers/relay/health.h"
+#include "handlers/relay/pick.h"
 #include "handlers/relay/relay.h"
 
-/* When the first of the candidates comes back; 0: none is out. */
-static int64_t
-soonest_return(const struct call *c, int64_t now)
+/* The longest first wait; the next may be twice as long.  An outage of
+ * everything must be told at once: both together stay below 200 ms. */
+enum { BACK_OFF_MS = 50 };
+
+/* --- The session ---------------------------------------------------------- */
+
+static uint64_t
+mix(uint64_t h, struct str s)
 {
-	int64_t soonest = c->plan.soonest_ms;
-
-	for (int i = 0; i < c->plan.n; i++) {
-		int64_t until = health_parked(
-		    c->plan.list[i].credential->id, c->plan.model->id, now);
-
-		if (until && (!soonest || until < soonest))
-			soonest = until;
-	}
-	return soonest;
+	for (size_t i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * UINT64_C(0x100000001b3);
+	return (h ^ s.n) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-/* Nobody is left: the last attempt's fault, or that all are out. */
+/* What the caller calls its conversation, or how it begins; 0: none. */
+static uint64_t
+session_of(const struct call *c)
+{
+	static const int headers[] = { PARAM_HTTP_X_WEIR_SESSION,
+		PARAM_HTTP_SESSION_ID, PARAM_HTTP_X_SESSION_ID };
+	struct str named = { NULL, 0 };
+	uint64_t h;
+
+	for (size_t i = 0; i < countof(headers) && named.n == 0; i++)
+		named = c->rq->param[headers[i]];
+	if (named.n == 0)
+		named = c->asked.session;
+	if (named.n == 0 && c->asked.head_hash == 0)
+		return 0;
+	h = mix((uint64_t)c->key.id, c->asked.model);
+	h = named.n ? mix(h, named) : h ^ c->asked.head_hash;
+	return h ? h : 1;
+}
+
+/* --- Nobody, or the next -------------------------------------------------- */
+
+/* The last attempt's fault, or that all are out. */
 static enum go
 nobody_left(struct call *c, int64_t now)
 {
-	int64_t soonest = soonest_return(c, now);
+	int64_t soonest = pick_soonest(&c->plan, c->relay->house->health,
+	    now);
 
 	fail(c, FAULT_UP_NONE, "Every upstream for the model '%.*s' is out at "
 	    "the moment; try again later.", STR_ARGS(c->asked.model));
@@ -40,22 +67,53 @@ nobody_left(struct call *c, int64_t now)
 	return STOP;
 }
 
-enum go
-choose(struct call *c)
+static struct pick
+how(struct call *c, int64_t now)
 {
-	int64_t now = clock_utc_ms();
-	struct candidate *next = NULL;
+	struct pick p = { .health = c->relay->house->health,
+		.routing = c->catalogue->routing, .now = now };
 
-	if (c->gone || c->draining)
-		return give_up(c);
-	if (c->n_attempts == 0)
-		health_call(c->plan.model->id);
-	if (c->n_attempts < LIMIT_ATTEMPTS)
-		next = plan_next(&c->plan, relay_dice(c->relay, 0), now);
-	if (!next || (c->n_attempts && !health_retry(c->plan.model->id)))
-		return nobody_left(c, now);
+	p.use.n[BUCKET_INPUT] = c->asked.prompt_tokens;
+	p.use.n[BUCKET_OUTPUT] = c->output_planned;
+	p.use.n[BUCKET_REQUEST] = 1;
+	if (c->unit != BUCKET_REQUEST)
+		p.use.n[c->unit] = c->units;
+	if (!c->session) {
+		p.dice = relay_dice(c->relay, 0);
+		return p;
+	}
+	p.dice = c->session;
+	p.sticky = affinity_find(c->relay->house->affinity, c->session,
+	    call_now(c));
+	return p;
+}
+
+/* One that was tried may be tried again, after a while: true. */
+static bool
+waits_for_another_try(struct call *c, const struct pick *p)
+{
+	if (!c->transient || c->n_attempts >= LIMIT_ATTEMPTS)
+		return false;
+	c->next = pick_again(&c->plan, p);
+	if (!c->next || !budget_retry(c->plan.asked->id))
+		return false;
+	c->back_off_ms = c->back_off_ms ? 2 * c->back_off_ms : BACK_OFF_MS;
+	c->again_due_ms = call_now(c) + (int64_t)relay_dice(c->relay,
+	    (uint64_t)c->back_off_ms + 1);
+	trace_line(&c->trace, "tried again in %lld ms",
+	    (long long)(c->again_due_ms - call_now(c)));
+	return true;
+}
+
+static enum go
+go_to(struct call *c, struct candidate *next)
+{
 	c->fault = (struct fault){ 0 };
-	next->tried = true;
+	c->transient = false;
+	c->next = NULL;
+	c->again_due_ms = 0;
+	next->tries++;
+	c->plan.model = next->model;
 	if (c->attempt && c->rq->body.n == 0) {
 		c->again = c->attempt->body;
 		c->attempt->body = (struct buf){ 0 };
@@ -69,4 +127,34 @@ choose(struct call *c)
 	trace_line(&c->trace, "channel %.*s, credential %.*s",
 	    STR_ARGS(next->channel->name), STR_ARGS(next->credential->name));
 	return NEXT;
+}
+
+enum go
+choose(struct call *c)
+{
+	int64_t now = clock_utc_ms();
+	struct candidate *next;
+	struct pick p;
+
+	if (c->gone || c->draining)
+		return give_up(c);
+	if (c->again_due_ms) {
+		if (call_now(c) >= c->again_due_ms)
+			return go_to(c, c->next);
+		call_due(c, &c->again_due_ms, 1);
+		return WAIT;
+	}
+	if (c->n_attempts == 0) {
+		budget_call(c->plan.asked->id);
+		c->session = session_of(c);
+	}
+	p = how(c, now);
+	next = c->n_attempts < LIMIT_ATTEMPTS ? pick_next(&c->plan, &p) : NULL;
+	if (!next && waits_for_another_try(c, &p)) {
+		call_due(c, &c->again_due_ms, 1);
+		return WAIT;
+	}
+	if (!next || (c->n_attempts && !budget_retry(c->plan.asked->id)))
+		return nobody_left(c, now);
+	return go_to(c, next);
 }

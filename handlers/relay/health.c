@@ -1,223 +1,860 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * health.c - which credentials are out for now; see health.h.
+ * health.c - how upstreams are doing, and who is out; see health.h.
  *
- * What each class does to a key stands in one table.  A park learned here
- * counts at once in this process; the row makes it count everywhere within a
- * second.  What the store tells may be older than what was learned here: an
- * entry of our own outlives it until the row is written and was read since.
- * Parks are few, so they are a list.
+ * Records are found by (channel, credential, model).  A call asks about four
+ * of them: its pair, its key, its route and its channel; who is out is rare,
+ * so levels without anybody are not looked up.
+ *
+ * Not here: what the store's rows change (health_share.c).
  */
 #include "handlers/relay/health.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
+#include <assert.h>
 #include <stdlib.h>
 
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
+#include "handlers/relay/health_part.h"
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
-static const struct {
-	enum health_scope out;	/* what is parked */
-	int64_t ms;		/* for how long, when no hint came */
-	bool hinted;		/* the upstream may say how long */
-	bool alert;		/* an operator must look at it */
-} rules[N_UP_CLASSES] = {
-	[UP_MODEL_MISSING]  = { HEALTH_PAIR, 10 * MINUTE, false, false },
-	[UP_KEY_DEAD]       = { HEALTH_KEY, HOUR, false, true },
-	[UP_KEY_BROKE]      = { HEALTH_KEY, 30 * MINUTE, false, true },
-	[UP_NO_PERMISSION]  = { HEALTH_PAIR, 10 * MINUTE, false, true },
-	[UP_REGION_BLOCKED] = { HEALTH_KEY, 10 * MINUTE, false, true },
-	[UP_RATE_LIMIT]     = { HEALTH_PAIR, 20 * SECOND, true, false },
-	[UP_QUOTA_DAILY]    = { HEALTH_PAIR, HOUR, true, false },
-	[UP_OVERLOADED]     = { HEALTH_PAIR, 10 * SECOND, true, false },
-	[UP_WRONG_BASE]     = { HEALTH_NOTHING, 0, false, true },
+/* Ejection. */
+enum {
+	FAILURES = 5,			/* in a row */
+	LATES = 3,			/* in a row */
+	SHARE_CALLS = 20,		/* in the window, to judge by share */
+	OUT_MS = 30 * SECOND,		/* times the number of ejections */
+	OUT_MOST_MS = 300 * SECOND,
+	JITTER = 10,			/* percent, both ways */
+	GOOD_AGAIN_MS = 10 * MINUTE,	/* so long back: ejections begin anew */
+	LATE_CALLS = 20			/* first contents, to know the 95th */
 };
 
-/* Loads that an entry of our own outlives. */
-enum { NONE = 0, WRITTEN = 2, NOT_WRITTEN = 60, WRITING = 1 << 30 };
-
-struct known {
-	struct park park;
-	int loads;
+enum {
+	FIRST_BUCKETS = 256,
+	MOST_RECORDS = 65536,		/* of which those of names that nobody
+					 * has are soon forgotten */
+	IDLE_MS = 10 * MINUTE
 };
 
-static struct {
-	pthread_rwlock_t lock;
-	struct known *list;
-	int n, room;
-	int any;	/* n, to be read without the lock */
-} parks = { .lock = PTHREAD_RWLOCK_INITIALIZER };
+static const struct health_verdict rules[N_UP_CLASSES] = {
+	[UP_BAD_REQUEST]    = { .says = SAYS_ALIVE },
+	[UP_CONTEXT_LENGTH] = { .says = SAYS_ALIVE },
+	[UP_TOO_LARGE]      = { .says = SAYS_ALIVE },
+	[UP_CONTENT_POLICY] = { .says = SAYS_ALIVE },
+	[UP_SIGNATURE]      = { .says = SAYS_ALIVE },
+	[UP_KEY_TOO_SMALL]  = { .says = SAYS_ALIVE },
+	[UP_MODEL_MISSING]  = { HEALTH_PAIR, PARK_TIMED, 10 * MINUTE, false,
+	    SAYS_ALIVE },
+	[UP_KEY_DEAD]       = { HEALTH_KEY, PARK_BARRED, 10 * MINUTE, true,
+	    SAYS_ALIVE },
+	[UP_KEY_BROKE]      = { HEALTH_KEY, PARK_BARRED, 30 * MINUTE, true,
+	    SAYS_ALIVE },
+	[UP_NO_PERMISSION]  = { HEALTH_PAIR, PARK_TIMED, 10 * MINUTE, true,
+	    SAYS_ALIVE },
+	[UP_REGION_BLOCKED] = { HEALTH_CHANNEL, PARK_TIMED, 10 * MINUTE, true,
+	    SAYS_ALIVE },
+	[UP_RATE_LIMIT]     = { HEALTH_PAIR, PARK_TIMED, 20 * SECOND, false,
+	    SAYS_ALIVE },
+	[UP_QUOTA_DAILY]    = { HEALTH_PAIR, PARK_TIMED, HOUR, false,
+	    SAYS_ALIVE },
+	[UP_OVERLOADED]     = { HEALTH_ROUTE, PARK_TIMED, 10 * SECOND, false,
+	    SAYS_FAILED },
+	[UP_SERVER]         = { .says = SAYS_FAILED },
+	[UP_TIMEOUT]        = { .says = SAYS_FAILED },
+	[UP_WRONG_BASE]     = { .alert = true, .says = SAYS_FAILED },
+};
 
-/* --- The retry budget --------------------------------------------------- */
+static const char *const own_reasons[] = { "failures", "late", "share",
+	"unreached", "other" };
 
-enum { BUDGETS = 1024, RETRY = 1000, PER_CALL = 200, SAVED = 50 * RETRY };
+const char *
+health_reason(enum reason r)
+{
+	return (int)r < N_UP_CLASSES ? up_class_name((enum up_class)r) :
+	    own_reasons[r - N_UP_CLASSES];
+}
 
-/* What is missing from full, in thousandths of a retry; models whose ids
- * meet in one place share it. */
-static _Atomic int32_t missing[BUDGETS];
+/* --- Records -------------------------------------------------------------- */
+
+/* FNV-1a of the name, mixed with the ids. */
+static uint64_t
+hash_of(int64_t channel, int64_t credential, struct str model)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < model.n; i++)
+		h = (h ^ (unsigned char)model.p[i]) * UINT64_C(0x100000001b3);
+	h ^= (uint64_t)channel * UINT64_C(0x9e3779b97f4a7c15);
+	h = (h ^ h >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+	h ^= (uint64_t)credential * UINT64_C(0x94d049bb133111eb);
+	return h ^ h >> 32;
+}
+
+static struct record **
+bucket_of(struct health *h, uint64_t hash)
+{
+	return &h->buckets[hash & (h->n_buckets - 1)];
+}
+
+struct record *
+health_find(struct health *h, int64_t channel, int64_t credential,
+    struct str model)
+{
+	uint64_t hash = hash_of(channel, credential, model);
+	struct record *r = *bucket_of(h, hash);
+
+	while (r && !(r->hash == hash && r->channel == channel &&
+	    r->credential == credential && r->name_n == model.n &&
+	    (model.n == 0 || memcmp(r->name, model.p, model.n) == 0)))
+		r = r->next;
+	return r;
+}
+
+static void
+grow(struct health *h)
+{
+	struct record **old = h->buckets;
+	size_t n = h->n_buckets;
+
+	h->n_buckets = n * 2;
+	h->buckets = xalloc(sizeof(*h->buckets) * h->n_buckets);
+	h->bytes += sizeof(*h->buckets) * n;
+	for (size_t i = 0; i < n; i++)
+		for (struct record *r = old[i], *next; r; r = next) {
+			struct record **to = bucket_of(h, r->hash);
+
+			next = r->next;
+			r->next = *to;
+			*to = r;
+		}
+	free(old);
+}
+
+static size_t
+bytes_of(const struct record *r)
+{
+	return sizeof(*r) + r->name_n + 1;
+}
 
 void
-health_call(int64_t model)
+health_evict(struct health *h, int64_t now)
 {
-	_Atomic int32_t *m = &missing[(uint64_t)model % BUDGETS];
-	int32_t was = *m;
+	int64_t idle_since = now - IDLE_MS;
 
-	while (was > 0 && !atomic_compare_exchange_weak(m, &was,
-	    was > PER_CALL ? was - PER_CALL : 0))
-		;
+	for (size_t n = 0; h->n_records > MOST_RECORDS / 2 &&
+	    n < h->n_buckets / 8; n++) {
+		struct record **at = &h->buckets[h->hand++ &
+		    (h->n_buckets - 1)];
+
+		while (*at) {
+			struct record *r = *at;
+
+			if (r->running || r->listed || r->dirty || r->on_way ||
+			    r->known.at > idle_since) {
+				at = &r->next;
+				continue;
+			}
+			*at = r->next;
+			h->n_channels -= r->level == LEVEL_CHANNEL;
+			h->n_records--;
+			h->bytes -= bytes_of(r);
+			free(r);
+		}
+	}
+}
+
+struct record *
+health_make(struct health *h, int64_t channel, int64_t credential,
+    struct str model)
+{
+	struct record *r = health_find(h, channel, credential, model);
+	struct record **at;
+
+	if (r || h->n_records >= MOST_RECORDS || model.n > UINT16_MAX)
+		return r;
+	if (h->n_records >= h->n_buckets)
+		grow(h);
+	r = xalloc(sizeof(*r) + model.n + 1);
+	r->hash = hash_of(channel, credential, model);
+	r->channel = channel;
+	r->credential = credential;
+	r->level = credential ? model.n ? LEVEL_PAIR : LEVEL_KEY :
+	    model.n ? LEVEL_ROUTE : LEVEL_CHANNEL;
+	r->name_n = (uint16_t)model.n;
+	if (model.n)
+		memcpy(r->name, model.p, model.n);
+	at = bucket_of(h, r->hash);
+	r->next = *at;
+	*at = r;
+	h->n_records++;
+	h->n_channels += r->level == LEVEL_CHANNEL;
+	h->bytes += bytes_of(r);
+	return r;
+}
+
+/* The subject's record of a level; made when asked for. */
+static struct record *
+record_of(struct health *h, const struct subject *s, enum level level,
+    bool make)
+{
+	int64_t credential = level <= LEVEL_KEY ? s->credential : 0;
+	struct str model = level == LEVEL_PAIR || level == LEVEL_ROUTE ?
+	    s->model : S("");
+
+	return make ? health_make(h, s->channel, credential, model) :
+	    health_find(h, s->channel, credential, model);
+}
+
+struct health *
+health_new(struct writer *w, uint64_t seed)
+{
+	struct health *h = xnew(struct health);
+
+	pthread_mutex_init(&h->lock, NULL);
+	h->writer = w;
+	h->dice = seed;
+	h->n_buckets = FIRST_BUCKETS;
+	h->buckets = xalloc(sizeof(*h->buckets) * h->n_buckets);
+	h->bytes = sizeof(*h) + sizeof(*h->buckets) * h->n_buckets;
+	return h;
+}
+
+void
+health_free(struct health *h)
+{
+	if (!h)
+		return;
+	for (size_t i = 0; i < h->n_buckets; i++)
+		for (struct record *r = h->buckets[i], *next; r; r = next) {
+			next = r->next;
+			free(r->news);
+			free(r);
+		}
+	free(h->buckets);
+	free(h->out.at);
+	free(h->dirty.at);
+	free(h->whole);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+size_t
+health_bytes(struct health *h)
+{
+	size_t n;
+
+	pthread_mutex_lock(&h->lock);
+	n = h->bytes + sizeof(struct record *) *
+	    (size_t)(h->out.room + h->dirty.room);
+	pthread_mutex_unlock(&h->lock);
+	return n;
+}
+
+/* --- Who is out ----------------------------------------------------------- */
+
+/* One way of being out; one that begins later is of a clock set back. */
+static enum stance
+standing_as(const struct record *r, enum park_kind kind, int64_t now)
+{
+	if (!r->until[kind] || r->since[kind] > now + PARK_SLACK_MS)
+		return STANDS;
+	if (kind == PARK_BARRED)
+		return STANDS_BARRED;
+	if (kind == PARK_TIMED)
+		return r->until[kind] > now ? STANDS_PARKED : STANDS;
+	return r->until[kind] > now || r->trial > now ? STANDS_EJECTED :
+	    STANDS_TRIAL;
+}
+
+/* When it ends; a bar may end with its next probe. */
+static int64_t
+ends(const struct record *r, enum park_kind kind, int64_t now)
+{
+	if (kind == PARK_EJECTED && r->until[kind] <= now)
+		return r->trial;
+	return r->until[kind] > now ? r->until[kind] : now + SECOND;
+}
+
+static struct health_told
+stand(struct health *h, const struct subject *s, int64_t now)
+{
+	static const char *const whats[] = { "pair", "key", "route",
+		"channel" };
+	struct health_told told = { STANDS, 0, "", "" };
+
+	for (int level = 0; level < N_LEVELS; level++) {
+		struct record *r = h->n_out[level] ? record_of(h, s,
+		    (enum level)level, false) : NULL;
+
+		for (int kind = 0; r && kind < N_PARK_KINDS; kind++) {
+			enum stance how = standing_as(r,
+			    (enum park_kind)kind, now);
+			int64_t until = how > STANDS_TRIAL ? ends(r,
+			    (enum park_kind)kind, now) : 0;
+
+			if (until > told.until)
+				told.until = until;
+			if (how <= told.how)
+				continue;
+			told.how = how;
+			told.reason = health_reason(r->reason[kind]);
+			told.what = whats[level];
+		}
+	}
+	return told;
+}
+
+struct health_told
+health_tell(struct health *h, const struct subject *s, int64_t now)
+{
+	struct health_told told;
+
+	pthread_mutex_lock(&h->lock);
+	told = stand(h, s, now);
+	pthread_mutex_unlock(&h->lock);
+	return told;
+}
+
+enum stance
+health_standing(struct health *h, const struct subject *s, int64_t now,
+    int64_t *until)
+{
+	struct health_told told = health_tell(h, s, now);
+
+	*until = told.until;
+	return told.how;
+}
+
+/* Its ejected levels whose time is over: how many. */
+static int
+half_open(struct health *h, const struct subject *s, int64_t now,
+    struct record *list[N_LEVELS])
+{
+	int n = 0;
+
+	for (int level = 0; level < N_LEVELS; level++) {
+		struct record *r = h->n_out[level] ? record_of(h, s,
+		    (enum level)level, false) : NULL;
+
+		if (r && r->until[PARK_EJECTED] &&
+		    r->until[PARK_EJECTED] <= now)
+			list[n++] = r;
+	}
+	return n;
 }
 
 bool
-health_retry(int64_t model)
+health_try(struct health *h, const struct subject *s, int64_t ms, int64_t now)
 {
-	_Atomic int32_t *m = &missing[(uint64_t)model % BUDGETS];
-	int32_t was = *m;
+	struct record *list[N_LEVELS];
+	bool mine = true;
+	int n;
 
-	do
-		if (was + RETRY > SAVED)
-			return false;
-	while (!atomic_compare_exchange_weak(m, &was, was + RETRY));
-	return true;
-}
-
-/* --- Parks -------------------------------------------------------------- */
-
-int64_t
-health_parked(int64_t credential, int64_t model, int64_t now)
-{
-	int64_t until = 0;
-
-	if (__atomic_load_n(&parks.any, __ATOMIC_RELAXED) == 0)
-		return 0;
-	pthread_rwlock_rdlock(&parks.lock);
-	for (int i = 0; i < parks.n; i++) {
-		const struct park *p = &parks.list[i].park;
-
-		if (p->credential == credential && p->until > now &&
-		    p->since <= now + PARK_SLACK_MS &&
-		    (p->model == 0 || p->model == model) && p->until > until)
-			until = p->until;
+	pthread_mutex_lock(&h->lock);
+	n = half_open(h, s, now, list);
+	for (int i = 0; i < n; i++)
+		mine &= list[i]->trial <= now;
+	for (int i = 0; mine && i < n; i++) {
+		list[i]->trial = now + ms;
+		health_put(h, list[i], PARK_EJECTED,
+		    list[i]->reason[PARK_EJECTED],
+		    list[i]->until[PARK_EJECTED], now);
 	}
-	pthread_rwlock_unlock(&parks.lock);
-	return until;
+	pthread_mutex_unlock(&h->lock);
+	return mine;
 }
 
-/* Under the lock: the entry of that pair, or NULL. */
-static struct known *
-find(int64_t credential, int64_t model)
-{
-	for (int i = 0; i < parks.n; i++)
-		if (parks.list[i].park.credential == credential &&
-		    parks.list[i].park.model == model)
-			return &parks.list[i];
-	return NULL;
-}
+/* --- Counting ------------------------------------------------------------- */
 
+/* A call into the window of a minute. */
 static void
-put(const struct park *p, int loads)
+count_window(struct record *r, bool bad, int64_t now)
 {
-	struct known *k = find(p->credential, p->model);
+	int32_t slot = (int32_t)(now / SLOT_MS);
 
-	if (!k) {
-		if (parks.n == parks.room) {
-			parks.room = parks.room ? parks.room * 2 : 16;
-			parks.list = xresize(parks.list, sizeof(*parks.list) *
-			    (size_t)parks.room);
-		}
-		k = &parks.list[parks.n++];
+	if (slot < r->slot || slot - r->slot >= SLOTS) {
+		memset(r->calls, 0, sizeof(r->calls));
+		memset(r->bad, 0, sizeof(r->bad));
+		r->slot = slot;
 	}
-	k->park = *p;
-	k->loads = loads;
+	while (r->slot < slot) {
+		r->slot++;
+		r->calls[r->slot % SLOTS] = r->bad[r->slot % SLOTS] = 0;
+	}
+	if (r->calls[slot % SLOTS] == UINT16_MAX)
+		return;
+	r->calls[slot % SLOTS]++;
+	r->bad[slot % SLOTS] += bad;
 }
 
-static void
-unlock(void)
+/* Fewer than half of at least twenty calls of the last minute were good. */
+static bool
+share_is_bad(const struct record *r)
 {
-	__atomic_store_n(&parks.any, parks.n, __ATOMIC_RELAXED);
-	pthread_rwlock_unlock(&parks.lock);
+	int calls = 0, bad = 0;
+
+	for (int i = 0; i < SLOTS; i++) {
+		calls += r->calls[i];
+		bad += r->bad[i];
+	}
+	return calls >= SHARE_CALLS && 2 * bad > calls;
+}
+
+struct score
+health_score(const struct record *r, int64_t now)
+{
+	struct score s = r->known, more;
+
+	score_age(&s, now);
+	if (r->news) {
+		more = r->news->score;
+		score_age(&more, now);
+		score_sum(&s, &more);
+		s.failures = more.failures +
+		    (r->news->ended_failures ? 0 : s.failures);
+		s.late = more.late + (r->news->ended_late ? 0 : s.late);
+	}
+	if (s.good < 0)
+		s.good = 0;
+	if (s.bad < 0)
+		s.bad = 0;
+	return s;
 }
 
 void
-health_load(const struct park *list, int n)
+health_forget(struct health *h, struct record *r, int64_t now)
 {
-	int kept = 0;
+	struct score s;
+	struct news *n;
 
-	pthread_rwlock_wrlock(&parks.lock);
-	for (int i = 0; i < parks.n; i++) {
-		struct known *k = &parks.list[i];
+	memset(r->calls, 0, sizeof(r->calls));
+	memset(r->bad, 0, sizeof(r->bad));
+	r->known.failures = r->known.late = 0;
+	r->mixed = false;
+	r->back = now;
+	if (r->level != LEVEL_PAIR)
+		return;
+	s = health_score(r, now);
+	n = health_news(h, r, now);
+	n->score.good -= s.good;
+	n->score.bad -= s.bad;
+	n->score.failures = n->score.late = 0;
+	n->ended_failures = n->ended_late = true;
+}
 
-		if (k->loads == NONE)
+/* --- Out, and back -------------------------------------------------------- */
+
+static int64_t
+jitter(struct health *h, int64_t ms)
+{
+	h->dice = h->dice * UINT64_C(6364136223846793005) +
+	    UINT64_C(1442695040888963407);
+	return ms * (100 - JITTER + (int64_t)((h->dice >> 33) %
+	    (2 * JITTER + 1))) / 100;
+}
+
+static void
+eject(struct health *h, struct record *r, enum reason why, int64_t now)
+{
+	int64_t ms;
+
+	if (r->back && now - r->back > GOOD_AGAIN_MS)
+		r->times = 0;
+	if (r->times < OUT_MOST_MS / OUT_MS)
+		r->times++;
+	ms = jitter(h, OUT_MS * r->times);
+	r->trial = 0;
+	log_warn("channel %lld, credential %lld, model %.*s: out for %lld s "
+	    "(%s)", (long long)r->channel, (long long)r->credential,
+	    (int)r->name_n, r->name, (long long)ms / SECOND,
+	    health_reason(why));
+	health_put(h, r, PARK_EJECTED, why, now + ms, now);
+}
+
+/* Its ejections end; it starts afresh. */
+static void
+bring_back(struct health *h, const struct subject *s, int64_t now)
+{
+	for (int level = 0; level < N_LEVELS; level++) {
+		struct record *r = h->n_out[level] ? record_of(h, s,
+		    (enum level)level, false) : NULL;
+
+		if (!r || !r->until[PARK_EJECTED])
 			continue;
-		if (k->loads != WRITING)
-			k->loads--;
-		parks.list[kept++] = *k;
+		r->trial = 0;
+		health_put(h, r, PARK_EJECTED, REASON_OTHER, 0, now);
+		health_forget(h, r, now);
 	}
-	parks.n = kept;
+}
+
+/* Whoever tried it failed: out for longer. */
+static void
+trial_failed(struct health *h, const struct subject *s, int64_t now)
+{
+	struct record *list[N_LEVELS];
+	int n = half_open(h, s, now, list);
+
 	for (int i = 0; i < n; i++)
-		if (!find(list[i].credential, list[i].model))
-			put(&list[i], NONE);
-	unlock();
-}
-
-/* Writer thread: one load that began before the commit may be under way. */
-static void
-stored(struct op *op)
-{
-	struct park_put *p = holder(op, struct park_put, op);
-	struct known *k;
-
-	pthread_rwlock_wrlock(&parks.lock);
-	k = find(p->park.credential, p->park.model);
-	if (k && k->loads == WRITING && k->park.until == p->park.until)
-		k->loads = op->ok ? WRITTEN : NOT_WRITTEN;
-	pthread_rwlock_unlock(&parks.lock);
-	free(p);
+		eject(h, list[i], list[i]->reason[PARK_EJECTED], now);
 }
 
 static void
-store(struct writer *w, const struct park *p)
+trial_ended(struct health *h, const struct subject *s, int64_t now)
 {
-	struct park_put *put_op = xnew(struct park_put);
+	struct record *list[N_LEVELS];
+	int n = half_open(h, s, now, list);
 
-	put_op->op.run = park_put_run;
-	put_op->op.done = stored;
-	put_op->park = *p;
-	writer_put(w, &put_op->op);
+	for (int i = 0; i < n; i++)
+		list[i]->trial = 0;
+}
+
+static void
+judge(struct health *h, struct record *r, int64_t now)
+{
+	struct score s = health_score(r, now);
+
+	if (r->until[PARK_EJECTED])
+		return;
+	if (s.failures >= FAILURES)
+		eject(h, r, REASON_FAILURES, now);
+	else if (s.late >= LATES)
+		eject(h, r, REASON_LATE, now);
+	else if (share_is_bad(r))
+		eject(h, r, REASON_SHARE, now);
+}
+
+/* Failures of several keys in a row are the route's. */
+static void
+blame_route(struct health *h, const struct subject *s, int64_t now)
+{
+	struct record *r = s->alone ? NULL : record_of(h, s, LEVEL_ROUTE,
+	    true);
+
+	if (!r)
+		return;
+	r->mixed |= r->blamed && r->blamed != s->credential;
+	r->blamed = s->credential;
+	r->known.at = now;
+	if (++r->known.failures >= FAILURES && r->mixed &&
+	    !r->until[PARK_EJECTED])
+		eject(h, r, REASON_FAILURES, now);
+}
+
+static void
+blame_channel(struct health *h, const struct subject *s, int64_t now)
+{
+	struct record *r = record_of(h, s, LEVEL_CHANNEL, true);
+
+	if (!r)
+		return;
+	r->known.at = now;
+	if (++r->known.failures >= FAILURES && !r->until[PARK_EJECTED])
+		eject(h, r, REASON_UNREACHED, now);
+}
+
+/* Something came from it: its channel can be reached; a good answer clears
+ * its route too. */
+static void
+praise(struct health *h, const struct subject *s, bool good)
+{
+	struct record *r = h->n_channels ? record_of(h, s, LEVEL_CHANNEL,
+	    false) : NULL;
+
+	if (r)
+		r->known.failures = 0;
+	r = good && !s->alone ? record_of(h, s, LEVEL_ROUTE, false) : NULL;
+	if (r) {
+		r->known.failures = 0;
+		r->mixed = false;
+		r->blamed = 0;
+	}
+}
+
+/* --- What calls tell ------------------------------------------------------ */
+
+void
+health_begin(struct health *h, const struct subject *s)
+{
+	struct record *r;
+
+	pthread_mutex_lock(&h->lock);
+	r = record_of(h, s, LEVEL_PAIR, true);
+	if (r)
+		r->running++;
+	pthread_mutex_unlock(&h->lock);
+}
+
+void
+health_first(struct health *h, const struct subject *s, int64_t ms,
+    bool trial, int64_t now)
+{
+	struct record *r;
+
+	pthread_mutex_lock(&h->lock);
+	r = record_of(h, s, LEVEL_PAIR, true);
+	if (r) {
+		struct news *n = health_news(h, r, now);
+
+		score_first(&n->score, ms < 0 ? 0 : ms);
+		n->score.late = 0;
+		n->ended_late = true;
+	}
+	praise(h, s, true);
+	if (trial)
+		bring_back(h, s, now);
+	pthread_mutex_unlock(&h->lock);
+}
+
+/* A call more, good or bad, of the pair. */
+static void
+count(struct health *h, struct record *r, enum verdict verdict, int64_t now)
+{
+	bool bad = verdict != SAYS_GOOD;
+	struct news *n = health_news(h, r, now);
+
+	count_window(r, bad, now);
+	if (bad) {
+		n->score.bad += SCORE_CALL;
+		n->score.failures++;
+		n->score.late += verdict == SAYS_LATE;
+		return;
+	}
+	n->score.good += SCORE_CALL;
+	n->score.failures = n->score.late = 0;
+	n->ended_failures = n->ended_late = true;
+}
+
+static void
+hear(struct health *h, const struct subject *s, struct record *r,
+    enum verdict verdict, bool trial, int64_t now)
+{
+	switch (verdict) {
+	case SAYS_NOTHING:
+		break;
+	case SAYS_ALIVE:
+		praise(h, s, false);
+		break;
+	case SAYS_GOOD:
+		praise(h, s, true);
+		count(h, r, verdict, now);
+		if (trial)
+			bring_back(h, s, now);
+		return;
+	case SAYS_FAILED:
+	case SAYS_LATE:
+	case SAYS_UNREACHED:
+		if (verdict == SAYS_UNREACHED)
+			blame_channel(h, s, now);
+		else
+			praise(h, s, false);
+		if (verdict == SAYS_FAILED)
+			blame_route(h, s, now);
+		count(h, r, verdict, now);
+		if (trial)
+			trial_failed(h, s, now);
+		judge(h, r, now);
+		return;
+	}
+	if (trial)
+		trial_ended(h, s, now);
+}
+
+void
+health_end(struct health *h, const struct subject *s, enum verdict verdict,
+    bool trial, int64_t now)
+{
+	struct record *r;
+
+	pthread_mutex_lock(&h->lock);
+	r = record_of(h, s, LEVEL_PAIR, false);
+	if (r) {
+		if (r->running > 0)
+			r->running--;
+		hear(h, s, r, verdict, trial, now);
+	}
+	pthread_mutex_unlock(&h->lock);
 }
 
 struct health_verdict
-health_judge(enum up_class kind, int64_t hint_ms)
+health_judge(enum up_class class, int64_t hint_ms)
 {
-	struct health_verdict v = { rules[kind].out, rules[kind].ms,
-		rules[kind].alert };
+	struct health_verdict v = rules[class];
 
-	if (rules[kind].hinted && hint_ms > 0)
+	if (v.kind == PARK_TIMED && hint_ms > 0 && (class == UP_RATE_LIMIT ||
+	    class == UP_QUOTA_DAILY || class == UP_OVERLOADED))
 		v.ms = hint_ms < HOUR ? hint_ms : HOUR;
 	return v;
 }
 
-void
-health_learn(struct writer *w, int64_t credential, int64_t model,
-    enum up_class kind, int64_t hint_ms, int64_t now)
+enum verdict
+health_learn(struct health *h, const struct subject *s, enum up_class class,
+    int64_t hint_ms, int64_t now)
 {
-	struct health_verdict v = health_judge(kind, hint_ms);
-	struct park p = { .credential = credential };
+	static const enum level levels[] = {
+		[HEALTH_PAIR] = LEVEL_PAIR, [HEALTH_KEY] = LEVEL_KEY,
+		[HEALTH_ROUTE] = LEVEL_ROUTE, [HEALTH_CHANNEL] = LEVEL_CHANNEL,
+	};
+	struct health_verdict v = health_judge(class, hint_ms);
+	struct record *r;
 
 	if (v.alert)
-		log_warn("credential %lld: %s; look at it",
-		    (long long)credential, up_class_name(kind));
+		log_warn("channel %lld, credential %lld: %s; look at it",
+		    (long long)s->channel, (long long)s->credential,
+		    up_class_name(class));
 	if (v.out == HEALTH_NOTHING)
-		return;
-	p.model = v.out == HEALTH_KEY ? 0 : model;
-	p.since = now;
-	p.until = now + v.ms;
-	snprintf(p.reason, sizeof(p.reason), "%s", up_class_name(kind));
-	pthread_rwlock_wrlock(&parks.lock);
-	put(&p, WRITING);
-	unlock();
-	store(w, &p);
+		return v.says;
+	pthread_mutex_lock(&h->lock);
+	r = record_of(h, s, levels[v.out], true);
+	/* A bar that is there keeps the time of its next probe. */
+	if (r && !(v.kind == PARK_BARRED && r->until[PARK_BARRED]) &&
+	    !(v.kind == PARK_TIMED && r->until[PARK_TIMED] > now + v.ms &&
+	    r->since[PARK_TIMED] <= now))
+		health_put(h, r, v.kind, (enum reason)class, now + v.ms, now);
+	pthread_mutex_unlock(&h->lock);
+	return v.says;
+}
+
+/* --- What chooses and clocks ask ------------------------------------------ */
+
+struct sight
+health_sight(struct health *h, const struct subject *s, int64_t now)
+{
+	struct sight sight = { .ok = 1 };
+	struct record *r;
+	struct score c;
+
+	pthread_mutex_lock(&h->lock);
+	r = record_of(h, s, LEVEL_PAIR, false);
+	if (r) {
+		c = health_score(r, now);
+		/* As if one good call had been seen before all others. */
+		sight.ok = (double)(c.good + SCORE_CALL) /
+		    (double)(c.good + c.bad + SCORE_CALL);
+		if (c.first_n > 0)
+			sight.first_ms = (double)c.first_ms /
+			    (double)c.first_n;
+		sight.late_ms = score_within(c.times, 950, LATE_CALLS);
+		sight.running = r->running;
+	}
+	pthread_mutex_unlock(&h->lock);
+	return sight;
+}
+
+/* --- Whole answers -------------------------------------------------------- */
+
+/* Lossy: two of them that meet in one place displace each other. */
+enum { WHOLES = 512 };
+
+struct whole {
+	uint64_t key;
+	uint16_t times[SCORE_TIMES];
+};
+
+static uint64_t
+whole_key(struct str model, int64_t output)
+{
+	int octave = 0;
+
+	while (output > 1 && octave < 40) {
+		output /= 2;
+		octave++;
+	}
+	return hash_of(octave + 1, 0, model);
+}
+
+void
+health_whole(struct health *h, struct str model, int64_t output, int64_t ms)
+{
+	uint64_t key = whole_key(model, output);
+	struct score s = { 0 };
+	struct whole *w;
+
+	pthread_mutex_lock(&h->lock);
+	if (!h->whole) {
+		h->whole = xalloc(sizeof(*h->whole) * WHOLES);
+		h->bytes += sizeof(*h->whole) * WHOLES;
+	}
+	w = &h->whole[key % WHOLES];
+	if (w->key == key)
+		memcpy(s.times, w->times, sizeof(s.times));
+	score_first(&s, ms < 0 ? 0 : ms);
+	w->key = key;
+	memcpy(w->times, s.times, sizeof(w->times));
+	pthread_mutex_unlock(&h->lock);
+}
+
+int64_t
+health_whole_late(struct health *h, struct str model, int64_t output)
+{
+	uint64_t key = whole_key(model, output);
+	int64_t ms = 0;
+
+	pthread_mutex_lock(&h->lock);
+	if (h->whole && h->whole[key % WHOLES].key == key)
+		ms = score_within(h->whole[key % WHOLES].times, 950,
+		    LATE_CALLS);
+	pthread_mutex_unlock(&h->lock);
+	return ms;
+}
+
+/* --- Probes --------------------------------------------------------------- */
+
+int
+health_due(struct health *h, int64_t every, int64_t now, struct arena *a,
+    struct health_due *list, int max)
+{
+	int n = 0;
+
+	pthread_mutex_lock(&h->lock);
+	for (int i = 0; i < h->out.n && n < max; i++) {
+		struct record *r = h->out.at[i];
+		bool barred = r->until[PARK_BARRED] &&
+		    r->until[PARK_BARRED] <= now;
+		bool ejected = r->until[PARK_EJECTED] &&
+		    !r->until[PARK_BARRED];
+
+		if ((!barred && !ejected) || now - r->probed < every)
+			continue;
+		r->probed = now;
+		list[n++] = (struct health_due){ r->channel, r->credential,
+			arena_str(a, str_from(r->name, r->name_n)),
+			barred ? PARK_BARRED : PARK_EJECTED };
+	}
+	pthread_mutex_unlock(&h->lock);
+	return n;
+}
+
+void
+health_lift(struct health *h, int64_t channel, int64_t credential,
+    struct str model, int64_t now)
+{
+	struct subject s = { .channel = channel, .credential = credential,
+		.model = model };
+
+	pthread_mutex_lock(&h->lock);
+	bring_back(h, &s, now);
+	for (int level = 0; level < N_LEVELS; level++) {
+		struct record *r = h->n_out[level] ? record_of(h, &s,
+		    (enum level)level, false) : NULL;
+
+		if (r && r->until[PARK_BARRED])
+			health_put(h, r, PARK_BARRED, REASON_OTHER, 0, now);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+void
+health_still(struct health *h, int64_t channel, int64_t credential,
+    struct str model, int64_t next, int64_t now)
+{
+	struct record *r;
+
+	pthread_mutex_lock(&h->lock);
+	r = health_find(h, channel, credential, model);
+	if (r && r->until[PARK_BARRED])
+		health_put(h, r, PARK_BARRED, r->reason[PARK_BARRED], next,
+		    now);
+	pthread_mutex_unlock(&h->lock);
 }

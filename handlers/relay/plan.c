@@ -13,7 +13,7 @@
 #include "fcgi/base/clock.h"
 #include "fcgi/base/json.h"
 #include "handlers/relay/call.h"
-#include "handlers/relay/health.h"
+#include "handlers/relay/relay.h"
 #include "handlers/relay/units.h"
 
 enum {
@@ -58,37 +58,60 @@ by_priority(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
 
+	if (x->chain != y->chain)
+		return x->chain - y->chain;
 	if (x->channel->priority != y->channel->priority)
 		return x->channel->priority < y->channel->priority ? -1 : 1;
 	return x->credential->id < y->credential->id ? -1 : 1;
 }
 
+/* One model of the plan: the one that was asked for, or a fallback. */
+struct link {
+	struct plan *plan;
+	struct health *health;
+	const struct model *model;
+	struct str name;
+	int chain;
+	int64_t now;
+};
+
 static void
-add_channel(struct plan *p, const struct channel *ch,
-    const struct channel_model *serves, int64_t now)
+left_out(struct plan *p, int64_t until)
 {
-	uint64_t usable = 0;
+	p->out++;
+	if (until && (!p->soonest_ms || until < p->soonest_ms))
+		p->soonest_ms = until;
+}
+
+static void
+add_channel(const struct link *l, const struct channel *ch,
+    const struct channel_model *serves)
+{
+	struct plan *p = l->plan;
+	size_t usable = 0;
 
 	for (size_t i = 0; i < ch->n_credentials; i++)
 		usable += ch->credentials[i].enabled;
 	for (size_t i = 0; i < ch->n_credentials; i++) {
 		const struct credential *k = &ch->credentials[i];
+		struct str as = serves->upstream.p ? serves->upstream :
+		    l->name;
+		struct candidate one = { .channel = ch, .credential = k,
+			.serves = serves, .model = l->model, .name = l->name,
+			.chain = l->chain, .upstream_model = as,
+			.about = { ch->id, k->id, as, usable == 1 },
+			.weight = usable ? (uint64_t)ch->weight *
+			    WEIGHT_SCALE / usable : 0 };
 		int64_t until;
 
 		if (!k->enabled || p->n == LIMIT_CANDIDATES)
 			continue;
-		until = health_parked(k->id, p->model->id, now);
-		if (until) {
-			p->parked++;
-			if (!p->soonest_ms || until < p->soonest_ms)
-				p->soonest_ms = until;
-			continue;
-		}
-		p->list[p->n++] = (struct candidate){ .channel = ch,
-		    .credential = k, .serves = serves,
-		    .upstream_model = serves->upstream.p ? serves->upstream :
-		    p->name, .weight = (uint64_t)ch->weight * WEIGHT_SCALE /
-		    usable };
+		one.standing = health_standing(l->health, &one.about, l->now,
+		    &until);
+		if (one.standing > (p->resort ? STANDS_EJECTED : STANDS_TRIAL))
+			left_out(p, until);
+		else
+			p->list[p->n++] = one;
 	}
 }
 
@@ -102,79 +125,89 @@ serving(const struct channel *ch, int64_t group, struct str model)
 	return channel_serves(ch, model);
 }
 
-/* Room for that many candidates is enough. */
+/* Who serves one model of the plan; room for that many is enough. */
 static size_t
-how_many(const struct catalogue *cat, int64_t group, struct str model)
+add_link(const struct catalogue *cat, int64_t group, const struct link *l)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < cat->n_channels && n < LIMIT_CANDIDATES; i++)
-		if (serving(&cat->channels[i], group, model))
-			n += cat->channels[i].n_credentials;
+	for (size_t i = 0; i < cat->n_channels; i++) {
+		const struct channel *ch = &cat->channels[i];
+		const struct channel_model *serves = serving(ch, group,
+		    l->name);
+
+		if (!serves)
+			continue;
+		n += ch->n_credentials;
+		if (l->plan->list)
+			add_channel(l, ch, serves);
+	}
+	return n;
+}
+
+/* May this model stand in for the one that was asked for? */
+static bool
+stands_in(const struct model *m, const struct wanted *w)
+{
+	return (m->priced || m->free) && plan_allowed(w->allowed, m->name) &&
+	    (m->context == 0 || w->tokens <= m->context);
+}
+
+/* The asked model and those that stand in for it: how many keys they have. */
+static size_t
+add_all(const struct catalogue *cat, struct health *health,
+    const struct wanted *w, const struct model *asked, struct plan *p)
+{
+	struct link l = { p, health, asked, w->model, 0, w->now };
+	size_t n = add_link(cat, w->group, &l);
+
+	for (size_t i = 0; i < asked->n_fallback; i++) {
+		l.model = asked->fallback[i];
+		l.name = l.model->name;
+		l.chain = (int)i + 1;
+		if (stands_in(l.model, w))
+			n += add_link(cat, w->group, &l);
+	}
 	return n < LIMIT_CANDIDATES ? n : LIMIT_CANDIDATES;
 }
 
 bool
-plan_make(struct arena *a, const struct catalogue *cat, int64_t group,
-    struct str model, int64_t now, struct plan *p, struct fault *f)
+plan_make(struct arena *a, const struct catalogue *cat,
+    struct health *health, const struct wanted *w, struct plan *p,
+    struct fault *f)
 {
-	*p = (struct plan){ .name = model };
-	p->model = catalogue_model(cat, model);
-	if (!p->model || (!p->model->priced && !p->model->free)) {
+	const struct model *m = catalogue_model(cat, w->model);
+	size_t room;
+
+	*p = (struct plan){ .name = w->model, .asked = m,
+		.model = m };
+	if (!m || (!m->priced && !m->free)) {
 		fault_set(f, a, FAULT_MODEL_UNKNOWN, "The model '%.*s' does "
 		    "not exist here%s. GET /v1/models lists those that do.",
-		    STR_ARGS(model), p->model ? " (it has no price)" : "");
+		    STR_ARGS(w->model), m ? " (it has no price)" : "");
 		f->param = S("model");
 		return false;
 	}
-	p->list = arena_alloc(a, sizeof(*p->list) * how_many(cat, group,
-	    model));
-	for (size_t i = 0; i < cat->n_channels; i++) {
-		const struct channel *ch = &cat->channels[i];
-		const struct channel_model *serves = serving(ch, group, model);
-
-		if (serves)
-			add_channel(p, ch, serves, now);
+	room = add_all(cat, health, w, m, p);
+	if (room) {
+		p->list = arena_alloc(a, sizeof(*p->list) * room);
+		add_all(cat, health, w, m, p);
 	}
-	if (p->n == 0 && p->parked == 0) {
+	if (p->n == 0 && p->out) {
+		/* Who was only ejected is better than nobody. */
+		p->resort = true;
+		p->out = 0;
+		p->soonest_ms = 0;
+		add_all(cat, health, w, m, p);
+	}
+	if (p->n == 0 && p->out == 0) {
 		fault_set(f, a, FAULT_MODEL_UNKNOWN, "No channel of this relay "
-		    "serves the model '%.*s' for you.", STR_ARGS(model));
+		    "serves the model '%.*s' for you.", STR_ARGS(w->model));
 		f->param = S("model");
 		return false;
 	}
 	qsort(p->list, (size_t)p->n, sizeof(*p->list), by_priority);
 	return true;
-}
-
-struct candidate *
-plan_next(struct plan *p, uint64_t dice, int64_t now)
-{
-	uint64_t total = 0;
-	struct candidate *first = NULL;
-
-	for (int pass = 0; pass < 2; pass++) {
-		for (int i = 0; i < p->n; i++) {
-			struct candidate *k = &p->list[i];
-
-			if (k->tried || (first && k->channel->priority !=
-			    first->channel->priority) ||
-			    health_parked(k->credential->id, p->model->id,
-			    now))
-				continue;
-			if (!first)
-				first = k;
-			if (pass == 0)
-				total += k->weight;
-			else if (dice < k->weight)
-				return k;
-			else
-				dice -= k->weight;
-		}
-		if (total == 0)
-			return first;
-		dice %= total;
-	}
-	return first;
 }
 
 /* --- What it may cost --------------------------------------------------- */
@@ -277,14 +310,17 @@ enum go
 plan(struct call *c)
 {
 	int64_t now = clock_utc_ms();
+	struct wanted w = { .group = c->key.group, .model = c->asked.model,
+		.allowed = c->key.models, .now = now,
+		.tokens = c->asked.prompt_tokens };
 
 	if (!plan_allowed(c->key.models, c->asked.model)) {
 		c->fault.param = S("model");
 		return fail(c, FAULT_MODEL_DENIED, "This key may not use the "
 		    "model '%.*s'.", STR_ARGS(c->asked.model));
 	}
-	if (!plan_make(c->arena, c->catalogue, c->key.group, c->asked.model,
-	    now, &c->plan, &c->fault))
+	if (!plan_make(c->arena, c->catalogue, c->relay->house->health, &w,
+	    &c->plan, &c->fault))
 		return STOP;
 	if (c->plan.n == 0) {
 		c->fault.retry_ms = c->plan.soonest_ms - now;
@@ -299,8 +335,8 @@ plan(struct call *c)
 		    "than this relay can count.");
 	if (c->bound < c->held)
 		c->bound = c->held;
-	trace_line(&c->trace, "%d candidates, %d parked; hold %lld, at most "
-	    "%lld nano-dollars", c->plan.n, c->plan.parked,
+	trace_line(&c->trace, "%d candidates, %d out; hold %lld, at most "
+	    "%lld nano-dollars", c->plan.n, c->plan.out,
 	    (long long)c->held, (long long)c->bound);
 	return NEXT;
 }

@@ -3,8 +3,10 @@
  * plan.h - who could serve a model, and in what order.
  *
  * The plan is a filter over the catalogue: channels that are on, open to the
- * group, and have the model; their credentials that are on and not parked.
- * weirctl route shows the same plan.
+ * group, and have the model; their credentials that are on and not out.  The
+ * model's own candidates come first, then those of its fallback models, one
+ * after another; within each, tiers in order of priority.  weirctl route
+ * shows the same plan.
  */
 #ifndef WEIR_PLAN_H
 #define WEIR_PLAN_H
@@ -15,39 +17,54 @@
 #include "db/catalogue.h"
 #include "fcgi/base/arena.h"
 #include "fcgi/base/fault.h"
+#include "handlers/relay/health.h"
 
 struct candidate {
 	const struct channel *channel;
 	const struct credential *credential;
 	const struct channel_model *serves;
+	const struct model *model;	/* whose price is charged */
+	struct str name;		/* as asked, or of the fallback */
+	int chain;			/* 0: as asked, 1: first fallback … */
 	struct str upstream_model;
+	struct subject about;
 	uint64_t weight;		/* share within its tier */
-	bool tried;
+	enum stance standing;		/* when the plan was made: STANDS,
+					 * TRIAL, or EJECTED as last resort */
+	int tries;			/* attempts made with it */
+	bool avoid;			/* its channel was not reached */
+	int64_t full_until;		/* UTC ms: its own limits are used up */
 };
 
 struct plan {
-	const struct model *model;	/* that is priced */
+	const struct model *asked;	/* that prices what was asked for */
+	const struct model *model;	/* the same, until a candidate of a
+					 * fallback was chosen: then that */
 	struct str name;		/* as asked */
-	struct candidate *list;		/* tiers in order of priority */
+	struct candidate *list;
 	int n;
-	int parked;			/* left out because they are parked */
+	int out;			/* left out: parked, ejected, barred */
 	int64_t soonest_ms;		/* UTC: when the first comes back */
+	bool resort;			/* all are ejected: tried anyway */
+};
+
+/* What is asked of a plan. */
+struct wanted {
+	int64_t group;
+	struct str model;
+	struct str allowed;		/* the key's list, as plan_allowed's */
+	int64_t tokens;			/* of the prompt; fallback models whose
+					 * context is smaller are left out */
+	int64_t now;			/* UTC ms */
 };
 
 /*
  * False: *f is set (unknown model, no price, nobody serves it).  A plan with
- * only parked candidates is true with n == 0.
+ * only candidates that are out is true with n == 0.
  */
-bool plan_make(struct arena *a, const struct catalogue *cat, int64_t group,
-    struct str model, int64_t now_utc_ms, struct plan *p, struct fault *f);
-
-/*
- * The next candidate: lowest priority number first, inside it by weight at
- * random (`dice` is any random number), never one that was tried or has been
- * parked since.  NULL: none is left.
- */
-struct candidate *plan_next(struct plan *p, uint64_t dice,
-    int64_t now_utc_ms);
+bool plan_make(struct arena *a, const struct catalogue *cat,
+    struct health *health, const struct wanted *w, struct plan *p,
+    struct fault *f);
 
 /* Is this model on a key's list (JSON array; empty: every model)? */
 bool plan_allowed(struct str models, struct str name);

@@ -19,6 +19,8 @@ struct house {
 	const struct conf *conf;
 	struct store *store;
 	struct writer *writer;
+	struct health *health;
+	struct affinity *affinity;
 	bool one_call;			/* plain CGI: nobody is left to read
 					 * on for a caller who has left */
 	struct db *reader;		/* and one reading connection does for

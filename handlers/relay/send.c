@@ -13,12 +13,18 @@
 #include "fcgi/base/clock.h"
 #include "fcgi/base/log.h"
 #include "handlers/dialect/redact.h"
+#include "handlers/relay/affinity.h"
 #include "handlers/relay/call.h"
-#include "handlers/relay/health.h"
 #include "handlers/relay/hint.h"
+#include "handlers/relay/pick.h"
 #include "handlers/relay/relay.h"
 
-enum { FIRST_STEP_TOKENS = 50000, MAX_AMBIGUOUS = 1 };
+enum {
+	FIRST_STEP_TOKENS = 50000,
+	MAX_AMBIGUOUS = 1,
+	FIRST_LEAST_MS = 8000,
+	WHOLE_LEAST_MS = 60000
+};
 
 /* --- Failures ----------------------------------------------------------- */
 
@@ -88,9 +94,11 @@ refused_by_upstream(struct call *c, struct up_error *e)
 	int status = a->exchange.status;
 
 	hide_key(c, e);
+	a->says = health_learn(c->relay->house->health, &a->with->about,
+	    e->kind, hint, now);
 	attempt_end(a, up_class_name(e->kind));
-	health_learn(c->relay->house->writer, a->with->credential->id,
-	    c->plan.model->id, e->kind, hint, now);
+	c->transient = (e->kind == UP_SERVER || e->kind == UP_TIMEOUT) &&
+	    status >= 400;	/* not a redirect */
 	if (told[e->kind].words)
 		fail(c, told[e->kind].fault, "%s", told[e->kind].words);
 	else
@@ -107,11 +115,11 @@ refused_by_upstream(struct call *c, struct up_error *e)
 	c->fault.retry_ms = c->fault.kind == FAULT_UP_LIMITED ||
 	    c->fault.kind == FAULT_UP_OVERLOADED ?
 	    (hint > 0 ? hint : 20000) : 0;
-	if ((status == 408 || status == 409) && !c->once_more) {
+	if (status == 408 || status == 409) {
 		/* Worth one more try, on the same one if need be. */
+		if (c->once_more)
+			return STOP;
 		c->once_more = true;
-		a->with->tried = false;
-		return AGAIN;
 	}
 	return go_on(c);
 }
@@ -122,6 +130,7 @@ bad_answer(struct call *c, bool not_from_model)
 {
 	struct attempt *a = c->attempt;
 
+	a->says = SAYS_FAILED;
 	attempt_end(a, not_from_model ? "not_json" : "bad_answer");
 	c->wasted = true;
 	fail(c, FAULT_UP_BAD_ANSWER, "The upstream's answer was not one.");
@@ -130,6 +139,15 @@ bad_answer(struct call *c, bool not_from_model)
 		return AGAIN;
 	}
 	return STOP;
+}
+
+/* Whoever could not be reached cannot be reached with another key. */
+static void
+avoid_channel(struct call *c, const struct channel *ch)
+{
+	for (int i = 0; i < c->plan.n; i++)
+		if (c->plan.list[i].channel == ch)
+			c->plan.list[i].avoid = true;
 }
 
 /* The transport failed: nothing sent is anybody's turn, else one resend. */
@@ -143,7 +161,11 @@ transport_failed(struct call *c)
 	    c->rq->id, STR_ARGS(a->with->channel->name),
 	    STR_ARGS(a->with->credential->name), exchange_end_name(a->end),
 	    STR_ARGS(exchange_why(&a->exchange)));
+	a->says = sent ? SAYS_FAILED : SAYS_UNREACHED;
 	attempt_end(a, exchange_end_name(a->end));
+	c->transient = true;
+	if (!sent)
+		avoid_channel(c, a->with->channel);
 	if (a->end == EXCHANGE_CONNECT_LATE)
 		fail(c, FAULT_UP_TIMEOUT, "The upstream could not be reached "
 		    "in time; try again.");
@@ -192,8 +214,8 @@ judge_end(struct call *c)
 static bool
 another_is_left(struct call *c)
 {
-	return c->n_attempts < LIMIT_ATTEMPTS &&
-	    plan_next(&c->plan, 0, clock_utc_ms()) != NULL;
+	return c->n_attempts < LIMIT_ATTEMPTS && pick_any(&c->plan,
+	    c->relay->house->health, clock_utc_ms());
 }
 
 static bool
@@ -209,6 +231,41 @@ may_not_stream(const struct call *c)
 	return c->asked.seconds > 0;
 }
 
+static int64_t
+at_least(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Until the first content: what the channel allows for such a prompt, less
+ * where most come much earlier. */
+static int64_t
+first_ms(const struct call *c)
+{
+	const struct candidate *with = c->attempt->with;
+	int64_t most = with->channel->first_ms + with->channel->first_ms *
+	    c->asked.prompt_tokens / FIRST_STEP_TOKENS;
+	int64_t late = 4 * health_sight(c->relay->house->health, &with->about,
+	    clock_utc_ms()).late_ms;
+
+	if (late == 0)
+		return most;
+	late = at_least(late, FIRST_LEAST_MS);
+	return late < most ? late : most;
+}
+
+/* Until an answer that is not streamed is given up for another's: never
+ * before it is known how long such answers take. */
+static int64_t
+whole_answer_ms(const struct call *c)
+{
+	int64_t late = 4 * health_whole_late(c->relay->house->health,
+	    c->attempt->with->upstream_model, c->output_planned);
+
+	return late ? at_least(late, WHOLE_LEAST_MS) :
+	    c->attempt->with->channel->whole_ms;
+}
+
 static void
 set_clocks(struct call *c)
 {
@@ -216,8 +273,8 @@ set_clocks(struct call *c)
 	int64_t now = call_now(c);
 
 	c->last_byte_ms = now;
-	c->first_due_ms = now + ch->first_ms +
-	    ch->first_ms * c->asked.prompt_tokens / FIRST_STEP_TOKENS;
+	c->first_due_ms = now + (c->asked.stream ? first_ms(c) :
+	    whole_answer_ms(c));
 	if (!c->whole_due_ms)
 		c->whole_due_ms = now + (c->asked.stream ? ch->stream_ms :
 		    ch->whole_ms);
@@ -232,8 +289,8 @@ set_clocks(struct call *c)
 static void
 next_due(struct call *c)
 {
-	int64_t moments[] = { c->whole_due_ms,
-	    c->asked.stream ? c->first_due_ms : 0, c->beat_due_ms };
+	int64_t moments[] = { c->whole_due_ms, c->first_due_ms,
+	    c->beat_due_ms };
 
 	call_due(c, moments, countof(moments));
 }
@@ -259,13 +316,19 @@ look_at_clocks(struct call *c)
 	int64_t now = call_now(c);
 
 	if (now >= c->whole_due_ms) {
+		c->attempt->says = SAYS_LATE;
 		attempt_end(c->attempt, "whole_late");
 		c->wasted = true;
 		return fail(c, FAULT_UP_TIMEOUT, "The upstream did not answer "
 		    "in time; try again.");
 	}
-	if (c->asked.stream && now >= c->first_due_ms) {
-		if (another_is_left(c)) {
+	if (now >= c->first_due_ms) {
+		/* Not streamed: it may be at work, so it is sent once more
+		 * at most. */
+		if (another_is_left(c) && (c->asked.stream ||
+		    c->ambiguous < MAX_AMBIGUOUS)) {
+			c->ambiguous += !c->asked.stream;
+			c->attempt->says = SAYS_LATE;
 			attempt_end(c->attempt, "first_late");
 			c->wasted = true;
 			fail(c, FAULT_UP_TIMEOUT, "The upstream did not "
@@ -291,6 +354,13 @@ content_begins(struct call *c)
 	assert(!c->content);
 	c->content = true;
 	c->first_us = clock_us();
+	if (a->observer.stream)
+		health_first(c->relay->house->health, &a->with->about,
+		    (c->first_us - a->began_us) / 1000,
+		    a->with->standing != STANDS, clock_utc_ms());
+	if (c->session)
+		affinity_keep(c->relay->house->affinity, c->session,
+		    a->with->credential->id, call_now(c));
 	if (!a->exchange.body_taken)
 		return;
 	request_drop_body(c->rq);

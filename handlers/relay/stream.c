@@ -59,10 +59,13 @@ journal(struct call *c)
 	c->journal_tokens = tokens;
 }
 
+/* By the upstream's fault, unless it is the relay that ends. */
 static enum go
 cut(struct call *c, enum fault_kind kind, const char *outcome,
     const char *words)
 {
+	if (kind != FAULT_BUSY && !c->gone)
+		c->attempt->says = SAYS_FAILED;
 	attempt_end(c->attempt, outcome);
 	return fail(c, kind, "%s", words);
 }
@@ -85,6 +88,10 @@ at_end(struct call *c)
 		return cut(c, FAULT_UP_ERROR, "cut", "The connection to the "
 		    "upstream broke while it answered.");
 	a->complete = true;
+	a->says = SAYS_GOOD;
+	if (!a->observer.stream && !c->gone)
+		health_whole(c->relay->house->health, a->with->upstream_model,
+		    c->output_planned, (clock_us() - a->began_us) / 1000);
 	attempt_end(a, "ok");
 	return NEXT;
 }
@@ -173,6 +180,8 @@ stream_back(struct call *c)
 	if (a->observer.stream || a->observer.bytes) {
 		journal(c);
 		if (!extend_hold(c)) {
+			a->says = c->fault.kind == FAULT_NO_CREDIT ?
+			    SAYS_NOTHING : SAYS_FAILED;
 			attempt_end(a, "too_long");
 			return STOP;
 		}

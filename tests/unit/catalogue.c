@@ -604,7 +604,7 @@ hear_parks(void *arg, const struct park *list, int n)
 	struct heard *h = arg;
 
 	if (n > 0)
-		assert_string_equal(list[0].reason, "rate_limit");
+		assert_string_equal(list[0].reason.p, "rate_limit");
 	atomic_store(&h->n, n);
 	atomic_fetch_add(&h->parks, 1);
 }
@@ -661,7 +661,9 @@ keeper(void **state)
 	/* A change is seen within a second, and the old snapshot stays. */
 	assert_true(shop_write(&shop, move_channel, NULL));
 	*put = (struct park_put){ .op = { .run = park_put_run, .done = freed },
-		.park = { 1, 0, clock_utc_ms() + 60000, "rate_limit" } };
+		.park = { .channel = 1, .credential = 1,
+		    .until = clock_utc_ms() + 60000,
+		    .reason = S("rate_limit") } };
 	writer_put(w, &put->op);
 	assert_true(writer_drain(w, 2000));
 	wait_until(&heard.parks, 2);

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/* pick.c - which candidate is next; see pick.h. */
+#include "handlers/relay/pick.h"
+
+#include <stdlib.h>
+
+#include "db/money.h"
+#include "fcgi/base/limits.h"
+
+/* cost^a (first * load)^b ok^-c, the exponents in quarters: what is compared
+ * is the fourth power of it, which needs no roots. */
+static const struct exponents {
+	int cost, first, ok;
+} dials[] = {
+	[ROUTING_BALANCED] = { 2, 2, 8 },
+	[ROUTING_CHEAP] = { 4, 1, 8 },
+	[ROUTING_FAST] = { 1, 4, 8 },
+};
+
+static const double LEAST_OK = 0.01;
+
+/* A session keeps to the first one drawn unless the other is that much
+ * better: small changes of the averages must not send it back and forth. */
+static const double CLEARLY = 0.8 * 0.8 * 0.8 * 0.8;
+
+/* --- Who is left ---------------------------------------------------------- */
+
+/* *how: as it stands now. */
+static bool
+usable(const struct plan *p, const struct candidate *k, struct health *health,
+    int64_t now, enum stance *how)
+{
+	int64_t until;
+
+	if (k->full_until > now)
+		return false;
+	*how = health_standing(health, &k->about, now, &until);
+	return *how <= (p->resort ? STANDS_EJECTED : STANDS_TRIAL);
+}
+
+static bool
+same_tier(const struct candidate *a, const struct candidate *b)
+{
+	return a->chain == b->chain &&
+	    a->channel->priority == b->channel->priority;
+}
+
+bool
+pick_any(const struct plan *p, struct health *health, int64_t now)
+{
+	enum stance standing;
+
+	for (int i = 0; i < p->n; i++)
+		if (!p->list[i].tries && !p->list[i].avoid &&
+		    usable(p, &p->list[i], health, now, &standing))
+			return true;
+	return false;
+}
+
+int64_t
+pick_soonest(const struct plan *p, struct health *health, int64_t now)
+{
+	int64_t soonest = p->soonest_ms;
+
+	for (int i = 0; i < p->n; i++) {
+		const struct candidate *k = &p->list[i];
+		int64_t until;
+
+		health_standing(health, &k->about, now, &until);
+		if (k->full_until > until)
+			until = k->full_until;
+		if (until > now && (!soonest || until < soonest))
+			soonest = until;
+	}
+	return soonest;
+}
+
+/* --- The score ------------------------------------------------------------ */
+
+/* What the call would cost us there. */
+static double
+cost_of(const struct candidate *k, const struct buckets *use)
+{
+	int64_t nano;
+	bool own = k->serves->cost_known;
+
+	if (!price_charge(own ? &k->serves->cost : &k->model->price, use,
+	    own ? PPM : k->channel->cost_ppm, &nano))
+		nano = MONEY_MAX;
+	return nano > 1 ? (double)nano : 1;
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* The median of the tier's averages, for those without any; 0: none has. */
+static double
+usual_first(const struct plan *p, const struct candidate *of,
+    const struct pick *how)
+{
+	double list[LIMIT_CANDIDATES];
+	size_t n = 0;
+
+	for (int i = 0; i < p->n; i++) {
+		const struct candidate *k = &p->list[i];
+		double ms = same_tier(k, of) ? health_sight(how->health,
+		    &k->about, how->now).first_ms : 0;
+
+		if (ms > 0)
+			list[n++] = ms;
+	}
+	if (n == 0)
+		return 0;
+	qsort(list, n, sizeof(*list), by_size);
+	return list[n / 2];
+}
+
+static double
+power(double x, int e)
+{
+	double y = 1;
+
+	for (; e > 0; e--)
+		y *= x;
+	return y;
+}
+
+static struct pick_score
+score(const struct candidate *k, const struct pick *how, double usual)
+{
+	const struct exponents *e = &dials[how->routing];
+	struct sight sight = health_sight(how->health, &k->about, how->now);
+	struct pick_score s = {
+		.cost_nano = cost_of(k, &how->use),
+		.first_ms = sight.first_ms > 0 ? sight.first_ms : usual,
+		.load = 1 + sight.running,
+		.ok = sight.ok > LEAST_OK ? sight.ok : LEAST_OK,
+	};
+	double wait = s.first_ms > 1 ? s.first_ms : 1;
+
+	s.score = power(s.cost_nano, e->cost) *
+	    power(wait * s.load, e->first) / power(s.ok, e->ok);
+	return s;
+}
+
+struct pick_score
+pick_score(const struct plan *p, const struct candidate *k,
+    const struct pick *how)
+{
+	return score(k, how, usual_first(p, k, how));
+}
+
+/* The better of two; the medians that scores are measured by cancel out. */
+static struct candidate *
+better(const struct plan *p, struct candidate *a, struct candidate *b,
+    const struct pick *how)
+{
+	double usual = 0;
+
+	if (a == b)
+		return a;
+	if (!(health_sight(how->health, &a->about, how->now).first_ms > 0) ||
+	    !(health_sight(how->health, &b->about, how->now).first_ms > 0))
+		usual = usual_first(p, a, how);
+	return score(b, how, usual).score < score(a, how, usual).score *
+	    CLEARLY ? b : a;
+}
+
+/* --- The draw ------------------------------------------------------------- */
+
+static uint64_t
+stir(uint64_t x)
+{
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+struct urn {
+	struct candidate *list[LIMIT_CANDIDATES];
+	int n;
+	uint64_t weight;
+};
+
+/* By weight; those without any when nobody has. */
+static struct candidate *
+draw(const struct urn *u, uint64_t dice)
+{
+	if (u->weight == 0)
+		return u->list[dice % (uint64_t)u->n];
+	dice %= u->weight;
+	for (int i = 0; i < u->n; i++) {
+		if (dice < u->list[i]->weight)
+			return u->list[i];
+		dice -= u->list[i]->weight;
+	}
+	return u->list[0];
+}
+
+/* A second one, different from the first if there is another. */
+static struct candidate *
+draw_other(const struct urn *u, const struct candidate *first, uint64_t dice)
+{
+	struct urn rest = { .n = 0 };
+
+	for (int i = 0; i < u->n; i++) {
+		if (u->list[i] == first || (u->weight && !u->list[i]->weight))
+			continue;
+		rest.list[rest.n++] = u->list[i];
+		rest.weight += u->list[i]->weight;
+	}
+	return rest.n ? draw(&rest, dice) : NULL;
+}
+
+static struct candidate *
+choose_of(const struct plan *p, struct urn *u, const struct pick *how)
+{
+	struct candidate *first, *second;
+
+	for (int i = 0; i < u->n; i++)
+		if (how->sticky && u->list[i]->credential->id == how->sticky)
+			return u->list[i];
+	first = draw(u, stir(how->dice));
+	if (first->standing == STANDS_TRIAL)
+		return first;	/* its averages are of the bad time */
+	second = draw_other(u, first, stir(how->dice + 1));
+	return second ? better(p, first, second, how) : first;
+}
+
+/* The first tier with somebody left. */
+static void
+fill(const struct plan *p, const struct pick *how, struct urn *u)
+{
+	u->n = 0;
+	u->weight = 0;
+	for (int i = 0; i < p->n; i++) {
+		struct candidate *k = &p->list[i];
+
+		if (u->n && !same_tier(k, u->list[0]))
+			return;
+		if (k->tries || k->avoid || !usable(p, k, how->health,
+		    how->now, &k->standing))
+			continue;
+		u->list[u->n++] = k;
+		u->weight += k->weight;
+	}
+}
+
+/* How long a trial may keep others away. */
+static int64_t
+trial_ms(const struct candidate *k)
+{
+	return k->channel->connect_ms + k->channel->first_ms;
+}
+
+struct candidate *
+pick_next(struct plan *p, const struct pick *how)
+{
+	struct urn u;
+
+	for (;;) {
+		struct candidate *k;
+
+		fill(p, how, &u);
+		if (u.n == 0)
+			return NULL;
+		k = choose_of(p, &u, how);
+		if (k->standing != STANDS_TRIAL || health_try(how->health,
+		    &k->about, trial_ms(k), how->now))
+			return k;
+		/* Somebody was quicker: it counts as ejected now. */
+	}
+}
+
+struct candidate *
+pick_again(struct plan *p, const struct pick *how)
+{
+	struct candidate *best = NULL;
+
+	for (int i = 0; i < p->n; i++) {
+		struct candidate *k = &p->list[i];
+
+		if (usable(p, k, how->health, how->now, &k->standing) &&
+		    (!best || k->tries < best->tries))
+			best = k;
+	}
+	return best;
+}
