@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * db.c - a connection to the store; the only file that names sqlite3.
+ * db.c - a connection to the store; the only file that names sqlite3, but
+ * for what stands between it and the disk (frames.c).
  *
  * Statements are found by the address of their part: a connection keeps an
  * array of them for each part.  db_one copies the row it found and resets
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "db/frames.h"
 #include "db/tab.h"
 #include "fcgi/base/buf.h"
 #include "fcgi/base/clock.h"
@@ -196,6 +198,8 @@ db_stopped(const struct db *db)
 
 /* --- opening -------------------------------------------------------------- */
 
+static const char *vfs_for_writing;	/* set once, before any connection */
+
 static void
 sqlite_init(void)
 {
@@ -203,6 +207,7 @@ sqlite_init(void)
 	sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	sqlite3_initialize();
+	vfs_for_writing = frames_vfs();
 }
 
 /* Before anything else is asked of it: afterwards it takes no settings. */
@@ -330,7 +335,7 @@ db_connect(const char *path, enum db_mode mode, struct arena *a,
 	rc = sqlite3_open_v2(path, &db->conn,
 	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
 		SQLITE_OPEN_EXRESCODE,
-	    NULL);
+	    mode == DB_WRITE ? vfs_for_writing : NULL);
 	if (rc != SQLITE_OK) {
 		failed(db, rc, "open");
 		*why = db_remedy(db, a, path);
@@ -863,9 +868,13 @@ db_begin(struct db *db, bool durable)
 bool
 db_commit(struct db *db)
 {
-	bool ok = db->began && !db->failed &&
-	    step(db, &db->commit, "COMMIT");
+	bool ok = db->began && !db->failed;
 
+	if (ok) {
+		frames_gather(db->conn);
+		ok = step(db, &db->commit, "COMMIT");
+		frames_end(db->conn);
+	}
 	if (!ok) {
 		db_rollback(db);
 		return false;
