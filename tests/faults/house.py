@@ -21,6 +21,7 @@ import contextlib
 import decimal
 import fcntl
 import fnmatch
+import http.server
 import json
 import mmap
 import os
@@ -29,11 +30,14 @@ import shutil
 import signal
 import socket
 import sqlite3
+import ssl
 import struct
 import subprocess
 import sys
+import threading
 import time
 import traceback
+import warnings
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(HERE)
@@ -751,6 +755,61 @@ def shimmed(o, *args, **more):
         h.environment.update(shim[0].environment)
     with House(o, *args, before=before, **more) as h:
         yield h, shim[0]
+
+
+# ---- upstreams that speak TLS -------------------------------------------
+
+class Tls(http.server.ThreadingHTTPServer):
+    """An HTTPS upstream that counts who got through to it."""
+    daemon_threads = True
+
+    def __init__(self, cert, key, version=None):
+        class Answer(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.server.keys.append(self.headers.get('Authorization'))
+                self.rfile.read(int(self.headers['Content-Length']))
+                body = (b'{"id":"t","model":"tls","choices":[{"index":0,'
+                        b'"message":{"role":"assistant","content":"the mock '
+                        b'upstream"},"finish_reason":"stop"}],"usage":{'
+                        b'"prompt_tokens":5,"completion_tokens":3}}')
+                self.send_response(200)
+                self.send_header('Content-Type', 'application/json')
+                self.send_header('Content-Length', str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+        super().__init__(('127.0.0.1', 0), Answer)
+        self.keys = []
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        if version:
+            context.set_ciphers('DEFAULT:@SECLEVEL=0')
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore', DeprecationWarning)
+                context.minimum_version = context.maximum_version = version
+        self.socket = context.wrap_socket(self.socket, server_side=True,
+                                          do_handshake_on_connect=False)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        pass                    # handshakes are meant to fail here
+
+
+def certificate(h, name, subject, *more):
+    paths = [h.path(name + '.key'), h.path(name + '.crt')]
+    done = subprocess.run(
+        ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+         'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=' + subject,
+         '-addext', 'subjectAltName=' + subject, '-keyout', paths[0], '-out',
+         paths[1]] + list(more or ['-days', '2']), capture_output=True,
+        check=False)
+    if done.returncode:
+        raise Skip('openssl makes no certificate: %s'
+                   % done.stderr.decode()[-200:])
+    os.chmod(paths[1], 0o644)
+    return paths
 
 
 def listens(path):
