@@ -9,7 +9,8 @@
  * The fault counts the bytes of one direction, and may strike every K-th
  * connection only.  SIGUSR1 turns it off, SIGUSR2 on again: an upstream that
  * heals.  "refuse" and "blackhole" happen before a connection exists, so they
- * are states of the listening socket.
+ * are states of the listening socket.  When these or "silent" are turned on,
+ * what is connected already dies, or falls silent, too.
  */
 #include "tests/tools/net.h"
 
@@ -128,6 +129,14 @@ pair_relay(struct pair *p, int from)
 	return counts && p->seen[from] >= cfg.at && pair_strike(p);
 }
 
+/* Is all of this upstream gone, not only what connects from now on? */
+static bool
+gone(void)
+{
+	return armed &&
+	    (cfg.mode == REFUSE || cfg.mode == BLACKHOLE || cfg.mode == SILENT);
+}
+
 static void *
 pair_run(void *arg)
 {
@@ -144,13 +153,18 @@ pair_run(void *arg)
 	fds[1] = (struct pollfd){ p->side[1], POLLIN, 0 };
 	if (!over && p->side[1] < 0)
 		over = true;
-	while (!over && poll(fds, 2, -1) > 0)
+	while (!over && poll(fds, 2, 50) >= 0) {
+		if (gone()) {
+			p->mode = cfg.mode == SILENT ? SILENT : RESET;
+			over = pair_strike(p);
+		}
 		for (int i = 0; i < 2 && !over; i++) {
 			if (fds[i].revents)
 				over = pair_relay(p, i);
 			if (p->ended[i])
 				fds[i].fd = -1;
 		}
+	}
 	for (int i = 0; i < 2; i++)
 		if (p->side[i] >= 0)
 			close(p->side[i]);
