@@ -59,7 +59,8 @@ static const struct health_verdict rules[N_UP_CLASSES] = {
 	    SAYS_ALIVE },
 	[UP_QUOTA_DAILY]    = { HEALTH_PAIR, PARK_TIMED, HOUR, false,
 	    SAYS_ALIVE },
-	[UP_OVERLOADED]     = { HEALTH_ROUTE, PARK_TIMED, 10 * SECOND, false,
+	/* Not a park: it may be over at once, and nobody else may be there. */
+	[UP_OVERLOADED]     = { HEALTH_PAIR, PARK_EJECTED, 10 * SECOND, false,
 	    SAYS_FAILED },
 	[UP_SERVER]         = { .says = SAYS_FAILED },
 	[UP_TIMEOUT]        = { .says = SAYS_FAILED },
@@ -682,9 +683,11 @@ health_judge(enum up_class class, int64_t hint_ms)
 {
 	struct health_verdict v = rules[class];
 
-	if (v.kind == PARK_TIMED && hint_ms > 0 && (class == UP_RATE_LIMIT ||
-	    class == UP_QUOTA_DAILY || class == UP_OVERLOADED))
+	if (hint_ms > 0 && (class == UP_RATE_LIMIT ||
+	    class == UP_QUOTA_DAILY || class == UP_OVERLOADED)) {
+		v.kind = PARK_TIMED;
 		v.ms = hint_ms < HOUR ? hint_ms : HOUR;
+	}
 	return v;
 }
 
@@ -709,8 +712,7 @@ health_learn(struct health *h, const struct subject *s, enum up_class class,
 	r = record_of(h, s, levels[v.out], true);
 	/* A bar that is there keeps the time of its next probe. */
 	if (r && !(v.kind == PARK_BARRED && r->until[PARK_BARRED]) &&
-	    !(v.kind == PARK_TIMED && r->until[PARK_TIMED] > now + v.ms &&
-	    r->since[PARK_TIMED] <= now))
+	    !(r->until[v.kind] > now + v.ms && r->since[v.kind] <= now))
 		health_put(h, r, v.kind, (enum reason)class, now + v.ms, now);
 	pthread_mutex_unlock(&h->lock);
 	return v.says;
