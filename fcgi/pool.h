@@ -24,6 +24,7 @@ struct shard {
 	struct pool *pool;
 	struct timer timer;
 	int n_transfers;
+	bool private_ca;	/* for those with roots of their own */
 	bool due;		/* libcurl wants to run at once */
 };
 
@@ -66,9 +67,11 @@ void pool_finish(struct shard *s);
 
 /*
  * The first one with room, or a new one.  Idle connections are shared out in
- * that order.
+ * that order.  Those with roots of their own have other shards: libcurl keeps
+ * one set of parsed roots a shard, and to parse the system's again stops the
+ * loop for some 20 ms.
  */
-struct shard *shard_with_room(struct pool *p);
+struct shard *shard_with_room(struct pool *p, bool private_ca);
 
 /* Lets libcurl work: as curl_multi_socket_action. */
 void shard_run(struct shard *s, int fd, int what);

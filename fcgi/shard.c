@@ -150,13 +150,16 @@ shard_new(struct pool *p, long max_idle)
 }
 
 struct shard *
-shard_with_room(struct pool *p)
+shard_with_room(struct pool *p, bool private_ca)
 {
 	long idle = p->max_idle;
+	struct shard *s;
 
 	for (int i = 0; i < p->n_shards; i++) {
-		if (p->shards[i]->n_transfers < LIMIT_SHARD_TRANSFERS)
-			return p->shards[i];
+		s = p->shards[i];
+		if (s->private_ca == private_ca &&
+		    s->n_transfers < LIMIT_SHARD_TRANSFERS)
+			return s;
 		idle -= 2 * LIMIT_SHARD_TRANSFERS;
 	}
 	if (idle > 2 * LIMIT_SHARD_TRANSFERS)
@@ -164,7 +167,9 @@ shard_with_room(struct pool *p)
 	p->shards = xresize(p->shards, sizeof(*p->shards) *
 	    (size_t)(p->n_shards + 1));
 	/* 0 would be libcurl's own idea of a number. */
-	return p->shards[p->n_shards++] = shard_new(p, idle < 4 ? 4 : idle);
+	s = shard_new(p, idle < 4 ? 4 : idle);
+	s->private_ca = private_ca;
+	return p->shards[p->n_shards++] = s;
 }
 
 void

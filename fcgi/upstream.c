@@ -60,11 +60,12 @@ static void end_exchange(struct transfer *t, enum exchange_end end);
 static void
 begin(struct transfer *t)
 {
-	struct shard *s = shard_with_room(t->pool);
+	struct shard *s;
 	CURLMcode code;
 
 	if (!t->run.block)
 		transfer_set(t);
+	s = shard_with_room(t->pool, t->private_ca);
 	t->why[0] = '\0';
 	code = curl_multi_add_handle(s->multi, t->easy);
 	if (code != CURLM_OK) {
