@@ -7,250 +7,88 @@
  */
 #include "db/money.h"
 #include "db/setting.h"
-#include "fcgi/base/clock.h"
-#include "fcgi/base/limits.h"
 #include "handlers/ctl/channel.h"
 #include "handlers/relay/health.h"
-#include "handlers/relay/outward.h"
-
-enum {
-	TINY_TOKENS = 16, /* the least that every provider takes */
-	GUESS_TOKENS = 16, /* of the prompt, to find the cheapest */
-	COUNT_MOST = 1000000000, /* more is no count */
-	ANSWER_MOST = 1 << 20
-};
+#include "handlers/relay/trial.h"
 
 struct testing {
 	struct upstream up;
-	struct str name;		/* of the model, as callers say it */
-	const struct model *model;	/* that prices it, or NULL */
-	const struct channel_model *serves;	/* or NULL */
-	struct str as;			/* the upstream's name for it */
-	enum endpoint endpoint;
+	struct trial trial;
 	int tried, answered;
 	struct buf b;			/* JSON */
 };
 
 struct outcome {
 	const struct credential *with;
+	struct trial trial;
 	bool stream;			/* asked for */
 	bool good;
-	bool streamed;			/* it did */
-	bool completion;		/* limit as max_completion_tokens */
 	struct said s;
-	struct tokens tokens;
-	struct str model;		/* as the answer names it */
-	int64_t cost;			/* nano-dollars; -1: unknown */
+	struct trial_verdict v;		/* of a 200 */
 };
 
 /* --- which model ---------------------------------------------------------- */
-
-/* The price the operator pays, and what share of it; NULL: none is known. */
-static const struct price *
-cost_price(const struct testing *t, const struct model *m,
-    const struct channel_model *serves, int64_t *share)
-{
-	*share = serves && serves->cost_known ? PPM : t->up.ch->cost_ppm;
-	if (serves && serves->cost_known)
-		return &serves->cost;
-	return m && (m->priced || m->free) ? &m->price : NULL;
-}
-
-/* What a model is tried with; false: it makes no text, it is too dear. */
-static bool
-endpoint_of(const struct model *m, enum endpoint *e)
-{
-	unsigned given = m && m->priced ? m->price.given : 0;
-
-	*e = ENDPOINT_CHAT;
-	if (!given || m->free || given & BUCKET_BIT(OUTPUT))
-		return true;
-	if (given & BUCKET_BIT(INPUT))
-		*e = ENDPOINT_EMBEDDINGS;
-	return given & (BUCKET_BIT(INPUT) | BUCKET_BIT(REQUEST));
-}
-
-struct cheapest {
-	struct str name;
-	enum endpoint endpoint;
-	int64_t cost;
-};
-
-static void
-consider(const struct testing *t, struct str name, struct cheapest *best)
-{
-	static const struct buckets use = { { [BUCKET_INPUT] = GUESS_TOKENS,
-	    [BUCKET_OUTPUT] = TINY_TOKENS, [BUCKET_REQUEST] = 1 } };
-	const struct model *m = catalogue_model(t->up.cat, name);
-	const struct price *p;
-	enum endpoint e;
-	int64_t share, cost;
-
-	p = cost_price(t, m, channel_serves(t->up.ch, name), &share);
-	if (!m || !p || !endpoint_of(m, &e) ||
-	    !price_charge(p, &use, share, &cost))
-		return;
-	/* A text that is made says more than one that is measured. */
-	if (best->name.n && (best->endpoint < e ||
-	    (best->endpoint == e && best->cost <= cost)))
-		return;
-	*best = (struct cheapest){ name, e, cost };
-}
-
-/* The cheapest that it serves by a name, its own or the catalogue's. */
-static struct str
-find_cheapest(const struct testing *t)
-{
-	const struct channel *ch = t->up.ch;
-	struct cheapest best = { { NULL, 0 }, ENDPOINT_CHAT, 0 };
-
-	for (size_t i = 0; i < ch->n_models; i++)
-		if (!str_ends(ch->models[i].name, S("*")))
-			consider(t, ch->models[i].name, &best);
-	for (size_t i = 0; i < t->up.cat->n_models; i++) {
-		struct str name = t->up.cat->models[i].name;
-
-		if (!str_ends(name, S("*")) && channel_serves(ch, name))
-			consider(t, name, &best);
-	}
-	return best.name;
-}
 
 static int
 choose_model(struct testing *t)
 {
 	struct ctl *c = t->up.c;
 	const struct channel *ch = t->up.ch;
+	struct str name = c->n_words > 1 ? str_of(c->words[1]) : S("");
+	enum trial_choice choice;
 
-	if (c->n_words > 1)
-		t->name = str_of(c->words[1]);
-	else if (ch->test_model.n)
-		t->name = ch->test_model;
-	else
-		t->name = find_cheapest(t);
-	if (!t->name.n)
+	if (c->n_words > 1 && !name_valid(name))
+		return misused(c, "\"%.*s\" is no model name: 1 to 64 of A-Z "
+		    "a-z 0-9 . _ : / @ -", STR_ARGS(name));
+	t->trial = (struct trial){ .cat = t->up.cat, .ch = ch,
+		.dialect = t->up.dialect };
+	choice = trial_choose(&t->trial, name);
+	if (choice == TRIAL_NONE)
 		return failed(c, "channel %.*s serves no model by name that "
 		    "has a price here and makes text: name one, weirctl "
 		    "channel test %.*s MODEL, or set its test_model",
 		    STR_ARGS(ch->name), STR_ARGS(ch->name));
-	if (!name_valid(t->name))
-		return misused(c, "\"%.*s\" is no model name: 1 to 64 of A-Z "
-		    "a-z 0-9 . _ : / @ -", STR_ARGS(t->name));
-	t->model = catalogue_model(t->up.cat, t->name);
-	t->serves = channel_serves(ch, t->name);
-	t->as = t->serves && t->serves->upstream.p ? t->serves->upstream :
-	    t->name;
-	if (!endpoint_of(t->model, &t->endpoint))
+	if (choice == TRIAL_DEAR)
 		return failed(c, "%.*s makes no text and is not priced by its "
 		    "input: a call of it would be neither tiny nor cheap; "
-		    "name another model", STR_ARGS(t->name));
+		    "name another model", STR_ARGS(t->trial.name));
 	return EXIT_DONE;
 }
 
 /* --- the call ------------------------------------------------------------- */
 
-/* The body, written as the relay would write it. */
-static struct str
-body_of(struct testing *t, const struct outcome *o)
-{
-	struct arena *a = &t->up.c->arena;
-	bool chat = t->endpoint == ENDPOINT_CHAT;
-	struct edits edits = { .model = t->as, .force_usage = o->stream,
-		.cap_output = chat ? TINY_TOKENS : -1,
-		.cap_as_completion = o->completion };
-	struct buf ours = BUF(a, 4096), out = BUF(a, 8192);
-	struct asked asked = { 0 };
-	struct fault f = { 0 };
-
-	buf_put(&ours, S("{\"model\":"));
-	buf_json(&ours, t->name);
-	buf_put(&ours, chat ? S(",\"messages\":[{\"role\":\"user\","
-	    "\"content\":\"Say ok.\"}]") : S(",\"input\":\"ok\""));
-	if (o->stream)
-		buf_put(&ours, S(",\"stream\":true"));
-	buf_char(&ours, '}');
-	if (!t->up.dialect->read_request(a, t->endpoint, buf_str(&ours),
-	    &asked, &f) || !t->up.dialect->write_request(&asked, &edits,
-	    &out))
-		return S("");
-	return buf_str(&out);
-}
-
-/* A 200: is it an answer?  As the relay judges it (send.c). */
+/* A 200: is it an answer? */
 static bool
 read_answer(struct testing *t, struct outcome *o)
 {
 	struct said *s = &o->s;
-	struct asked asked = { .endpoint = t->endpoint, .stream = o->stream };
-	enum answer_as as = t->up.dialect->answer_as(&asked, s->h.type);
-	struct buf out = BUF_HEAP(LIMIT_FOLD_BYTES);
-	struct buf last = BUF_HEAP(LIMIT_EVENT_BYTES + LIMIT_KEEP_BACK);
-	struct observer w = { .dialect = t->up.dialect,
-		.arena = &t->up.c->arena, .stream = as == AS_EVENTS,
-		.endpoint = t->endpoint };
-	bool whole;
+	struct trial_answer answer = { s->h.status, s->h.type, s->h.encoding,
+		s->h.body, o->stream };
 
-	if (s->h.encoding.n || as == AS_FOREIGN || as == AS_BYTES)
-		return said_bad(s, "not_json", s->h.encoding.n ?
-		    S("it is packed, although nobody asked for that") :
-		    S("it is no JSON and no stream: something else than an "
-		    "API answers there"));
-	t->up.dialect->observe(&w);
-	t->up.dialect->feed(&w, s->h.body, &out, &last);
-	whole = !(w.seen & (SEEN_BAD | SEEN_ERROR)) &&
-	    t->up.dialect->finish(&w, &out, &last);
-	buf_release(&out);
-	buf_release(&last);
-	if (w.seen & SEEN_ERROR)
-		return said_error(&t->up, s, o->with, &w.error);
-	if (!whole)
-		return said_bad(s, "bad_answer", w.seen & SEEN_BAD ?
-		    S("it is not what was asked for") :
-		    S("it ends before it is whole"));
-	o->streamed = w.stream;
-	o->tokens = w.tokens;
-	o->model = w.model;
-	return true;
+	trial_judge(&o->trial, &answer, &t->up.c->arena, &o->v);
+	if (o->v.kind != UP_OK)
+		return said_error(&t->up, s, o->with, &o->v.error);
+	return o->v.good || said_bad(s, o->v.outcome, o->v.words);
 }
 
-static void
-charge(const struct testing *t, struct outcome *o)
-{
-	const struct price *p;
-	struct buckets use;
-	int64_t share;
-
-	o->cost = -1;
-	p = cost_price(t, t->model, t->serves, &share);
-	if (!p || o->tokens.in_total < 0)
-		return;
-	use = outward_use(&o->tokens, COUNT_MOST, COUNT_MOST);
-	if (!price_charge(p, &use, share, &o->cost))
-		o->cost = -1;
-}
-
-/* Newer models take their limit by another name, and say so. */
 static bool
-wants_other_name(const struct outcome *o)
+wants_other_limit(const struct outcome *o)
 {
-	return !o->completion && o->s.kind == UP_BAD_REQUEST &&
-	    (str_eq(o->s.param, S("max_tokens")) ||
-	    str_has(o->s.words, S("max_completion_tokens")));
+	return trial_other_limit(&o->trial, o->s.kind, o->s.param, o->s.words);
 }
 
 static void
 call(struct testing *t, struct outcome *o)
 {
-	const char *path = t->up.dialect->path(t->endpoint);
+	struct arena *a = &t->up.c->arena;
 
-	o->tokens = TOKENS_ABSENT;
+	o->v = (struct trial_verdict){ .tokens = TOKENS_ABSENT, .cost = -1 };
 	do {
-		if (wants_other_name(o))
-			o->completion = true;
-		o->good = upstream_ask(&t->up, o->with, path, o->stream,
-		    body_of(t, o), ANSWER_MOST, &o->s) && read_answer(t, o);
-	} while (!o->good && wants_other_name(o));
-	charge(t, o);
+		o->trial.completion |= wants_other_limit(o);
+		o->good = upstream_ask(&t->up, o->with, trial_path(&o->trial),
+		    o->stream, trial_body(&o->trial, o->stream, a),
+		    TRIAL_ANSWER_BYTES, &o->s) && read_answer(t, o);
+	} while (!o->good && wants_other_limit(o));
 }
 
 /* --- what to say of it ---------------------------------------------------- */
@@ -296,16 +134,16 @@ put_verdict(struct buf *b, const struct health_verdict *v)
 static void
 put_use(struct buf *b, const struct outcome *o)
 {
-	if (o->tokens.in_total >= 0) {
+	if (o->v.tokens.in_total >= 0) {
 		out_member(b, "usage");
 		buf_char(b, '{');
-		out_int(b, "input", o->tokens.in_total);
-		out_int(b, "output", o->tokens.out_total < 0 ? 0 :
-		    o->tokens.out_total);
+		out_int(b, "input", o->v.tokens.in_total);
+		out_int(b, "output", o->v.tokens.out_total < 0 ? 0 :
+		    o->v.tokens.out_total);
 		buf_char(b, '}');
 	}
-	if (o->cost >= 0)
-		out_usd(b, "cost", o->cost);
+	if (o->v.cost >= 0)
+		out_usd(b, "cost", o->v.cost);
 }
 
 static void
@@ -330,14 +168,14 @@ tell_json(struct testing *t, const struct outcome *o,
 		out_int(b, "retry_after_ms", o->s.hint_ms);
 	put_timing(b, &o->s.h.timing);
 	if (o->good)
-		out_bool(b, "streamed", o->streamed);
+		out_bool(b, "streamed", o->v.streamed);
 	put_use(b, o);
 	if (!o->good)
 		put_verdict(b, v);
-	if (o->completion)
+	if (o->trial.completion)
 		out_str(b, "limit", S("max_completion_tokens"));
-	if (o->model.n && !str_starts(o->model, t->as))
-		out_str(b, "answered_by", o->model);
+	if (o->v.model.n && !str_starts(o->v.model, t->trial.as))
+		out_str(b, "answered_by", o->v.model);
 	if (parked)
 		out_time(b, "parked_until", parked->until);
 	buf_char(b, '}');
@@ -368,20 +206,20 @@ print_use(struct testing *t, const struct outcome *o)
 {
 	struct arena *a = &t->up.c->arena;
 
-	if (o->tokens.in_total < 0) {
+	if (o->v.tokens.in_total < 0) {
 		printf("      it reports no usage: calls would be charged by "
 		    "an estimate\n");
 		return;
 	}
 	printf("      %lld tokens in, %lld out; ",
-	    (long long)o->tokens.in_total, (long long)(o->tokens.out_total <
-	    0 ? 0 : o->tokens.out_total));
-	if (o->cost >= 0)
+	    (long long)o->v.tokens.in_total, (long long)(o->v.tokens.out_total <
+	    0 ? 0 : o->v.tokens.out_total));
+	if (o->v.cost >= 0)
 		printf("it cost %.*s USD\n", STR_ARGS(money_text(a,
-		    o->cost)));
+		    o->v.cost)));
 	else
 		printf("what it cost is unknown: %.*s has no price here\n",
-		    STR_ARGS(t->name));
+		    STR_ARGS(t->trial.name));
 }
 
 static void
@@ -401,7 +239,7 @@ print_verdict(struct testing *t, const struct outcome *o,
 		    STR_ARGS(whole ? S("") : o->with->name),
 		    model ? ", for " : ", for every model,",
 		    STR_ARGS(model ? arena_printf(a, "%.*s only,",
-		    STR_ARGS(t->name)) : S("")),
+		    STR_ARGS(t->trial.name)) : S("")),
 		    STR_ARGS(span_text(a, v->ms)), v->kind == PARK_BARRED ?
 		    " and until a probe succeeds" : "");
 	if (o->s.hint_ms)
@@ -429,14 +267,14 @@ tell_text(struct testing *t, const struct outcome *o,
 		print_verdict(t, o, v);
 	if (o->s.cure.n)
 		printf("      %.*s\n", STR_ARGS(o->s.cure));
-	if (o->completion)
+	if (o->trial.completion)
 		printf("      it takes its limit as max_completion_tokens "
 		    "only\n");
-	if (o->good && o->stream && !o->streamed)
+	if (o->good && o->stream && !o->v.streamed)
 		printf("      it did not stream\n");
-	if (o->model.n && !str_starts(o->model, t->as))
+	if (o->v.model.n && !str_starts(o->v.model, t->trial.as))
 		printf("      the answer calls its model %.*s\n",
-		    STR_ARGS(o->model));
+		    STR_ARGS(o->v.model));
 	if (parked)
 		printf("      %s until %.*s: %.*s\n",
 		    park_kinds[parked->kind], STR_ARGS(time_short(a,
@@ -447,14 +285,12 @@ tell_text(struct testing *t, const struct outcome *o,
 static void
 try_one(struct testing *t, const struct credential *k, bool stream)
 {
-	struct outcome o = { .with = k, .stream = stream,
-		.completion = t->up.ch->max_completion ||
-		(t->model && t->model->max_completion) };
-	const struct park *parked = upstream_park(&t->up, k, t->as);
+	struct outcome o = { .with = k, .stream = stream, .trial = t->trial };
+	const struct park *parked = upstream_park(&t->up, k, t->trial.as);
 	struct health_verdict v;
 
 	call(t, &o);
-	o.model = upstream_clean(&t->up, o.model);
+	o.v.model = upstream_clean(&t->up, o.v.model);
 	v = health_judge(o.s.kind, o.s.hint_ms);
 	if (t->up.c->json)
 		tell_json(t, &o, parked, &v);
@@ -474,16 +310,17 @@ begin(struct testing *t)
 	if (t->up.c->json) {
 		buf_char(&t->b, '{');
 		out_str(&t->b, "channel", ch->name);
-		out_str(&t->b, "model", t->name);
-		out_str(&t->b, "upstream_model", t->as);
-		out_bool(&t->b, "served", t->serves != NULL);
+		out_str(&t->b, "model", t->trial.name);
+		out_str(&t->b, "upstream_model", t->trial.as);
+		out_bool(&t->b, "served", t->trial.serves != NULL);
 		out_member(&t->b, "tries");
 		buf_char(&t->b, '[');
 		return;
 	}
-	printf("%.*s as %.*s, %s%s%s\n", STR_ARGS(t->name), STR_ARGS(t->as),
-	    t->endpoint == ENDPOINT_CHAT ? "one sentence" : "one embedding",
-	    t->serves ? "" : " (the channel does not serve it)",
+	printf("%.*s as %.*s, %s%s%s\n", STR_ARGS(t->trial.name),
+	    STR_ARGS(t->trial.as), t->trial.endpoint == ENDPOINT_CHAT ?
+	    "one sentence" : "one embedding",
+	    t->trial.serves ? "" : " (the channel does not serve it)",
 	    ch->enabled ? "" : " (the channel is off)");
 }
 
@@ -501,7 +338,7 @@ test(struct testing *t)
 		if (!upstream_uses(&t->up, &ch->credentials[i]))
 			continue;
 		try_one(t, &ch->credentials[i], false);
-		if (opt(c, "stream") && t->endpoint == ENDPOINT_CHAT)
+		if (opt(c, "stream") && t->trial.endpoint == ENDPOINT_CHAT)
 			try_one(t, &ch->credentials[i], true);
 	}
 	if (c->json) {
