@@ -22,6 +22,26 @@ struct affinity {
 	struct place places[SETS][WAYS];	/* zero pages until used */
 };
 
+static uint64_t
+mix(uint64_t h, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * UINT64_C(0x100000001b3);
+	return (h ^ s.n) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+uint64_t
+affinity_session(int64_t key, struct str model, struct str named,
+    uint64_t head)
+{
+	uint64_t h = mix((uint64_t)key, model);
+
+	if (named.n == 0 && head == 0)
+		return 0;
+	h = named.n ? mix(h, named) : h ^ head;
+	return h ? h : 1;
+}
+
 struct affinity *
 affinity_new(void)
 {

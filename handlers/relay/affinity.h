@@ -13,7 +13,16 @@
 
 #include <stdint.h>
 
+#include "fcgi/base/str.h"
+
 struct affinity;
+
+/*
+ * The session of a key's calls for a model: what the caller names it, or how
+ * its conversation begins (a hash; 0: unknown).  0: none.
+ */
+uint64_t affinity_session(int64_t key, struct str model, struct str named,
+    uint64_t head);
 
 struct affinity *affinity_new(void);
 void affinity_free(struct affinity *a);

@@ -22,14 +22,6 @@ enum { BACK_OFF_MS = 50 };
 
 /* --- The session ---------------------------------------------------------- */
 
-static uint64_t
-mix(uint64_t h, struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)s.p[i]) * UINT64_C(0x100000001b3);
-	return (h ^ s.n) * UINT64_C(0x9e3779b97f4a7c15);
-}
-
 /* What the caller calls its conversation, or how it begins; 0: none. */
 static uint64_t
 session_of(const struct call *c)
@@ -37,17 +29,13 @@ session_of(const struct call *c)
 	static const int headers[] = { PARAM_HTTP_X_WEIR_SESSION,
 		PARAM_HTTP_SESSION_ID, PARAM_HTTP_X_SESSION_ID };
 	struct str named = { NULL, 0 };
-	uint64_t h;
 
 	for (size_t i = 0; i < countof(headers) && named.n == 0; i++)
 		named = c->rq->param[headers[i]];
 	if (named.n == 0)
 		named = c->asked.session;
-	if (named.n == 0 && c->asked.head_hash == 0)
-		return 0;
-	h = mix((uint64_t)c->key.id, c->asked.model);
-	h = named.n ? mix(h, named) : h ^ c->asked.head_hash;
-	return h ? h : 1;
+	return affinity_session(c->key.id, c->asked.model, named,
+	    c->asked.head_hash);
 }
 
 /* --- Nobody, or the next -------------------------------------------------- */
@@ -100,6 +88,7 @@ waits_for_another_try(struct call *c, const struct pick *p)
 	c->back_off_ms = c->back_off_ms ? 2 * c->back_off_ms : BACK_OFF_MS;
 	c->again_due_ms = call_now(c) + (int64_t)relay_dice(c->relay,
 	    (uint64_t)c->back_off_ms + 1);
+	relay_count(c->relay, COUNT_BACKOFFS, 1);
 	trace_line(&c->trace, "tried again in %lld ms",
 	    (long long)(c->again_due_ms - call_now(c)));
 	return true;
@@ -113,6 +102,8 @@ go_to(struct call *c, struct candidate *next)
 	c->next = NULL;
 	c->again_due_ms = 0;
 	next->tries++;
+	if (next->chain && c->plan.model != next->model)
+		relay_count(c->relay, COUNT_FALLBACKS, 1);
 	c->plan.model = next->model;
 	if (c->attempt && c->rq->body.n == 0) {
 		c->again = c->attempt->body;
@@ -156,5 +147,7 @@ choose(struct call *c)
 	}
 	if (!next || (c->n_attempts && !budget_retry(c->plan.asked->id)))
 		return nobody_left(c, now);
+	if (p.sticky && next->credential->id == p.sticky)
+		relay_count(c->relay, COUNT_AFFINITY_HITS, 1);
 	return go_to(c, next);
 }

@@ -255,9 +255,8 @@ health_bytes(struct health *h)
 
 /* --- Who is out ----------------------------------------------------------- */
 
-/* One way of being out; one that begins later is of a clock set back. */
-static enum stance
-standing_as(const struct record *r, enum park_kind kind, int64_t now)
+enum stance
+health_stance(const struct record *r, enum park_kind kind, int64_t now)
 {
 	if (!r->until[kind] || r->since[kind] > now + PARK_SLACK_MS)
 		return STANDS;
@@ -290,7 +289,7 @@ stand(struct health *h, const struct subject *s, int64_t now)
 		    (enum level)level, false) : NULL;
 
 		for (int kind = 0; r && kind < N_PARK_KINDS; kind++) {
-			enum stance how = standing_as(r,
+			enum stance how = health_stance(r,
 			    (enum park_kind)kind, now);
 			int64_t until = how > STANDS_TRIAL ? ends(r,
 			    (enum park_kind)kind, now) : 0;

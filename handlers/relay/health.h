@@ -166,6 +166,15 @@ void health_load_scores(struct health *h, const struct score_row *list, int n);
  * keeper, after loading. */
 void health_share(struct health *h, int64_t now);
 
+/* --- What is counted ----------------------------------------------------- */
+
+/* The worst that holds for a credential, as a whole or with some model. */
+enum stance health_worst(struct health *h, int64_t channel,
+    int64_t credential, int64_t now);
+
+/* How often somebody was ejected by this process. */
+uint64_t health_ejections(void);
+
 /* Bytes it has allocated. */
 size_t health_bytes(struct health *h);
 

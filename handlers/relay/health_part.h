@@ -93,6 +93,9 @@ struct record *health_make(struct health *h, int64_t channel,
 /* Somebody is out (until 0: back): here now, in the store soon. */
 void health_put(struct health *h, struct record *r, enum park_kind kind,
     enum reason reason, int64_t until, int64_t now);
+/* One way of being out; one that begins later is of a clock set back. */
+enum stance health_stance(const struct record *r, enum park_kind kind,
+    int64_t now);
 /* Keeps the record in the list of those that are out. */
 void health_list(struct health *h, struct record *r);
 

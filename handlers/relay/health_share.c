@@ -111,10 +111,46 @@ write_park(struct health *h, const struct record *r, enum park_kind kind)
 	writer_put(h->writer, &w->put.op);
 }
 
+static _Atomic uint64_t ejections;
+
+uint64_t
+health_ejections(void)
+{
+	return ejections;
+}
+
+enum stance
+health_worst(struct health *h, int64_t channel, int64_t credential,
+    int64_t now)
+{
+	enum stance worst = STANDS;
+
+	pthread_mutex_lock(&h->lock);
+	for (int i = 0; i < h->out.n; i++) {
+		const struct record *r = h->out.at[i];
+
+		if (r->channel != channel || (r->credential &&
+		    r->credential != credential))
+			continue;
+		for (int k = 0; k < N_PARK_KINDS; k++) {
+			enum stance how = health_stance(r, (enum park_kind)k,
+			    now);
+
+			if (how > worst)
+				worst = how;
+		}
+	}
+	pthread_mutex_unlock(&h->lock);
+	return worst;
+}
+
 void
 health_put(struct health *h, struct record *r, enum park_kind kind,
     enum reason reason, int64_t until, int64_t now)
 {
+	/* Taking a trial, or more of the same, is no new one. */
+	if (kind == PARK_EJECTED && until > now && r->until[kind] <= now)
+		ejections++;
 	r->until[kind] = until;
 	r->since[kind] = now;
 	r->reason[kind] = (uint8_t)reason;

@@ -4,18 +4,24 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "db/setting.h"
+#include "fcgi/base/clock.h"
 #include "fcgi/base/limits.h"
 #include "fcgi/base/log.h"
 #include "fcgi/reply.h"
 #include "handlers/relay/call.h"
+#include "handlers/relay/health.h"
 #include "handlers/relay/info.h"
 #include "handlers/relay/relay.h"
 
 enum { MOST_LOOPS = 64, PAGE_BYTES = 4 << 20 };
 
-/* Counters of the store, in the order of enum count. */
+#define PROBES "calls of weir's own that ask whether an upstream works"
+
+/* Counters of the store, in the order of enum count; those of one name stand
+ * together. */
 static const struct {
 	const char *name, *help;
 } counters[N_COUNTS] = {
@@ -35,10 +41,26 @@ static const struct {
 	    "charged to accounts, 1e-9 USD" },
 	[COUNT_BYTES_OUT] = { "weir_answer_bytes_total",
 	    "bytes of answers passed on" },
+	[COUNT_EJECTIONS] = { "weir_ejections_total",
+	    "upstreams put out for their failures" },
+	[COUNT_FALLBACKS] = { "weir_fallbacks_total",
+	    "calls that went on to a fallback model" },
+	[COUNT_AFFINITY_HITS] = { "weir_affinity_hits_total",
+	    "requests that stayed with their session's credential" },
+	[COUNT_BACKOFFS] = { "weir_backoffs_total",
+	    "waits before an upstream was tried once more" },
+	[COUNT_PROBES_GOOD] = { "weir_probes_total", PROBES },
+	[COUNT_PROBES_BAD] = { "weir_probes_total", PROBES },
+};
+static const char *const counter_labels[N_COUNTS] = {
+	[COUNT_PROBES_GOOD] = "result=\"good\"",
+	[COUNT_PROBES_BAD] = "result=\"bad\"",
 };
 
 /* Read at the moment they are asked for, of this process. */
-enum gauge { GAUGE_RUNNING, GAUGE_BYTES, GAUGE_LATE, GAUGE_DROPPED, N_GAUGES };
+enum gauge { GAUGE_RUNNING, GAUGE_BYTES, GAUGE_LATE, GAUGE_DROPPED,
+	GAUGE_PARKED, GAUGE_EJECTED, GAUGE_BARRED, N_GAUGES };
+#define OUT "credentials that are out now, as a whole or for a model"
 static const struct {
 	const char *name, *help;
 } gauges[N_GAUGES] = {
@@ -47,6 +69,14 @@ static const struct {
 	[GAUGE_LATE] = { "weir_settlement_late_ms",
 	    "age of the oldest settlement not committed" },
 	[GAUGE_DROPPED] = { "weir_log_lines_dropped", "since the start" },
+	[GAUGE_PARKED] = { "weir_credentials_out", OUT },
+	[GAUGE_EJECTED] = { "weir_credentials_out", OUT },
+	[GAUGE_BARRED] = { "weir_credentials_out", OUT },
+};
+static const char *const gauge_labels[N_GAUGES] = {
+	[GAUGE_PARKED] = "how=\"parked\"",
+	[GAUGE_EJECTED] = "how=\"ejected\"",
+	[GAUGE_BARRED] = "how=\"barred\"",
 };
 
 static struct {
@@ -83,6 +113,8 @@ counted(enum count which)
 {
 	uint64_t sum = all.left[which];
 
+	if (which == COUNT_EJECTIONS)
+		sum += health_ejections();
 	for (size_t i = 0; i < all.n; i++)
 		sum += all.loops[i]->counts[which];
 	return sum;
@@ -102,7 +134,8 @@ metrics_take(struct arena *a, struct metric **list)
 			continue;
 		(*list)[n++] = (struct metric){
 			.name = str_of(counters[k].name),
-			.labels = S(""),
+			.labels = str_of(counter_labels[k] ?
+			    counter_labels[k] : ""),
 			.value = (int64_t)(now - all.taken[k]),
 		};
 		all.taken[k] = now;
@@ -112,30 +145,90 @@ metrics_take(struct arena *a, struct metric **list)
 }
 
 void
+metrics_count(enum count which, uint64_t n)
+{
+	pthread_mutex_lock(&all.lock);
+	all.left[which] += n;
+	pthread_mutex_unlock(&all.lock);
+}
+
+static void
+print_one(const char *name, const char *labels, const char *kind,
+    const char *help)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "%s%s%s%s", name, labels ? "{" : "",
+	    labels ? labels : "", labels ? "}" : "");
+	printf("%-38s %-7s  %s\n", text, kind, help);
+}
+
+void
 metrics_print(void)
 {
 	for (int k = 0; k < N_COUNTS; k++)
-		printf("%-32s counter  %s\n", counters[k].name,
+		print_one(counters[k].name, counter_labels[k], "counter",
 		    counters[k].help);
 	for (int g = 0; g < N_GAUGES; g++)
-		printf("%-32s gauge    %s\n", gauges[g].name, gauges[g].help);
+		print_one(gauges[g].name, gauge_labels[g], "gauge",
+		    gauges[g].help);
 }
 
 /* --- The two endpoints -------------------------------------------------- */
 
+/* One value; before the first of its name what it is. */
+static void
+put_value(struct buf *out, const char *before, const char *name,
+    const char *labels, const char *kind, const char *help, int64_t value)
+{
+	if (!before || strcmp(before, name) != 0)
+		buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help,
+		    name, kind);
+	buf_printf(out, "%s%s%s%s %lld\n", name, labels ? "{" : "",
+	    labels ? labels : "", labels ? "}" : "", (long long)value);
+}
+
 static void
 put_counters(struct buf *out, const struct metric *list, int n)
 {
+	const char *before = NULL;
+
 	for (int k = 0; k < N_COUNTS; k++) {
+		const char *labels = counter_labels[k];
 		int64_t value = 0;
 
 		for (int i = 0; i < n; i++)
-			if (str_eq(list[i].name, str_of(counters[k].name)))
+			if (str_eq(list[i].name, str_of(counters[k].name)) &&
+			    str_eq(list[i].labels, str_of(labels ? labels :
+			    "")))
 				value += list[i].value;
-		buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n%s %lld\n",
-		    counters[k].name, counters[k].help, counters[k].name,
-		    counters[k].name, (long long)value);
+		put_value(out, before, counters[k].name, labels, "counter",
+		    counters[k].help, value);
+		before = counters[k].name;
 	}
+}
+
+/* Each credential that is on counts once, by the worst that holds for it. */
+static void
+count_out(struct health *h, int64_t *values)
+{
+	const struct catalogue *cat = catalogue_take();
+	int64_t now = clock_utc_ms();
+
+	for (size_t i = 0; i < cat->n_channels; i++) {
+		const struct channel *ch = &cat->channels[i];
+
+		for (size_t j = 0; ch->enabled && j < ch->n_credentials; j++) {
+			enum stance how = ch->credentials[j].enabled ?
+			    health_worst(h, ch->id, ch->credentials[j].id,
+			    now) : STANDS;
+
+			values[GAUGE_PARKED] += how == STANDS_PARKED;
+			values[GAUGE_EJECTED] += how == STANDS_EJECTED;
+			values[GAUGE_BARRED] += how == STANDS_BARRED;
+		}
+	}
+	catalogue_give(cat);
 }
 
 static void
@@ -149,10 +242,10 @@ put_gauges(struct buf *out, const struct request *rq)
 		[GAUGE_DROPPED] = (int64_t)log_dropped(),
 	};
 
+	count_out(r->house->health, values);
 	for (int g = 0; g < N_GAUGES; g++)
-		buf_printf(out, "# HELP %s %s\n# TYPE %s gauge\n%s %lld\n",
-		    gauges[g].name, gauges[g].help, gauges[g].name,
-		    gauges[g].name, (long long)values[g]);
+		put_value(out, g ? gauges[g - 1].name : NULL, gauges[g].name,
+		    gauge_labels[g], "gauge", gauges[g].help, values[g]);
 }
 
 /* Without an administrator's token it is as if there were nothing here. */
@@ -182,15 +275,14 @@ info_metrics(struct request *rq)
 
 /* Is there a channel that could serve somebody? */
 static bool
-a_channel_is_usable(void)
+a_channel_is_usable(struct health *h)
 {
 	const struct catalogue *cat = catalogue_take();
+	int64_t now = clock_utc_ms();
 	bool usable = false;
 
 	for (size_t i = 0; i < cat->n_channels && !usable; i++)
-		for (size_t j = 0; j < cat->channels[i].n_credentials; j++)
-			usable |= cat->channels[i].enabled &&
-			    cat->channels[i].credentials[j].enabled;
+		usable = plan_usable(&cat->channels[i], h, now);
 	catalogue_give(cat);
 	return usable;
 }
@@ -209,7 +301,7 @@ what_is_wrong(struct relay *r)
 		return "the disk of the store is full";
 	if (writer_failing(r->house->writer))
 		return "the store cannot be written";
-	if (!a_channel_is_usable())
+	if (!a_channel_is_usable(r->house->health))
 		return "no channel is usable";
 	return NULL;
 }

@@ -12,13 +12,16 @@
 #include <stddef.h>
 
 #include "db/metric.h"
+#include "handlers/relay/relay.h"
 
 struct arena;
-struct relay;
 
 /* A loop's counters are taken from now on, until it leaves. */
 void metrics_join(struct relay *r);
 void metrics_leave(struct relay *r);
+
+/* Counts for a thread that is no loop. */
+void metrics_count(enum count which, uint64_t n);
 
 /*
  * What was counted since the last call: how many rows, in the arena.  For the

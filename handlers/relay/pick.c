@@ -155,6 +155,13 @@ pick_score(const struct plan *p, const struct candidate *k,
 	return score(k, how, usual_first(p, k, how));
 }
 
+/* Does the second of two that were drawn displace the first? */
+static bool
+displaces(double second, double first)
+{
+	return second < first * CLEARLY;
+}
+
 /* The better of two; the medians that scores are measured by cancel out. */
 static struct candidate *
 better(const struct plan *p, struct candidate *a, struct candidate *b,
@@ -167,8 +174,8 @@ better(const struct plan *p, struct candidate *a, struct candidate *b,
 	if (!(health_sight(how->health, &a->about, how->now).first_ms > 0) ||
 	    !(health_sight(how->health, &b->about, how->now).first_ms > 0))
 		usual = usual_first(p, a, how);
-	return score(b, how, usual).score < score(a, how, usual).score *
-	    CLEARLY ? b : a;
+	return displaces(score(b, how, usual).score,
+	    score(a, how, usual).score) ? b : a;
 }
 
 /* --- The draw ------------------------------------------------------------- */
@@ -217,19 +224,27 @@ draw_other(const struct urn *u, const struct candidate *first, uint64_t dice)
 	return rest.n ? draw(&rest, dice) : NULL;
 }
 
+/* One or two; a trial is alone: its averages are of the bad time. */
+static int
+draw_two(const struct urn *u, const struct pick *how,
+    struct candidate *two[static 2])
+{
+	two[0] = draw(u, stir(how->dice));
+	two[1] = two[0]->standing == STANDS_TRIAL ? NULL :
+	    draw_other(u, two[0], stir(how->dice + 1));
+	return two[1] ? 2 : 1;
+}
+
 static struct candidate *
 choose_of(const struct plan *p, struct urn *u, const struct pick *how)
 {
-	struct candidate *first, *second;
+	struct candidate *two[2];
 
 	for (int i = 0; i < u->n; i++)
 		if (how->sticky && u->list[i]->credential->id == how->sticky)
 			return u->list[i];
-	first = draw(u, stir(how->dice));
-	if (first->standing == STANDS_TRIAL)
-		return first;	/* its averages are of the bad time */
-	second = draw_other(u, first, stir(how->dice + 1));
-	return second ? better(p, first, second, how) : first;
+	return draw_two(u, how, two) == 2 ? better(p, two[0], two[1], how) :
+	    two[0];
 }
 
 /* The first tier with somebody left. */
@@ -290,4 +305,77 @@ pick_again(struct plan *p, const struct pick *how)
 			best = k;
 	}
 	return best;
+}
+
+/* --- What is told of it --------------------------------------------------- */
+
+int
+pick_two(struct plan *p, const struct pick *how,
+    struct candidate *two[static 2])
+{
+	struct urn u;
+
+	fill(p, how, &u);
+	return u.n ? draw_two(&u, how, two) : 0;
+}
+
+/* Weights as they count: all the same when nobody has any. */
+static double
+weight_in(const struct urn *u, int i)
+{
+	return u->weight ? (double)u->list[i]->weight : 1;
+}
+
+void
+pick_chances(struct plan *p, const struct pick *how, double *chance)
+{
+	double scores[LIMIT_CANDIDATES], sum = 0, usual;
+	struct urn u;
+
+	for (int i = 0; i < p->n; i++)
+		chance[i] = 0;
+	fill(p, how, &u);
+	usual = u.n ? usual_first(p, u.list[0], how) : 0;
+	for (int i = 0; i < u.n; i++) {
+		scores[i] = score(u.list[i], how, usual).score;
+		sum += weight_in(&u, i);
+	}
+	for (int i = 0; i < u.n; i++) {
+		double mine = weight_in(&u, i), left = mine / sum;
+		bool alone = u.list[i]->standing == STANDS_TRIAL;
+
+		/* Of those drawn after it, who displaces it takes its part. */
+		for (int j = 0; j < u.n && !alone && mine > 0; j++) {
+			double part = j == i || sum <= mine ? 0 :
+			    mine / sum * weight_in(&u, j) / (sum - mine);
+
+			if (!displaces(scores[j], scores[i]))
+				continue;
+			chance[u.list[j] - p->list] += part;
+			left -= part;
+		}
+		chance[u.list[i] - p->list] += left;
+	}
+}
+
+/* --- Its clock ------------------------------------------------------------ */
+
+enum {
+	FIRST_STEP_TOKENS = 50000,	/* of a prompt: as long again */
+	FIRST_LEAST_MS = 8000
+};
+
+int64_t
+pick_first_ms(const struct candidate *k, struct health *health,
+    int64_t tokens, int64_t now)
+{
+	int64_t most = k->channel->first_ms + k->channel->first_ms * tokens /
+	    FIRST_STEP_TOKENS;
+	int64_t late = 4 * health_sight(health, &k->about, now).late_ms;
+
+	if (late == 0)
+		return most;
+	if (late < FIRST_LEAST_MS)
+		late = FIRST_LEAST_MS;
+	return late < most ? late : most;
 }

@@ -51,4 +51,21 @@ struct pick_score {
 struct pick_score pick_score(const struct plan *p,
     const struct candidate *k, const struct pick *how);
 
+/* The two that are drawn of the first tier that has one left: how many there
+ * were, 0 to 2; pick_next takes one of them, unless a session has its own.
+ * Takes nothing, and is drawn by the same dice. */
+int pick_two(struct plan *p, const struct pick *how,
+    struct candidate *two[static 2]);
+
+/* How often a call without a session is given to each candidate at first:
+ * chance[i] of list[i], which are 1 together.  Those of later tiers have 0. */
+void pick_chances(struct plan *p, const struct pick *how, double *chance);
+
+/*
+ * How long its first content may take, ms: what the channel allows for a
+ * prompt of so many tokens, less where most come much earlier.
+ */
+int64_t pick_first_ms(const struct candidate *k, struct health *health,
+    int64_t tokens, int64_t now);
+
 #endif

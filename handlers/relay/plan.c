@@ -145,12 +145,39 @@ add_link(const struct catalogue *cat, int64_t group, const struct link *l)
 	return n;
 }
 
-/* May this model stand in for the one that was asked for? */
-static bool
-stands_in(const struct model *m, const struct wanted *w)
+const char *
+plan_unfit(const struct model *m, const struct wanted *w)
 {
-	return (m->priced || m->free) && plan_allowed(w->allowed, m->name) &&
-	    (m->context == 0 || w->tokens <= m->context);
+	if (!m->priced && !m->free)
+		return "it has no price";
+	if (!plan_allowed(w->allowed, m->name))
+		return "the key may not use it";
+	if (m->context && w->tokens > m->context)
+		return "its context is smaller than the prompt";
+	return NULL;
+}
+
+bool
+plan_key_usable(const struct channel *ch, const struct credential *k,
+    struct health *health, int64_t now)
+{
+	struct subject whole = { .channel = ch->id, .credential = k->id,
+		.model = S("") };
+	int64_t until;
+
+	return k->enabled && health_standing(health, &whole, now, &until) <=
+	    STANDS_EJECTED;
+}
+
+bool
+plan_usable(const struct channel *ch, struct health *health, int64_t now)
+{
+	if (!ch->enabled || ch->n_models == 0 || !dialect_find(ch->dialect))
+		return false;
+	for (size_t i = 0; i < ch->n_credentials; i++)
+		if (plan_key_usable(ch, &ch->credentials[i], health, now))
+			return true;
+	return false;
 }
 
 /* The asked model and those that stand in for it: how many keys they have. */
@@ -165,7 +192,7 @@ add_all(const struct catalogue *cat, struct health *health,
 		l.model = asked->fallback[i];
 		l.name = l.model->name;
 		l.chain = (int)i + 1;
-		if (stands_in(l.model, w))
+		if (!plan_unfit(l.model, w))
 			n += add_link(cat, w->group, &l);
 	}
 	return n < LIMIT_CANDIDATES ? n : LIMIT_CANDIDATES;

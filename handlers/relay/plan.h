@@ -66,6 +66,16 @@ bool plan_make(struct arena *a, const struct catalogue *cat,
     struct health *health, const struct wanted *w, struct plan *p,
     struct fault *f);
 
+/* Why this model may not stand in for the one that was asked for, or NULL. */
+const char *plan_unfit(const struct model *m, const struct wanted *w);
+
+/* Could this channel serve anybody?  It is on, and has models and a key that
+ * is on and not out as a whole; ejected ones still are a last resort. */
+bool plan_usable(const struct channel *ch, struct health *health,
+    int64_t now);
+bool plan_key_usable(const struct channel *ch, const struct credential *k,
+    struct health *health, int64_t now);
+
 /* Is this model on a key's list (JSON array; empty: every model)? */
 bool plan_allowed(struct str models, struct str name);
 

@@ -20,9 +20,7 @@
 #include "handlers/relay/relay.h"
 
 enum {
-	FIRST_STEP_TOKENS = 50000,
 	MAX_AMBIGUOUS = 1,
-	FIRST_LEAST_MS = 8000,
 	WHOLE_LEAST_MS = 60000
 };
 
@@ -237,21 +235,11 @@ at_least(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* Until the first content: what the channel allows for such a prompt, less
- * where most come much earlier. */
 static int64_t
 first_ms(const struct call *c)
 {
-	const struct candidate *with = c->attempt->with;
-	int64_t most = with->channel->first_ms + with->channel->first_ms *
-	    c->asked.prompt_tokens / FIRST_STEP_TOKENS;
-	int64_t late = 4 * health_sight(c->relay->house->health, &with->about,
-	    clock_utc_ms()).late_ms;
-
-	if (late == 0)
-		return most;
-	late = at_least(late, FIRST_LEAST_MS);
-	return late < most ? late : most;
+	return pick_first_ms(c->attempt->with, c->relay->house->health,
+	    c->asked.prompt_tokens, clock_utc_ms());
 }
 
 /* Until an answer that is not streamed is given up for another's: never
