@@ -8,7 +8,8 @@
  * load waiting for it.  Streams: K requests start one after another, each is
  * read to its end, and each content event is checked for order and for its
  * delay: the mock writes '#number@nanoseconds' into it (same machine, same
- * CLOCK_MONOTONIC).
+ * CLOCK_MONOTONIC).  The first two ways check events too, when asked to
+ * (--stream --events).
  *
  * Each thread has its own epoll, connections and histograms; they meet only
  * at the end.  It reads HTTP/1.1 with Content-Length, chunks or close.
@@ -24,6 +25,7 @@
 #include <sys/timerfd.h>
 
 enum { READ_BYTES = 65536, HEAD_BYTES = 65536, TICK_NS = 100000000 };
+enum { MARK_BYTES = 160 };
 
 static struct {
 	struct addr addr;
@@ -31,8 +33,12 @@ static struct {
 	struct text *requests; /* one for each key; a connection has its own */
 	long keys;
 	long connections, threads, rate, count, streams, ramp_us, events;
+	long parts; /* of the duration, each with latencies of its own */
 	uint64_t duration_ns, timeout_ns, start;
-	bool keep;
+	bool keep, finish;
+	bool watch; /* events are checked */
+	const char *mark; /* header that tells who answered */
+	FILE *errors;
 } cfg = { .connections = 64, .threads = 1, .ramp_us = 1000, .keep = true };
 
 enum state {
@@ -57,6 +63,7 @@ struct conn {
 	uint64_t due; /* start of the request, or when it should */
 	bool done, broken; /* saw [DONE]; saw an error event */
 	struct text head, line;
+	char mark[MARK_BYTES];
 };
 
 struct tally {
@@ -64,6 +71,8 @@ struct tally {
 	uint64_t connect, closed, timeout, bad, disorder, no_done, in_stream;
 	uint64_t short_of, complete, status[600];
 	struct hist latency, first, delay;
+	struct hist starting; /* delay while there were streams to start */
+	struct hist *part;
 };
 
 struct load {
@@ -150,6 +159,7 @@ conn_ask(struct load *l, struct conn *c, uint64_t due)
 	c->status = c->expect = 0;
 	c->done = c->broken = false;
 	c->head.n = c->line.n = 0;
+	c->mark[0] = '\0';
 	conn_send(l, c);
 }
 
@@ -183,20 +193,52 @@ conn_next(struct load *l, struct conn *c)
 
 /* ---- reading ------------------------------------------------------------ */
 
+/* A line for --errors. */
+static void
+error_note(const struct load *l, const struct conn *c, const char *why)
+{
+	if (cfg.errors && why)
+		fprintf(cfg.errors,
+		    "{\"from\":%llu,\"to\":%llu,\"why\":\"%s\","
+		    "\"status\":%ld,\"mark\":\"%s\"}\n",
+		    (unsigned long long)c->due, (unsigned long long)l->now,
+		    why, c->status, c->mark);
+}
+
+/* What is wrong with an answer that came, or NULL. */
+static const char *
+answer_wrong(const struct conn *c)
+{
+	if (c->status < 200 || c->status > 299)
+		return "status";
+	if (!cfg.watch || c->status != 200)
+		return NULL;
+	if (c->broken)
+		return "error event";
+	if (!c->done)
+		return "no [DONE]";
+	return cfg.events && c->expect != cfg.events ? "short" : NULL;
+}
+
 static void
 answer_end(struct load *l, struct conn *c)
 {
 	struct tally *t = &l->t;
+	const char *wrong = answer_wrong(c);
 
 	t->requests++;
 	t->status[c->status]++;
 	hist_add(&t->latency, l->now - c->due);
-	if (cfg.streams && c->status == 200) {
+	if (cfg.parts && !wrong && c->due - cfg.start < cfg.duration_ns)
+		hist_add(&t->part[(c->due - cfg.start) /
+			     (cfg.duration_ns / (uint64_t)cfg.parts + 1)],
+		    l->now - c->due);
+	if (cfg.watch && c->status == 200) {
 		t->no_done += !c->done;
 		t->short_of += cfg.events && c->expect != cfg.events;
-		t->complete += c->done && !c->broken &&
-		    (!cfg.events || c->expect == cfg.events);
+		t->complete += !wrong;
 	}
+	error_note(l, c, wrong);
 	c->state = IDLE;
 	if (c->last || cfg.streams)
 		conn_close(c);
@@ -207,6 +249,10 @@ static void
 answer_lost(struct load *l, struct conn *c, uint64_t *why)
 {
 	++*why;
+	error_note(l, c, why == &l->t.connect ? "connect"
+		: why == &l->t.closed	      ? "closed"
+		: why == &l->t.timeout	      ? "timeout"
+					      : "unreadable");
 	conn_close(c);
 	if (why != &l->t.connect)
 		conn_next(l, c);
@@ -241,8 +287,11 @@ line_read(struct load *l, struct conn *c, const char *p, size_t n)
 		hist_add(&l->t.first, l->now - c->due);
 	c->expect = i + 1;
 	l->t.events++;
-	if (sent && sent <= l->now)
+	if (sent && sent <= l->now) {
 		hist_add(&l->t.delay, l->now - sent);
+		if (cfg.streams && l->started < l->todo)
+			hist_add(&l->t.starting, l->now - sent);
+	}
 }
 
 /* Body bytes: events are told apart, all else is only counted. */
@@ -252,7 +301,7 @@ body_read(struct load *l, struct conn *c, const char *p, size_t n)
 	const char *end = p + n, *nl;
 
 	l->t.bytes += n;
-	if (!cfg.streams)
+	if (!cfg.watch)
 		return;
 	while ((nl = memchr(p, '\n', (size_t)(end - p)))) {
 		if (c->line.n) {
@@ -272,6 +321,18 @@ static bool
 header_is(const char *line, const char *name)
 {
 	return !strncasecmp(line, name, strlen(name));
+}
+
+/* Who answered, as far as it can stand in a line of --errors. */
+static void
+mark_keep(struct conn *c, const char *v)
+{
+	size_t n = 0;
+
+	for (; *v && *v != '\r' && n < MARK_BYTES - 1; v++)
+		if ((unsigned char)*v >= ' ' && *v != '"' && *v != '\\')
+			c->mark[n++] = *v;
+	c->mark[n] = '\0';
 }
 
 /* The whole head is in c->head: what follows it? False: unreadable. */
@@ -300,6 +361,9 @@ head_read(struct conn *c)
 		} else if (header_is(p, "connection:") &&
 		    header_is(v, "close")) {
 			c->last = true;
+		} else if (cfg.mark && header_is(p, cfg.mark) &&
+		    p[strlen(cfg.mark)] == ':') {
+			mark_keep(c, v);
 		}
 	}
 	if (c->status < 200) /* 100, 103: the real one follows */
@@ -460,9 +524,9 @@ load_due(struct load *l)
 static bool
 load_over(const struct load *l)
 {
-	if (l->now >= l->end && cfg.duration_ns)
+	if (l->now >= l->end && cfg.duration_ns && !cfg.finish)
 		return true;
-	if (l->started < l->todo)
+	if (l->started < l->todo && l->now < l->end)
 		return false;
 	for (long i = 0; i < l->conns_n; i++)
 		if (l->conns[i].state != IDLE)
@@ -476,12 +540,12 @@ load_arm(struct load *l)
 	struct itimerspec when = { 0 };
 	uint64_t due = l->next_tick;
 
-	if (l->interval_ns && l->started < l->todo &&
+	if (l->interval_ns && l->started < l->todo && l->now < l->end &&
 	    due_at(l, l->started) < due)
 		due = due_at(l, l->started);
 	if (due <= l->now) /* overdue, but no connection is free */
 		due = l->now + 1000000;
-	if (due > l->end)
+	if (due > l->end && l->now < l->end)
 		due = l->end;
 	when.it_value.tv_sec = (time_t)(due / 1000000000u);
 	when.it_value.tv_nsec = (long)(due % 1000000000u);
@@ -513,6 +577,7 @@ load_run(void *p)
 	l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
 	epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->timer_fd, &e);
 	l->conns = must(calloc((size_t)l->conns_n, sizeof *l->conns));
+	l->t.part = must(calloc((size_t)cfg.parts + 1, sizeof *l->t.part));
 	for (long i = 0; i < l->conns_n; i++)
 		l->conns[i] = (struct conn){
 			.fd = -1,
@@ -551,6 +616,9 @@ tally_add(struct tally *into, const struct tally *t)
 	hist_merge(&into->latency, &t->latency);
 	hist_merge(&into->first, &t->first);
 	hist_merge(&into->delay, &t->delay);
+	hist_merge(&into->starting, &t->starting);
+	for (long i = 0; i < cfg.parts; i++)
+		hist_merge(&into->part[i], &t->part[i]);
 }
 
 #define N(member) (unsigned long long)t->member
@@ -577,7 +645,13 @@ tally_print(const struct tally *t, double seconds)
 	       ",\"unreadable\":%llu,\"unasked\":%llu}",
 	    N(connect), N(closed), N(timeout), N(bad), N(unread));
 	hist_print("ms", &t->latency);
-	if (cfg.streams) {
+	for (long i = 0; i < cfg.parts; i++) {
+		char name[32];
+
+		snprintf(name, sizeof name, "part_%ld_ms", i + 1);
+		hist_print(name, &t->part[i]);
+	}
+	if (cfg.watch) {
 		printf(",\"streams\":%ld,\"complete\":%llu,\"events\":%llu,"
 		       "\"disorder\":%llu,\"no_done\":%llu,\"short\":%llu,"
 		       "\"error_events\":%llu",
@@ -586,6 +660,8 @@ tally_print(const struct tally *t, double seconds)
 		hist_print("ttfb_ms", &t->first);
 		hist_print("delay_ms", &t->delay);
 	}
+	if (cfg.streams)
+		hist_print("starting_ms", &t->starting);
 	puts("}");
 }
 
@@ -611,9 +687,19 @@ help(void)
 	    "them all at once, as callers that leave\n"
 	    "  --ramp-us N      start one stream every N microseconds (1000), "
 	    "spread at random\n"
-	    "  --events N       each stream must bring N content events\n"
+	    "  --events N       each stream must bring N content events; with "
+	    "--stream each\n                   request is such a stream\n"
 	    "  --threads N      (1)     --timeout S  for one request (60)\n"
-	    "  --no-keep        a connection for each request\n\n"
+	    "  --no-keep        a connection for each request\n"
+	    "  --finish         at the end of --duration ask no more, but wait "
+	    "for the answers\n"
+	    "  --parts N        latencies of good answers for each of N parts "
+	    "of --duration too\n"
+	    "  --errors F       a JSON line in F for each request that failed:"
+	    " from, to (ns,\n                   CLOCK_MONOTONIC), why, "
+	    "status, mark\n"
+	    "  --mark NAME      the answer's header NAME is the mark of such a "
+	    "line\n\n"
 	    "what\n"
 	    "  --key K          Authorization: Bearer K; --key-file F: a key a "
 	    "line, shared out\n                   among the connections\n"
@@ -766,6 +852,10 @@ options_read(int argc, char **argv, struct asked *a)
 		{ "body-file", 1, 0, 'f' },
 		{ "get", 0, 0, 'G' },
 		{ "header", 1, 0, 'H' },
+		{ "finish", 0, 0, 'i' },
+		{ "parts", 1, 0, 'p' },
+		{ "errors", 1, 0, 'E' },
+		{ "mark", 1, 0, 'a' },
 		{ "help", 0, 0, 'h' },
 		{ 0 },
 	};
@@ -794,10 +884,16 @@ options_read(int argc, char **argv, struct asked *a)
 		case 'f': body_from(&a->body, optarg); break;
 		case 'G': a->get = true; break;
 		case 'H': text_add(&a->headers, "%s\r\n", optarg); break;
+		case 'i': cfg.finish = true; break;
+		case 'p': cfg.parts = number("--parts", optarg, 1, 100); break;
+		case 'E': cfg.errors = fopen(optarg, "we"); break;
+		case 'a': cfg.mark = optarg; break;
 		case 'h': help(); leave(0);
 		default: leave(2);
 		}
 		// clang-format on
+		if (o == 'E' && !cfg.errors)
+			die("cannot write %s: %s", optarg, strerror(errno));
 	}
 	if (optind + 1 != argc)
 		die("give one address: http://HOST:PORT/PATH (see --help)");
@@ -852,8 +948,12 @@ main(int argc, char **argv)
 	options_read(argc, argv, &a);
 	if (!cfg.duration_ns && !cfg.count && !cfg.streams)
 		die("say how much: --duration, --count or --streams");
+	if ((cfg.finish || cfg.parts) && !cfg.duration_ns)
+		die("--finish and --parts are of a --duration: give one");
 	if (cfg.streams)
 		a.stream = true;
+	cfg.watch = cfg.streams || (a.stream && cfg.events);
+	sum.part = must(calloc((size_t)cfg.parts + 1, sizeof *sum.part));
 	requests_make(&a);
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
@@ -866,5 +966,6 @@ main(int argc, char **argv)
 	leave(!(good == sum.requests && sum.requests &&
 	    !(sum.connect + sum.closed + sum.timeout + sum.bad + sum.unread +
 		sum.disorder) &&
+	    (!cfg.watch || sum.complete == sum.requests) &&
 	    (!cfg.streams || (long)sum.complete == cfg.streams)));
 }
