@@ -54,9 +54,19 @@ def cpu_ns(pid, thread=''):
     return total
 
 
-def threads(pid):
-    return [read('/proc/%d/task/%s/comm' % (pid, tid)).strip()
-            for tid in os.listdir('/proc/%d/task' % pid)]
+def cpu_by_thread(pid):
+    """CPU time of a weir by what its threads do: loop, writer, syncer …"""
+    spent = {}
+    for tid in os.listdir('/proc/%d/task' % pid):
+        base = '/proc/%d/task/%s/' % (pid, tid)
+        try:
+            name = read(base + 'comm').strip().rstrip(' 0123456789')
+            name = name.replace('weir ', '')
+            spent[name] = spent.get(name, 0) + int(
+                read(base + 'schedstat').split()[0])
+        except OSError:
+            pass        # a thread that has just ended
+    return spent
 
 
 def kib(pid, what='Pss', file='smaps_rollup'):
@@ -193,6 +203,7 @@ class Rig:
         self.dir = tempfile.mkdtemp(prefix='weir-bench-')
         self.running = []
         self.weir = self.sock = None
+        self.data = 'data'      # the folder that weir serves
         with open(self.path('keys'), 'w', encoding='ascii') as f:
             f.write('\n'.join(KEYS) + '\n')
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -362,22 +373,22 @@ class Rig:
                                  'upstream-credential-of-the-bench'}],
                 'models': {model: None}}]}
 
-    def apply(self, catalogue, name):
+    def apply(self, catalogue, name, data='data'):
         with open(self.path(name), 'w', encoding='ascii') as f:
             json.dump(catalogue, f)
-        self.ctl('apply', self.path(name))
+        self.ctl('apply', self.path(name), data=data)
 
-    def init_weir(self):
+    def init_weir(self, data='data'):
         self.program('weir.fcgi')
-        self.ctl('init')
-        self.apply(self.catalogue(), 'cat.json')
+        self.ctl('init', data=data)
+        self.apply(self.catalogue(), 'cat.json', data)
 
     def start_weir(self):
         """Start it; returns the milliseconds until its first answer."""
         begun = time.perf_counter()
         self.weir = self.start(
             ['env', 'WEIR_WWW=' + os.path.join(TOP, 'www'),
-             self.program('weir.fcgi'), '--data', self.path('data'),
+             self.program('weir.fcgi'), '--data', self.path(self.data),
              '--listen', 'unix:' + self.sock], 'weir')
         answer = None
         while not answer:
@@ -411,8 +422,8 @@ class Rig:
     def load_start(self, chain, *args):
         return subprocess.Popen(
             [self.tool('httpload'), '--key-file', self.path('keys')] +
-            [str(a) for a in args] + [self.url(chain, '--streams' in args)], stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True)
+            [str(a) for a in args] + [self.url(chain, '--streams' in args)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def load_end(self, p):
         out, err = p.communicate(timeout=900)
@@ -442,5 +453,5 @@ class Rig:
         spent = {name: sum(cpu_ns(p) for p in pids)
                  for name, pids in self.pids(chain).items()}
         if chain == 'weir':
-            spent['writer'] = cpu_ns(self.weir.pid, 'writer')
+            spent.update(cpu_by_thread(self.weir.pid))
         return spent

@@ -5,20 +5,21 @@ A measurement takes the rig and fills rows; it says in the row why it cannot
 be made.  Bounds stand here once, beside what they bound: (value, to hold,
 goal), '<' the smaller the better, '>' the larger.
 """
-import os
-import sqlite3
+import json
 import subprocess
 import time
 
-from rig import Missing, fsync_ms, kib, median, threads
+from history import history
+from rig import Missing, fsync_ms, kib, median
 
 PLAIN = 'mock'
 STREAM = 'mock-stream-64-50'
 STREAM_LONG = 'mock-stream-200-50'
 STREAM_SLOW = 'mock-stream-12-1000'
+STREAM_QUIET = 'mock-stream-2-14000'
 WAITING = 'mock-delay-3000'
 TLS = 'mock-stream-64-51'
-MODELS = [PLAIN, STREAM, STREAM_LONG, STREAM_SLOW, WAITING]
+MODELS = [PLAIN, STREAM, STREAM_LONG, STREAM_SLOW, STREAM_QUIET, WAITING]
 CHAINS = ['mock', 'bare', 'weir']
 
 
@@ -35,9 +36,9 @@ class Row:
         if note:
             self.met += ', ' + note
 
-    def told(self, text):
+    def told(self, text, note=''):
         """A figure without a bound."""
-        self.text = text
+        self.text, self.met = text, note or '-'
 
     def missing(self, why):
         self.text, self.met = '-', 'not measured: %s' % why
@@ -94,8 +95,9 @@ class Bench:
                          '>= 0.33', '>= 0.40')
         cost = self.row('CPU us a request: weir / with nginx',
                         '<= 55 / 75', '<= 45 / 65')
-        store = self.row('of it writer thread, at 64 / 1,000 connections',
-                         '<= 20 / 10', '<= 12 / 7')
+        each = self.row('CPU us a request by process', '-', '-')
+        store = self.row('of it admission + settlement (writer thread), at '
+                         '64 / 1,000 connections', '<= 20 / 10', '<= 12 / 7')
         rounds, seconds = (2, 1) if self.quick else (5, 3)
         got = {chain: [] for chain in self.chains}
         base = ['--model', PLAIN, '--max-tokens', 64, '--threads', 2]
@@ -118,7 +120,7 @@ class Bench:
                 median(g['ms']['p99'] for g in got[chain]),
                 ' '.join('%s %.1f' % kv for kv in cpu.items())))
         if self.no_weir:
-            for row in (share, cost, store):
+            for row in (share, cost, each, store):
                 row.missing(self.no_weir)
             return
         self.weir_rate = rate['weir']
@@ -127,12 +129,17 @@ class Bench:
         both = cpu['weir'] + cpu['nginx']
         cost.seen('%.1f / %.1f' % (cpu['weir'], both),
                   ('<', cpu['weir'], 55, 45), ('<', both, 75, 65))
+        each.told('nginx %.1f, weir %.1f, mock %.1f' % (
+            cpu['nginx'], cpu['weir'], cpu['mock']), 'weir: ' + ', '.join(
+                '%s %.1f' % kv for kv in cpu.items()
+                if kv[0] not in ('nginx', 'weir', 'mock', 'load')
+                and kv[1] >= .05))
+        if 'writer' not in cpu:
+            store.missing('weir has no thread named writer')
+            return
         self.writer(store, cpu['writer'], base, seconds)
 
     def writer(self, row, at_64, base, seconds):
-        if not any('writer' in t for t in threads(self.rig.weir.pid)):
-            row.missing('weir has no thread named writer')
-            return
         wide = [self.measured('weir', '1,000 connections', '--connections',
                               1000, '--duration', seconds, *base)
                 for _ in range(1 if self.quick else 3)]
@@ -153,6 +160,10 @@ class Bench:
             row.missing(self.no_weir)
             return
         rounds, seconds = (2, 2) if self.quick else (5, 4)
+        if not self.weir_rate:          # that row was not asked for
+            self.weir_rate = self.load(
+                'weir', 'requests', '--duration', seconds, '--model', PLAIN,
+                '--max-tokens', 64, '--threads', 2)['rate']
         rate = max(int(self.weir_rate / 2), 1)
         got = {'bare': [], 'weir': []}
         for n in range(rounds):
@@ -168,7 +179,8 @@ class Bench:
         p50, p99 = (w - b for w, b in zip(ms['weir'], ms['bare']))
         row.seen('%.2f / %.2f' % (p50, p99),
                  ('<', p50, .5, .3), ('<', p99, 2, 1),
-                 note='fsync %.2f ms, %d req/s' % (fsync[0], rate))
+                 note='fsync of this disk %.2f / %.2f ms, %d req/s' % (
+                     *fsync, rate))
 
     # -- streams
 
@@ -241,33 +253,49 @@ class Bench:
                  ('<', plain, 24, 18), ('<', tls, 36, 30))
 
     def many(self):
-        row = self.row('9,000 streams x 1 s, 2,000 start a second: delay ms '
-                       'p50 / p99; req/s beside them', '<= 0.2 / 3; flat',
-                       'same')
+        delay = self.row('9,000 streams x 1 s: delay ms p50 / p99 while '
+                         '2,000 a second start', '<= 0.2 / 3', 'same')
+        flat = self.row('req/s beside 9,000 open streams, share of those '
+                        'without', 'flat: >= 0.9', 'same')
         if self.no_weir:
-            row.missing(self.no_weir)
+            delay.missing(self.no_weir)
+            flat.missing(self.no_weir)
             return
         count = 2000 if self.quick else min(9000, (self.rig.files - 500) // 2)
+        note = '%d streams only' % count if count < 9000 else ''
+        many = ['--streams', count, '--ramp-us', 500, '--max-tokens', 64]
         self.say('%d streams' % count)
-        streams = ['--streams', count, '--ramp-us', 500, '--events', 12,
-                   '--model', STREAM_SLOW, '--max-tokens', 64]
         self.rig.fresh_weir()
-        alone = self.load('weir', '%d streams' % count, *streams, want=count)
+        got = self.load('weir', '%d streams' % count, *many, '--events', 12,
+                        '--model', STREAM_SLOW, want=count)
+        d, all_of_it = got['starting_ms'], got['delay_ms']
+        delay.seen('%.2f / %.2f' % (d['p50'], d['p99']),
+                   ('<', d['p50'], .2, .2), ('<', d['p99'], 3, 3),
+                   note=', '.join(filter(None, [
+                       'in all %.2f / %.2f' % (all_of_it['p50'],
+                                               all_of_it['p99']), note])))
+        # Streams that say nothing meanwhile: what their events cost is no
+        # matter of how many are open.
         base = ['--model', PLAIN, '--max-tokens', 64, '--duration', 3,
                 '--threads', 2]
-        without = self.load('weir', 'requests alone', *base)['rate']
-        p = self.rig.load_start('weir', *streams)
+        self.load('weir', 'requests alone', *base)
+        first = self.measured('weir', 'requests alone', *base)
+        p = self.rig.load_start('weir', *many, '--events', 2, '--model',
+                                STREAM_QUIET)
         time.sleep(count / 2000 + 1)            # all of them are open now
-        beside = self.load('weir', 'requests beside streams', *base)['rate']
+        beside = self.measured('weir', 'requests beside streams', *base)
         self.check('weir', 'streams beside requests', self.rig.load_end(p),
                    count)
-        d, flat = alone['delay_ms'], beside / without
-        note = 'requests/s %.2f of those without' % flat
-        if count < 9000:
-            note += '; %d streams only' % count
-        row.seen('%.2f / %.2f; %.0f' % (d['p50'], d['p99'], beside),
-                 ('<', d['p50'], .2, .2), ('<', d['p99'], 3, 3),
-                 ('>', flat, .9, .9), note=note)
+        last = self.measured('weir', 'requests alone', *base)
+        rate, cpu = (median([a, b]) for a, b in (
+            (first['rate'], last['rate']),
+            (first['cpu']['weir'], last['cpu']['weir'])))
+        flat.seen('%.2f' % (beside['rate'] / rate),
+                  ('>', beside['rate'] / rate, .9, .9),
+                  note=', '.join(filter(None, [
+                      '%.0f a second; CPU of weir %.1f us, without %.1f' % (
+                          beside['rate'], beside['cpu']['weir'], cpu),
+                      note])))
 
     # -- large bodies
 
@@ -326,7 +354,8 @@ class Bench:
                  note='PSS; %.1f MiB with shared libraries' % rss)
 
     def million(self):
-        row = self.row('a million requests: memory slope', '0', '0')
+        row = self.row('a million requests: memory slope, bytes a request',
+                       '0 (< 0.5)', '0 (< 0.5)')
         if self.no_weir:
             row.missing(self.no_weir)
             return
@@ -345,8 +374,10 @@ class Bench:
         slope = (sum((a - mean_at) * (s - mean) for a, s in zip(at, size)) /
                  sum((a - mean_at) ** 2 for a in at))
         # Half a byte a request is the grain of PSS over a million.
-        row.seen('%.2f bytes a request' % slope, ('<', slope, .5, .5),
-                 note='' if total == 1000000 else '%d requests' % total)
+        row.seen('%.2f' % slope, ('<', slope, .5, .5),
+                 note='%.1f MiB at the end%s' % (
+                     size[-1] / 2 ** 20, '' if total == 1000000 else
+                     '; %d requests only' % total))
 
     def ledger(self):
         row = self.row('ledger check after all of it', 'clean', 'clean')
@@ -361,93 +392,49 @@ class Bench:
         finally:
             self.rig.start_weir()
 
-    def rows_10m(self):
-        row = self.row('10 million usage rows, 64 keys, against an empty '
-                       'database', '<= 1.2 x', '<= 1.05 x')
-        if self.no_weir:
-            row.missing(self.no_weir)
-            return
-        if self.quick:
-            row.missing('left out by --quick')
-            return
-        base = ['--model', PLAIN, '--max-tokens', 64, '--duration', 4,
-                '--threads', 2]
+    # -- choosing, without a server
 
-        def cost():
-            return median(self.measured('weir', 'rows', *base)['cpu']['weir']
-                          for _ in range(3))
-        few = cost()
-        self.rig.stop_weir()
+    def decision(self):
+        """What tests/tools/simulate says of itself: one JSON object."""
+        time_row = self.row('us to decide among 50 candidates', '<= 5', 'same')
+        state = self.row('MiB of routing state, 1,000 channels x 20 models',
+                         '<= 8', 'same')
         try:
-            rows = fill_usage(self.rig.path('data/weir.db'), 10000000,
-                              self.say)
-        except (sqlite3.Error, Missing) as why:
-            row.missing(why)
-            self.rig.start_weir()
+            done = subprocess.run([self.rig.tool('simulate'), '--cost'],
+                                  capture_output=True, text=True, timeout=300,
+                                  check=False)
+            got = json.loads(done.stdout)
+            us, mib = got['decision_us'], got['state_bytes'] / 2 ** 20
+        except Missing as why:
+            time_row.missing(why)
+            state.missing(why)
             return
-        self.rig.start_weir()
-        self.load('weir', 'warm-up', *base)
-        ratio = cost() / few
-        row.seen('%.2f x' % ratio, ('<', ratio, 1.2, 1.05),
-                 note='CPU a request of weir; %d rows' % rows)
+        except (ValueError, KeyError) as why:
+            raise RuntimeError('simulate --cost: exit %d, %r %s%s' % (
+                done.returncode, why, done.stdout[-300:],
+                done.stderr[-300:])) from None
+        time_row.seen('%.2f' % us, ('<', us, 5, 5))
+        state.seen('%.2f' % mib, ('<', mib, 8, 8))
 
-    def all(self):
-        self.requests()
-        self.latency()
-        self.streams()
-        # The rows made up for the last one are in no book: check before.
-        for one in (self.memory, self.many, self.bodies, self.beside,
-                    self.rest, self.million, self.ledger, self.rows_10m):
+    def history(self):
+        history(self)
+
+    def all(self, names=()):
+        for name in names or ROWS:
+            before = len(self.rows)
             try:
-                one()
-            except (Missing, RuntimeError, subprocess.TimeoutExpired) as why:
-                self.rows[-1].missing(str(why).strip().split('\n')[0])
-                self.wrong.append('%s: %s' % (self.rows[-1].figure,
-                                              str(why).strip()))
+                getattr(self, name)()
+            except (Missing, RuntimeError, OSError, LookupError,
+                    subprocess.SubprocessError) as why:
+                what = str(why).strip() or type(why).__name__
+                for row in self.rows[before:]:
+                    if not row.text:
+                        row.missing(what.split('\n', maxsplit=1)[0])
+                self.wrong.append('%s: %s' % (name, what))
                 if self.rig.weir and self.rig.weir.poll() is not None:
                     self.rig.fresh_weir()
 
 
-def fill_usage(path, want, say):
-    """
-    Copy usage rows until there are that many.  weir is stopped.  What must be
-    unique gets a fresh value; all else is as the real rows have it.
-    """
-    db = sqlite3.connect(path, isolation_level=None)
-    db.execute('PRAGMA synchronous=OFF')
-    db.execute('PRAGMA cache_size=-200000')
-    columns = db.execute('PRAGMA table_info(usage)').fetchall()
-    if not columns:
-        raise Missing('the database has no table usage')
-    unique = {row[2] for index in db.execute('PRAGMA index_list(usage)')
-              if index[2] for row in
-              db.execute('PRAGMA index_info("%s")' % index[1])}
-    key = [c[1] for c in columns if c[5]]
-    take = []
-    for _, name, kind, *_ in columns:
-        if name in key and kind.upper() == 'INTEGER' and len(key) == 1:
-            continue            # the row id: SQLite gives the next one
-        if name in unique or name in key:
-            take.append((name, 'randomblob(16)' if kind.upper() == 'BLOB' else
-                         'abs(random())' if kind.upper() == 'INTEGER' else
-                         # ids grow with time: new ones sort behind these
-                         'substr("%s", 1, 10) || lower(hex(randomblob(8)))'
-                         % name))
-        else:
-            take.append((name, '"%s"' % name))
-    names = ','.join('"%s"' % n for n, _ in take)
-    values = ','.join(v for _, v in take)
-    have = db.execute('SELECT count(*) FROM usage').fetchone()[0]
-    if not have:
-        raise Missing('there is no usage row to copy')
-    while have < want:
-        db.execute('INSERT INTO usage(%s) SELECT %s FROM usage LIMIT %d' % (
-            names, values, min(want - have, 500000)))
-        have = db.execute('SELECT count(*) FROM usage').fetchone()[0]
-        say('usage rows: %d of %d' % (have, want))
-    db.execute('PRAGMA wal_checkpoint(TRUNCATE)')
-    db.close()
-    for end in ('-wal', '-shm'):
-        if os.path.exists(path + end):
-            os.unlink(path + end)
-    return have
+# In the order in which they are measured: names for --rows.
+ROWS = ('requests', 'latency', 'streams', 'memory', 'many', 'bodies', 'beside',
+        'rest', 'million', 'ledger', 'history', 'decision')
