@@ -56,16 +56,22 @@ park_clean(struct db *db)
 bool
 park_put_run(struct db *db, struct op *op)
 {
-	const struct park *p = &holder(op, struct park_put, op)->park;
+	struct park_put *put = holder(op, struct park_put, op);
+	const struct park *p = &put->park;
 	struct str kind = str_of(park_kinds[p->kind]);
+	int n;
 
+	put->kept = true;
 	if (p->until == 0)
 		return db_run(db, &park_part, DROP, "iiss", p->channel,
 			   p->credential, p->model, kind) >= 0;
-	return park_clean(db) >= 0 &&
-	    db_run(db, &park_part, PUT, "iissiiiisi", p->channel,
-		p->credential, p->model, kind, db_now(db), p->until, p->times,
-		p->trial, p->reason, (int64_t)PARK_MODELS) >= 0;
+	if (park_clean(db) < 0)
+		return false;
+	n = db_run(db, &park_part, PUT, "iissiiiisi", p->channel,
+	    p->credential, p->model, kind, db_now(db), p->until, p->times,
+	    p->trial, p->reason, (int64_t)PARK_MODELS);
+	put->kept = n > 0;
+	return n >= 0;
 }
 
 int

@@ -46,6 +46,7 @@ enum { PARK_MODELS = 500 };
 struct park_put {
 	struct op op;
 	struct park park;		/* its strings: in the arena */
+	bool kept;			/* the store has it now */
 	struct arena arena;
 };
 bool park_put_run(struct db *db, struct op *op);

@@ -69,6 +69,8 @@ score_age(struct score *s, int64_t now)
 	int64_t seconds = (now - s->at) / SECOND_MS;
 	uint64_t left;
 
+	if (seconds < 0)
+		s->at = now;		/* the clock was set back */
 	if (seconds <= 0)
 		return;
 	if (s->good | s->bad | s->first_n) {
@@ -124,6 +126,13 @@ score_sum(struct score *s, const struct score *more)
 	for (int i = 0; i < SCORE_TIMES; i++)
 		s->times[i] = (uint16_t)(s->times[i] + more->times[i]);
 	halve(s->times);
+}
+
+void
+score_forget(struct score *s)
+{
+	s->good = s->bad = s->first_n = s->first_ms = 0;
+	s->failures = s->late = 0;
 }
 
 int64_t
@@ -184,6 +193,8 @@ add_one(struct db *db, const struct score_row *more)
 		read_score(row, &s);
 	score_age(&s, db_now(db));
 	score_age(&add, db_now(db));
+	if (more->anew)
+		score_forget(&s);
 	score_sum(&s, &add);
 	s.failures = add.failures + (more->ended_failures ? 0 : s.failures);
 	s.late = add.late + (more->ended_late ? 0 : s.late);

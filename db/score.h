@@ -36,6 +36,9 @@ void score_first(struct score *s, int64_t ms);
 /* The sums of `more` added to s; both as of the same moment. */
 void score_sum(struct score *s, const struct score *more);
 
+/* All but the classes of times: it begins anew. */
+void score_forget(struct score *s);
+
 /*
  * So many ms were enough for this share (thousandths) of the times; 0: there
  * are less than `least` of them.
@@ -53,6 +56,9 @@ struct score_row {
 	/* of what is added: there was a success since, so that the failures
 	 * (late ones) before it no longer count in the row */
 	bool ended_failures, ended_late;
+	bool anew;			/* it was brought back since: the sums
+					 * before it count no more, nor do its
+					 * failures */
 	void *mark;			/* whoever adds it may use it */
 };
 

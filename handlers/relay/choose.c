@@ -76,6 +76,18 @@ how(struct call *c, int64_t now)
 	return p;
 }
 
+/* The first attempt always; another one by the budget, which is asked before
+ * somebody's trial is taken for it. */
+static bool
+may_try(const struct call *c, const struct pick *p)
+{
+	if (c->n_attempts == 0)
+		return true;
+	return c->n_attempts < LIMIT_ATTEMPTS &&
+	    pick_any(&c->plan, p->health, p->now) &&
+	    budget_retry(c->plan.asked->id);
+}
+
 /* One that was tried may be tried again, after a while: true. */
 static bool
 waits_for_another_try(struct call *c, const struct pick *p)
@@ -124,7 +136,7 @@ enum go
 choose(struct call *c)
 {
 	int64_t now = clock_utc_ms();
-	struct candidate *next;
+	struct candidate *next = NULL;
 	struct pick p;
 
 	if (c->gone || c->draining)
@@ -140,12 +152,13 @@ choose(struct call *c)
 		c->session = session_of(c);
 	}
 	p = how(c, now);
-	next = c->n_attempts < LIMIT_ATTEMPTS ? pick_next(&c->plan, &p) : NULL;
+	if (may_try(c, &p))
+		next = pick_next(&c->plan, &p);
 	if (!next && waits_for_another_try(c, &p)) {
 		call_due(c, &c->again_due_ms, 1);
 		return WAIT;
 	}
-	if (!next || (c->n_attempts && !budget_retry(c->plan.asked->id)))
+	if (!next)
 		return nobody_left(c, now);
 	if (p.sticky && next->credential->id == p.sticky)
 		relay_count(c->relay, COUNT_AFFINITY_HITS, 1);

@@ -35,7 +35,8 @@ enum {
 	FIRST_BUCKETS = 256,
 	MOST_RECORDS = 65536,		/* of which those of names that nobody
 					 * has are soon forgotten */
-	IDLE_MS = 10 * MINUTE
+	IDLE_MS = 10 * MINUTE,
+	CROWDED_IDLE_MS = 10 * SECOND	/* when few places are left */
 };
 
 static const struct health_verdict rules[N_UP_CLASSES] = {
@@ -142,7 +143,8 @@ bytes_of(const struct record *r)
 void
 health_evict(struct health *h, int64_t now)
 {
-	int64_t idle_since = now - IDLE_MS;
+	bool crowded = h->n_records > MOST_RECORDS / 4 * 3;
+	int64_t idle_since = now - (crowded ? CROWDED_IDLE_MS : IDLE_MS);
 
 	for (size_t n = 0; h->n_records > MOST_RECORDS / 2 &&
 	    n < h->n_buckets / 8; n++) {
@@ -152,8 +154,9 @@ health_evict(struct health *h, int64_t now)
 		while (*at) {
 			struct record *r = *at;
 
+			/* Used in the future: the clock was set back. */
 			if (r->running || r->listed || r->dirty || r->on_way ||
-			    r->known.at > idle_since) {
+			    (r->known.at > idle_since && r->known.at <= now)) {
 				at = &r->next;
 				continue;
 			}
@@ -327,6 +330,13 @@ health_standing(struct health *h, const struct subject *s, int64_t now,
 	return told.how;
 }
 
+/* Is it ejected?  Its time may be over. */
+static bool
+ejected(const struct record *r, int64_t now)
+{
+	return health_stance(r, PARK_EJECTED, now) != STANDS;
+}
+
 /* Its ejected levels whose time is over: how many. */
 static int
 half_open(struct health *h, const struct subject *s, int64_t now,
@@ -338,30 +348,38 @@ half_open(struct health *h, const struct subject *s, int64_t now,
 		struct record *r = h->n_out[level] ? record_of(h, s,
 		    (enum level)level, false) : NULL;
 
-		if (r && r->until[PARK_EJECTED] &&
-		    r->until[PARK_EJECTED] <= now)
+		if (r && ejected(r, now) && r->until[PARK_EJECTED] <= now)
 			list[n++] = r;
 	}
 	return n;
 }
 
-bool
-health_try(struct health *h, const struct subject *s, int64_t ms, int64_t now)
+/* Its trial is somebody's until then; 0: nobody's.  All processes are told. */
+static void
+set_trial(struct health *h, const struct subject *s, int64_t until,
+    int64_t now)
 {
 	struct record *list[N_LEVELS];
-	bool mine = true;
-	int n;
+	int n = half_open(h, s, now, list);
 
-	pthread_mutex_lock(&h->lock);
-	n = half_open(h, s, now, list);
-	for (int i = 0; i < n; i++)
-		mine &= list[i]->trial <= now;
-	for (int i = 0; mine && i < n; i++) {
-		list[i]->trial = now + ms;
+	for (int i = 0; i < n; i++) {
+		list[i]->trial = until;
 		health_put(h, list[i], PARK_EJECTED,
 		    list[i]->reason[PARK_EJECTED],
 		    list[i]->until[PARK_EJECTED], now);
 	}
+}
+
+bool
+health_try(struct health *h, const struct subject *s, int64_t ms, int64_t now)
+{
+	bool mine;
+
+	pthread_mutex_lock(&h->lock);
+	/* Another's trial, or a new ejection, makes more of it. */
+	mine = stand(h, s, now).how <= STANDS_TRIAL;
+	if (mine)
+		set_trial(h, s, now + ms, now);
 	pthread_mutex_unlock(&h->lock);
 	return mine;
 }
@@ -411,37 +429,27 @@ health_score(const struct record *r, int64_t now)
 	if (r->news) {
 		more = r->news->score;
 		score_age(&more, now);
+		if (r->news->anew)
+			score_forget(&s);
 		score_sum(&s, &more);
 		s.failures = more.failures +
 		    (r->news->ended_failures ? 0 : s.failures);
 		s.late = more.late + (r->news->ended_late ? 0 : s.late);
 	}
-	if (s.good < 0)
-		s.good = 0;
-	if (s.bad < 0)
-		s.bad = 0;
 	return s;
 }
 
 void
-health_forget(struct health *h, struct record *r, int64_t now)
+health_forget(struct record *r, int64_t now)
 {
-	struct score s;
-	struct news *n;
-
 	memset(r->calls, 0, sizeof(r->calls));
 	memset(r->bad, 0, sizeof(r->bad));
-	r->known.failures = r->known.late = 0;
+	score_forget(&r->known);
+	if (r->news)
+		score_forget(&r->news->score);
 	r->mixed = false;
+	r->blamed = 0;
 	r->back = now;
-	if (r->level != LEVEL_PAIR)
-		return;
-	s = health_score(r, now);
-	n = health_news(h, r, now);
-	n->score.good -= s.good;
-	n->score.bad -= s.bad;
-	n->score.failures = n->score.late = 0;
-	n->ended_failures = n->ended_late = true;
 }
 
 /* --- Out, and back -------------------------------------------------------- */
@@ -466,6 +474,7 @@ eject(struct health *h, struct record *r, enum reason why, int64_t now)
 		r->times++;
 	ms = jitter(h, OUT_MS * r->times);
 	r->trial = 0;
+	r->probed = now;	/* a first probe takes its time */
 	log_warn("channel %lld, credential %lld, model %.*s: out for %lld s "
 	    "(%s)", (long long)r->channel, (long long)r->credential,
 	    (int)r->name_n, r->name, (long long)ms / SECOND,
@@ -485,7 +494,9 @@ bring_back(struct health *h, const struct subject *s, int64_t now)
 			continue;
 		r->trial = 0;
 		health_put(h, r, PARK_EJECTED, REASON_OTHER, 0, now);
-		health_forget(h, r, now);
+		health_forget(r, now);
+		if (r->level == LEVEL_PAIR)
+			health_news(h, r, now)->anew = true;
 	}
 }
 
@@ -501,21 +512,11 @@ trial_failed(struct health *h, const struct subject *s, int64_t now)
 }
 
 static void
-trial_ended(struct health *h, const struct subject *s, int64_t now)
-{
-	struct record *list[N_LEVELS];
-	int n = half_open(h, s, now, list);
-
-	for (int i = 0; i < n; i++)
-		list[i]->trial = 0;
-}
-
-static void
 judge(struct health *h, struct record *r, int64_t now)
 {
 	struct score s = health_score(r, now);
 
-	if (r->until[PARK_EJECTED])
+	if (ejected(r, now))
 		return;
 	if (s.failures >= FAILURES)
 		eject(h, r, REASON_FAILURES, now);
@@ -537,8 +538,7 @@ blame_route(struct health *h, const struct subject *s, int64_t now)
 	r->mixed |= r->blamed && r->blamed != s->credential;
 	r->blamed = s->credential;
 	r->known.at = now;
-	if (++r->known.failures >= FAILURES && r->mixed &&
-	    !r->until[PARK_EJECTED])
+	if (++r->known.failures >= FAILURES && r->mixed && !ejected(r, now))
 		eject(h, r, REASON_FAILURES, now);
 }
 
@@ -550,7 +550,7 @@ blame_channel(struct health *h, const struct subject *s, int64_t now)
 	if (!r)
 		return;
 	r->known.at = now;
-	if (++r->known.failures >= FAILURES && !r->until[PARK_EJECTED])
+	if (++r->known.failures >= FAILURES && !ejected(r, now))
 		eject(h, r, REASON_UNREACHED, now);
 }
 
@@ -593,6 +593,8 @@ health_first(struct health *h, const struct subject *s, int64_t ms,
 	struct record *r;
 
 	pthread_mutex_lock(&h->lock);
+	if (trial)
+		bring_back(h, s, now);
 	r = record_of(h, s, LEVEL_PAIR, true);
 	if (r) {
 		struct news *n = health_news(h, r, now);
@@ -602,8 +604,6 @@ health_first(struct health *h, const struct subject *s, int64_t ms,
 		n->ended_late = true;
 	}
 	praise(h, s, true);
-	if (trial)
-		bring_back(h, s, now);
 	pthread_mutex_unlock(&h->lock);
 }
 
@@ -637,10 +637,10 @@ hear(struct health *h, const struct subject *s, struct record *r,
 		praise(h, s, false);
 		break;
 	case SAYS_GOOD:
-		praise(h, s, true);
-		count(h, r, verdict, now);
 		if (trial)
 			bring_back(h, s, now);
+		praise(h, s, true);
+		count(h, r, verdict, now);
 		return;
 	case SAYS_FAILED:
 	case SAYS_LATE:
@@ -657,8 +657,9 @@ hear(struct health *h, const struct subject *s, struct record *r,
 		judge(h, r, now);
 		return;
 	}
+	/* It told nothing: another call may try. */
 	if (trial)
-		trial_ended(h, s, now);
+		set_trial(h, s, 0, now);
 }
 
 void
@@ -690,6 +691,20 @@ health_judge(enum up_class class, int64_t hint_ms)
 	return v;
 }
 
+/* Is it out already, so that this verdict changes nothing? */
+static bool
+is_out_so(const struct record *r, const struct health_verdict *v, int64_t now)
+{
+	/* A bar keeps the time of its next probe; of somebody ejected the
+	 * end of its trial decides. */
+	if (v->kind != PARK_TIMED)
+		return health_stance(r, v->kind, now) != STANDS;
+	/* Many calls may be refused at once: nearly the same end is no news
+	 * for all processes. */
+	return health_stance(r, PARK_TIMED, now) == STANDS_PARKED &&
+	    r->until[PARK_TIMED] >= now + v->ms - v->ms / 8;
+}
+
 enum verdict
 health_learn(struct health *h, const struct subject *s, enum up_class class,
     int64_t hint_ms, int64_t now)
@@ -709,10 +724,11 @@ health_learn(struct health *h, const struct subject *s, enum up_class class,
 		return v.says;
 	pthread_mutex_lock(&h->lock);
 	r = record_of(h, s, levels[v.out], true);
-	/* A bar that is there keeps the time of its next probe. */
-	if (r && !(v.kind == PARK_BARRED && r->until[PARK_BARRED]) &&
-	    !(r->until[v.kind] > now + v.ms && r->since[v.kind] <= now))
+	if (r && !is_out_so(r, &v, now)) {
+		if (v.kind == PARK_EJECTED)
+			r->trial = 0;
 		health_put(h, r, v.kind, (enum reason)class, now + v.ms, now);
+	}
 	pthread_mutex_unlock(&h->lock);
 	return v.says;
 }
@@ -809,20 +825,25 @@ health_due(struct health *h, int64_t every, int64_t now, struct arena *a,
 	int n = 0;
 
 	pthread_mutex_lock(&h->lock);
-	for (int i = 0; i < h->out.n && n < max; i++) {
-		struct record *r = h->out.at[i];
+	/* Each in its turn: probes may take longer than `every`. */
+	for (int left = h->out.n; left > 0 && n < max; left--) {
+		struct record *r = h->out.at[++h->due_hand % h->out.n];
 		bool barred = r->until[PARK_BARRED] &&
 		    r->until[PARK_BARRED] <= now;
-		bool ejected = r->until[PARK_EJECTED] &&
-		    !r->until[PARK_BARRED];
 
-		if ((!barred && !ejected) || now - r->probed < every)
+		if (!barred && (!r->until[PARK_EJECTED] ||
+		    r->until[PARK_BARRED]))
+			continue;
+		/* Probed in the future: the clock was set back. */
+		if (r->probed <= now && now - r->probed < every)
 			continue;
 		r->probed = now;
 		list[n++] = (struct health_due){ r->channel, r->credential,
 			arena_str(a, str_from(r->name, r->name_n)),
-			barred ? PARK_BARRED : PARK_EJECTED };
+			barred ? PARK_BARRED : PARK_EJECTED,
+			r->until[PARK_BARRED] - r->since[PARK_BARRED] };
 	}
+	h->due_hand %= h->out.n ? h->out.n : 1;
 	pthread_mutex_unlock(&h->lock);
 	return n;
 }
@@ -857,5 +878,7 @@ health_still(struct health *h, int64_t channel, int64_t credential,
 	if (r && r->until[PARK_BARRED])
 		health_put(h, r, PARK_BARRED, r->reason[PARK_BARRED], next,
 		    now);
+	else if (r && health_stance(r, PARK_EJECTED, now) == STANDS_TRIAL)
+		eject(h, r, r->reason[PARK_EJECTED], now);
 	pthread_mutex_unlock(&h->lock);
 }

@@ -143,6 +143,7 @@ struct health_due {
 	int64_t channel, credential;
 	struct str model;
 	enum park_kind kind;
+	int64_t waited;			/* a bar: ms since it was refused */
 };
 int health_due(struct health *h, int64_t every, int64_t now,
     struct arena *a, struct health_due *list, int max);
@@ -150,7 +151,8 @@ int health_due(struct health *h, int64_t every, int64_t now,
 /* A probe succeeded: it is back.  Of health_due's, or any other subject. */
 void health_lift(struct health *h, int64_t channel, int64_t credential,
     struct str model, int64_t now);
-/* It failed: a barred one's next probe is not before `next`. */
+/* It failed: a barred one's next probe is not before `next`; for one that was
+ * ejected and could be tried again it counts as a trial that failed. */
 void health_still(struct health *h, int64_t channel, int64_t credential,
     struct str model, int64_t next, int64_t now);
 

@@ -28,6 +28,7 @@ enum { SLOTS = 6, SLOT_MS = 10000 };
 struct news {
 	struct score score;
 	bool ended_failures, ended_late;
+	bool anew;			/* what was before counts no more */
 };
 
 /*
@@ -51,6 +52,7 @@ struct record {
 	int64_t until[N_PARK_KINDS];	/* UTC ms; 0: not out */
 	int64_t since[N_PARK_KINDS];
 	uint8_t own[N_PARK_KINDS];	/* OWN_… */
+	uint16_t writing[N_PARK_KINDS];	/* how often, just now */
 	uint8_t reason[N_PARK_KINDS];
 	bool seen[N_PARK_KINDS];	/* by the load that runs */
 	uint16_t times;			/* ejections in a row */
@@ -75,6 +77,7 @@ struct health {
 	struct record **buckets;
 	size_t n_buckets, n_records, bytes;
 	size_t hand;			/* where evicting goes on */
+	int due_hand;			/* where asking who is due goes on */
 	struct list out;		/* who is out, or was just now */
 	struct list dirty;		/* who has news */
 	int n_out[N_LEVELS];		/* of `out`, to be skipped when 0 */
@@ -103,8 +106,8 @@ void health_list(struct health *h, struct record *r);
 struct news *health_news(struct health *h, struct record *r, int64_t now);
 /* Known and news together, as of now. */
 struct score health_score(const struct record *r, int64_t now);
-/* All that was counted of it is forgotten: it is back. */
-void health_forget(struct health *h, struct record *r, int64_t now);
+/* It is back: what was counted of it here is forgotten. */
+void health_forget(struct record *r, int64_t now);
 
 const char *health_reason(enum reason r);
 

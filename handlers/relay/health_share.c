@@ -39,8 +39,10 @@ health_list(struct health *h, struct record *r)
 
 /* Is there a reason left to keep it in the list? */
 static bool
-stays(const struct record *r)
+stays(struct record *r, int64_t now)
 {
+	if (r->until[PARK_TIMED] <= now && !r->own[PARK_TIMED])
+		r->until[PARK_TIMED] = 0;
 	for (int kind = 0; kind < N_PARK_KINDS; kind++)
 		if (r->until[kind] || r->own[kind])
 			return true;
@@ -48,14 +50,14 @@ stays(const struct record *r)
 }
 
 static void
-tidy(struct health *h)
+tidy(struct health *h, int64_t now)
 {
 	int kept = 0;
 
 	for (int i = 0; i < h->out.n; i++) {
 		struct record *r = h->out.at[i];
 
-		if (stays(r)) {
+		if (stays(r, now)) {
 			h->out.at[kept++] = r;
 			continue;
 		}
@@ -81,9 +83,10 @@ written(struct op *op)
 
 	pthread_mutex_lock(&h->lock);
 	r = health_find(h, p->channel, p->credential, p->model);
-	if (r && r->own[p->kind] == OWN_WRITING &&
-	    r->until[p->kind] == p->until)
-		r->own[p->kind] = op->ok ? OWN_WRITTEN : OWN_LOST;
+	/* The last one of several is what we know. */
+	if (r && --r->writing[p->kind] == 0)
+		r->own[p->kind] = op->ok && w->put.kept ? OWN_WRITTEN :
+		    OWN_LOST;
 	pthread_mutex_unlock(&h->lock);
 	arena_release(&w->put.arena);
 	free(w);
@@ -154,10 +157,12 @@ health_put(struct health *h, struct record *r, enum park_kind kind,
 	r->until[kind] = until;
 	r->since[kind] = now;
 	r->reason[kind] = (uint8_t)reason;
-	r->own[kind] = h->writer ? OWN_WRITING : OWN_NOT;
 	health_list(h, r);
-	if (h->writer)
-		write_park(h, r, kind);
+	if (!h->writer || r->writing[kind] == UINT16_MAX)
+		return;
+	r->own[kind] = OWN_WRITING;
+	r->writing[kind]++;
+	write_park(h, r, kind);
 }
 
 static enum reason
@@ -182,6 +187,8 @@ take_park(struct health *h, const struct park *p)
 	r->seen[p->kind] = true;
 	if (r->own[p->kind])
 		return;
+	if (p->kind == PARK_EJECTED && !r->until[PARK_EJECTED])
+		r->probed = p->since;
 	r->until[p->kind] = p->until;
 	r->since[p->kind] = p->since;
 	r->reason[p->kind] = (uint8_t)reason_of(p->reason);
@@ -193,11 +200,11 @@ take_park(struct health *h, const struct park *p)
 
 /* Another process has brought it back. */
 static void
-gone(struct health *h, struct record *r, enum park_kind kind, int64_t now)
+gone(struct record *r, enum park_kind kind, int64_t now)
 {
 	r->until[kind] = 0;
 	if (kind == PARK_EJECTED)
-		health_forget(h, r, now);
+		health_forget(r, now);
 }
 
 void
@@ -220,9 +227,9 @@ health_load_parks(struct health *h, const struct park *list, int n,
 
 		for (int k = 0; k < N_PARK_KINDS; k++)
 			if (r->until[k] && !r->seen[k] && !r->own[k])
-				gone(h, r, (enum park_kind)k, now);
+				gone(r, (enum park_kind)k, now);
 	}
-	tidy(h);
+	tidy(h, now);
 	pthread_mutex_unlock(&h->lock);
 }
 
@@ -234,6 +241,7 @@ health_news(struct health *h, struct record *r, int64_t now)
 	if (!r->news) {
 		r->news = xnew(struct news);
 		r->news->score.at = now;
+		h->bytes += sizeof(*r->news);
 	}
 	score_age(&r->news->score, now);
 	if (!r->dirty) {
@@ -245,10 +253,11 @@ health_news(struct health *h, struct record *r, int64_t now)
 
 /* What was counted becomes part of what is known. */
 static void
-settle(struct record *r, int64_t now)
+settle(struct health *h, struct record *r, int64_t now)
 {
 	r->known = health_score(r, now);
 	free(r->news);
+	h->bytes -= sizeof(*r->news);
 	r->news = NULL;
 	r->dirty = false;
 }
@@ -277,7 +286,7 @@ shared(struct op *op)
 
 /* One record's news into the operation. */
 static void
-share_one(struct sharing *s, struct record *r, int64_t now)
+share_one(struct health *h, struct sharing *s, struct record *r, int64_t now)
 {
 	s->add.list[s->add.n++] = (struct score_row){
 		.credential = r->credential,
@@ -286,10 +295,11 @@ share_one(struct sharing *s, struct record *r, int64_t now)
 		.score = r->news->score,
 		.ended_failures = r->news->ended_failures,
 		.ended_late = r->news->ended_late,
+		.anew = r->news->anew,
 		.mark = r,
 	};
 	r->on_way = true;
-	settle(r, now);
+	settle(h, r, now);
 }
 
 void
@@ -299,6 +309,7 @@ health_share(struct health *h, int64_t now)
 	int kept = 0;
 
 	pthread_mutex_lock(&h->lock);
+	tidy(h, now);
 	health_evict(h, now);
 	if (h->writer && h->dirty.n) {
 		s = xnew(struct sharing);
@@ -306,15 +317,16 @@ health_share(struct health *h, int64_t now)
 		s->add.op.run = score_add_run;
 		s->add.op.done = shared;
 		s->add.list = arena_zero(&s->add.arena,
-		    sizeof(*s->add.list) * SHARED_AT_ONCE);
+		    sizeof(*s->add.list) * (size_t)(h->dirty.n <
+		    SHARED_AT_ONCE ? h->dirty.n : SHARED_AT_ONCE));
 	}
 	for (int i = 0; i < h->dirty.n; i++) {
 		struct record *r = h->dirty.at[i];
 
 		if (!s)
-			settle(r, now);
+			settle(h, r, now);
 		else if (s->add.n < SHARED_AT_ONCE && !r->on_way)
-			share_one(s, r, now);
+			share_one(h, s, r, now);
 		else
 			h->dirty.at[kept++] = r;
 	}

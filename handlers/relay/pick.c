@@ -131,15 +131,15 @@ power(double x, int e)
 }
 
 static struct pick_score
-score(const struct candidate *k, const struct pick *how, double usual)
+score(const struct candidate *k, const struct sight *sight,
+    const struct pick *how, double usual)
 {
 	const struct exponents *e = &dials[how->routing];
-	struct sight sight = health_sight(how->health, &k->about, how->now);
 	struct pick_score s = {
 		.cost_nano = cost_of(k, &how->use),
-		.first_ms = sight.first_ms > 0 ? sight.first_ms : usual,
-		.load = 1 + sight.running,
-		.ok = sight.ok > LEAST_OK ? sight.ok : LEAST_OK,
+		.first_ms = sight->first_ms > 0 ? sight->first_ms : usual,
+		.load = 1 + sight->running,
+		.ok = sight->ok > LEAST_OK ? sight->ok : LEAST_OK,
 	};
 	double wait = s.first_ms > 1 ? s.first_ms : 1;
 
@@ -152,7 +152,9 @@ struct pick_score
 pick_score(const struct plan *p, const struct candidate *k,
     const struct pick *how)
 {
-	return score(k, how, usual_first(p, k, how));
+	struct sight sight = health_sight(how->health, &k->about, how->now);
+
+	return score(k, &sight, how, usual_first(p, k, how));
 }
 
 /* Does the second of two that were drawn displace the first? */
@@ -167,15 +169,14 @@ static struct candidate *
 better(const struct plan *p, struct candidate *a, struct candidate *b,
     const struct pick *how)
 {
-	double usual = 0;
+	struct sight of_a = health_sight(how->health, &a->about, how->now);
+	struct sight of_b = health_sight(how->health, &b->about, how->now);
+	/* Where both have none it cancels out too. */
+	double usual = (of_a.first_ms > 0) == (of_b.first_ms > 0) ? 0 :
+	    usual_first(p, a, how);
 
-	if (a == b)
-		return a;
-	if (!(health_sight(how->health, &a->about, how->now).first_ms > 0) ||
-	    !(health_sight(how->health, &b->about, how->now).first_ms > 0))
-		usual = usual_first(p, a, how);
-	return displaces(score(b, how, usual).score,
-	    score(a, how, usual).score) ? b : a;
+	return displaces(score(b, &of_b, how, usual).score,
+	    score(a, &of_a, how, usual).score) ? b : a;
 }
 
 /* --- The draw ------------------------------------------------------------- */
@@ -300,7 +301,9 @@ pick_again(struct plan *p, const struct pick *how)
 	for (int i = 0; i < p->n; i++) {
 		struct candidate *k = &p->list[i];
 
+		/* Half-open ones are tried by whoever takes the trial. */
 		if (usable(p, k, how->health, how->now, &k->standing) &&
+		    (k->standing != STANDS_TRIAL || p->resort) &&
 		    (!best || k->tries < best->tries))
 			best = k;
 	}
@@ -337,7 +340,10 @@ pick_chances(struct plan *p, const struct pick *how, double *chance)
 	fill(p, how, &u);
 	usual = u.n ? usual_first(p, u.list[0], how) : 0;
 	for (int i = 0; i < u.n; i++) {
-		scores[i] = score(u.list[i], how, usual).score;
+		struct sight sight = health_sight(how->health,
+		    &u.list[i]->about, how->now);
+
+		scores[i] = score(u.list[i], &sight, how, usual).score;
 		sum += weight_in(&u, i);
 	}
 	for (int i = 0; i < u.n; i++) {

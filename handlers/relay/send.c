@@ -342,10 +342,13 @@ content_begins(struct call *c)
 	assert(!c->content);
 	c->content = true;
 	c->first_us = clock_us();
-	if (a->observer.stream)
+	if (a->observer.stream) {
 		health_first(c->relay->house->health, &a->with->about,
 		    (c->first_us - a->began_us) / 1000,
 		    a->with->standing != STANDS, clock_utc_ms());
+		/* It is back; the end of this call is one like others. */
+		a->with->standing = STANDS;
+	}
 	if (c->session)
 		affinity_keep(c->relay->house->affinity, c->session,
 		    a->with->credential->id, call_now(c));
