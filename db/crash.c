@@ -53,7 +53,7 @@ upstream_cost(struct db *db, const struct orphan *o,
 
 	if (channel == 0)
 		return true;
-	n = price_find(db, p->model, channel, p->opened, &row);
+	n = price_find(db, u->model, channel, p->opened, &row);
 	if (n < 0 || (ppm = channel_cost_ppm(db, channel)) < 0)
 		return false;
 	if (n == 1 && price_fill(row.given, &own)) {
@@ -120,10 +120,10 @@ crash_bill(struct db *db, const struct orphan *o, struct usage_row *u)
 	struct price list = { 0 };
 	struct price_row row;
 
-	if (p->price && (price_get(db, p->price, &row) != 1 ||
+	if (u->price && (price_get(db, u->price, &row) != 1 ||
 			    !price_fill(row.given, &list)))
 		return db_stop(db, "price %" PRId64 " of hold %" PRId64
-		    " is gone", p->price, p->id);
+		    " is gone", u->price, p->id);
 	u->cost_ppm = PPM;
 	if (!o->j.started)
 		return prompt_lost(db, o, &list, u);
@@ -152,24 +152,31 @@ resolve(struct db *db, const struct orphan *o)
 		.state = USAGE_CRASH,
 		.channel = j->channel,
 		.credential = j->credential,
+		.model = j->model ? j->model : p->model,
+		.price = j->model ? j->price : p->price,
 		.fault = "CRASH",
+		.remarks = j->model && j->model != p->model ? S("fallback") :
+		    S(""),
 		.first_ms = -1,
 		.total_ms = attempt.ms,
 		.attempts = &attempt,
 		.n_attempts = j->sent || j->started,
 	};
-	struct model_row model;
+	struct model_row asked, served;
 	struct bill bill;
 	struct arena a;
 	bool ok;
 
 	arena_init(&a);
 	memcpy(u.request_id, p->request_id, ID_CHARS);
-	ok = model_get(db, &a, p->model, &model) >= 0;
+	ok = model_get(db, &a, p->model, &asked) >= 0 &&
+	    model_get(db, &a, u.model, &served) >= 0 &&
+	    crash_bill(db, o, &u);
 	if (ok) {
-		u.asked = model.name;
-		ok = crash_bill(db, o, &u) &&
-		    settle_reckon(db, p, u.charge, &bill) &&
+		u.asked = asked.name;
+		if (served.free)
+			u.charge = 0;
+		ok = settle_reckon(db, p, u.charge, &bill) &&
 		    settle_close(db, p, &u,
 			j->started ? p->prompt_tokens + j->out_tokens : 0,
 			&bill);

@@ -36,7 +36,8 @@ static const char *const sql[N_SQL] = {
 	    "credential = coalesce(?3, credential), "
 	    "upstream_model = coalesce(?4, upstream_model), "
 	    "sent = max(sent, ?5), started = max(started, ?6), "
-	    "out_tokens = max(out_tokens, ?7) WHERE id = ?1",
+	    "out_tokens = max(out_tokens, ?7), serves = coalesce(?8, serves), "
+	    "serves_price = coalesce(?9, serves_price) WHERE id = ?1",
 	[EXTEND] = "UPDATE /*tab*/ hold SET held = held + ?2 WHERE id = ?1",
 };
 const struct db_part hold_part = { "hold", sql, N_SQL };
@@ -47,7 +48,7 @@ struct gate {
 	const struct tab_facts *facts;
 	struct tab_key *key;
 	struct tab_book *book;
-	int64_t price;			/* in force; 0: none */
+	bool priced;			/* as planned */
 	int64_t now_us;
 	int64_t rpm_at, tpm_at, tpm_debt;	/* if it is admitted */
 	bool clamped;			/* a clock went back */
@@ -226,13 +227,27 @@ admitted(struct gate *g, struct hold_open *h)
 		h->verdict = HOLD_ACCOUNT_OFF;
 	else if (k->expires && k->expires <= db_now(g->db))
 		h->verdict = HOLD_KEY_EXPIRED;
-	else if (g->price != h->price)
+	else if (!g->priced)
 		h->verdict = HOLD_NO_PRICE;
 	else if (k->concurrency && k->open_holds >= k->concurrency)
 		h->verdict = HOLD_CONCURRENCY;
 	else
 		return rpm_good(g, h) && tpm_good(g, h) && credit_good(g, h);
 	return false;
+}
+
+/* Are the prices in force those that the call was planned at? */
+static bool
+prices_read(struct gate *g, const struct hold_open *h)
+{
+	int64_t price = tab_price(g->db, h->model);
+
+	g->priced = price == h->price;
+	for (int i = 0; i < h->n_others && price >= 0; i++) {
+		price = tab_price(g->db, h->others[i].model);
+		g->priced &= price == h->others[i].price;
+	}
+	return price >= 0;
 }
 
 /* 1 and the gate is filled, 0 no such key, -1 the database failed. */
@@ -246,9 +261,8 @@ gate_load(struct gate *g, struct hold_open *h)
 	if (k->book == 0)
 		k->book = ledger_wallet(g->db, k->account);
 	g->book = k->book > 0 ? tab_book(g->db, k->book) : NULL;
-	g->price = tab_price(g->db, h->model);
 	g->facts = tab_facts(g->db);
-	if (!g->book || g->price < 0 || !g->facts)
+	if (!g->book || !g->facts || !prices_read(g, h))
 		return -1;
 	g->now_us = db_now(g->db) * 1000;
 	g->clamped = false;
@@ -317,6 +331,7 @@ hold_open_run(struct db *db, struct op *op)
 	assert(h->least >= 0 && h->least <= h->held && h->held <= h->bound);
 	assert(h->prompt_tokens >= 0 && h->limit_tokens >= 0);
 	assert(h->unit < N_BUCKETS && h->units >= 0);
+	assert(h->n_others >= 0 && h->n_others <= HOLD_OTHERS);
 	h->verdict = HOLD_KEY_OFF;
 	h->id = h->granted = h->available = h->retry_ms = 0;
 	h->cap_owner = h->cap_window = NULL;
@@ -347,10 +362,12 @@ hold_progress_run(struct db *db, struct op *op)
 {
 	struct hold_progress *h = holder(op, struct hold_progress, op);
 
-	return db_run(db, &hold_part, PROGRESS, "iIISiii", h->hold,
+	return db_run(db, &hold_part, PROGRESS, "iIISiiiII", h->hold,
 		   h->channel ? &h->channel : NULL,
 		   h->credential ? &h->credential : NULL, h->upstream_model,
-		   (int64_t)h->sent, (int64_t)h->started, h->out_tokens) >= 0;
+		   (int64_t)h->sent, (int64_t)h->started, h->out_tokens,
+		   h->model ? &h->model : NULL,
+		   h->price ? &h->price : NULL) >= 0;
 }
 
 bool

@@ -26,17 +26,23 @@ enum hold_verdict {
 	HOLD_RPM, HOLD_TPM,	/* `retry_ms` */
 	HOLD_CONCURRENCY,
 	HOLD_CAP,		/* `cap_window`, `cap_owner` say which */
-	HOLD_NO_PRICE,		/* its price is superseded: plan again */
+	HOLD_NO_PRICE,		/* a price is superseded: plan again */
 	HOLD_CLOSED		/* billing is stopped in all processes, or this
 				 * program is too old for the database: 503 */
 };
+
+enum { HOLD_OTHERS = 8 };		/* fallback models of a call, at most */
 
 struct hold_open {
 	struct op op;
 	/* in */
 	char request_id[ID_CHARS];
 	int64_t process, key, model, price, markup_ppm;
-	int64_t held;		/* the estimate, nano-dollars */
+	struct {
+		int64_t model, price;
+	} others[HOLD_OTHERS];	/* that may serve instead, at these prices */
+	int n_others;
+	int64_t held;		/* the estimate of the dearest, nano-dollars */
 	int64_t bound;		/* at most */
 	int64_t least;		/* admit with as little, if no other hold is
 				 * open; == held: no */
@@ -64,6 +70,7 @@ struct hold_progress {
 	struct op op;
 	int64_t hold;
 	int64_t channel, credential;
+	int64_t model, price;		/* that serve; model 0: not known */
 	bool sent, started;
 	int64_t out_tokens;
 	struct str upstream_model;	/* of the running attempt */

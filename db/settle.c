@@ -114,6 +114,8 @@ journal_read(struct row *row, struct journal *j)
 	j->sent = row_int(row, 22);
 	j->started = row_int(row, 23);
 	j->out_tokens = row_int(row, 24);
+	j->model = row_int(row, 25);
+	j->price = row_int(row, 26);
 }
 
 /* Without what is behind its last window. */
@@ -279,7 +281,8 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 	struct str none = { NULL, 0 };
 	struct buf attempts = BUF_HEAP(65536);
 	const int64_t *n = u->use.n;
-	int64_t price = u->price ? u->price : p->price, id;
+	int64_t model = u->model ? u->model : p->model;
+	int64_t price = u->model || u->price ? u->price : p->price, id;
 	bool ok;
 
 	attempts_text(u, &attempts);
@@ -287,7 +290,7 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 	    db_run(db, &settle_part, USAGE,
 		"siiiiiisSsiIIsiSiiiiiiiiiiiiiiiiiiiiiIIiiIiisSs",
 		str_from(p->request_id, ID_CHARS), db_now(db), p->account,
-		p->project, p->key, p->model, p->book, u->asked,
+		p->project, p->key, model, p->book, u->asked,
 		u->served.n ? u->served : none, str_of(p->endpoint),
 		(int64_t)p->stream, u->channel ? &u->channel : NULL,
 		u->credential ? &u->credential : NULL,

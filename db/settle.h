@@ -19,6 +19,7 @@ struct journal {
 	char upstream_model[256];
 	bool sent, started;
 	int64_t out_tokens;
+	int64_t model, price;	/* that serve; model 0: none yet */
 };
 
 struct pending {
@@ -41,7 +42,7 @@ struct pending {
 	"h.tpm_taken, h.windows, h.endpoint, h.stream, h.unit, h.units"
 #define JOURNAL_COLUMNS \
 	"h.channel, h.credential, h.upstream_model, h.sent, h.started, " \
-	"h.out_tokens"
+	"h.out_tokens, h.serves, h.serves_price"
 void pending_read(struct row *row, struct pending *p);
 void journal_read(struct row *row, struct journal *j);	/* they come after */
 

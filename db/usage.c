@@ -33,12 +33,15 @@ const char *const usage_states[N_USAGE_STATES] = {
 	"u.image, u.second, u.search, " \
 	"u.charge, u.cost, u.list, u.held, u.bound, u.price, u.cost_price, " \
 	"u.markup_ppm, u.cost_ppm, u.first_ms, u.total_ms, u.weir_us, " \
-	"json_array_length(u.attempts), u.end_user, u.remarks FROM usage u " \
+	"json_array_length(u.attempts), u.end_user, u.remarks, " \
+	"CASE WHEN u.remarks LIKE '%fallback%' THEN m.name END " \
+	"FROM usage u " \
 	"LEFT JOIN account a ON a.id = u.account " \
 	"LEFT JOIN project p ON p.id = u.project " \
 	"LEFT JOIN key k ON k.id = u.key " \
 	"LEFT JOIN channel c ON c.id = u.channel " \
-	"LEFT JOIN credential d ON d.id = u.credential "
+	"LEFT JOIN credential d ON d.id = u.credential " \
+	"LEFT JOIN model m ON m.id = u.model "
 
 /* ?1 <= id < ?2, ?3: a model or 0; newest first. */
 #define PAGE \
@@ -126,6 +129,7 @@ read_view(struct arena *a, struct row *row, struct usage_view *u)
 		.attempts = row_int(row, 49),
 		.end_user = text(a, row, 50),
 		.remarks = text(a, row, 51),
+		.fallback = text(a, row, 52),
 	};
 	for (int b = 0; b < N_BUCKETS; b++)
 		u->use.n[b] = row_int(row, 22 + b);

@@ -42,14 +42,16 @@ struct usage_row {
 	int64_t charge;			/* wanted, <= bound */
 	int64_t cost;
 	int64_t list;			/* at list price, no markup */
-	int64_t price;			/* charged at; 0: that of the hold */
+	int64_t model;			/* that served; 0: that of the hold */
+	int64_t price;			/* charged at; 0: that of the hold, or
+					 * none if a model is named */
 	int64_t cost_price, cost_ppm;
 	int64_t first_ms, total_ms;	/* first_ms < 0: nothing came */
 	int64_t weir_us;
 	struct attempt_row *attempts;
 	size_t n_attempts;
 	struct str end_user;
-	struct str remarks;		/* "capped:512 model_mismatch" */
+	struct str remarks;		/* "capped:512 fallback" */
 	int64_t loss;			/* upstream cost nobody pays */
 };
 
@@ -80,6 +82,8 @@ struct usage_view {
 	int64_t total_ms, weir_us;
 	int64_t attempts;
 	struct str end_user, remarks;
+	struct str fallback;		/* the model that stood in for the one
+					 * that was asked for; empty: none */
 };
 
 /* By request id: 1 and *u (strings in the arena), 0 none, -1 failed. */

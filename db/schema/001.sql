@@ -321,6 +321,8 @@ CREATE TABLE transfer (
 -- exactly once.  id: process * 2^36 + its number in that process, so that it
 -- is never given again.  windows: which `spent` rows it is counted in.  unit,
 -- units: what it uses beside tokens, for a crash: so many of that bucket.
+-- serves, serves_price: the model that began to answer, and its price; NULL:
+-- none yet.
 CREATE TABLE hold (
 	id         INTEGER PRIMARY KEY,
 	request_id TEXT NOT NULL,
@@ -347,7 +349,9 @@ CREATE TABLE hold (
 	upstream_model TEXT,
 	sent       INTEGER NOT NULL DEFAULT 0,
 	started    INTEGER NOT NULL DEFAULT 0,
-	out_tokens INTEGER NOT NULL DEFAULT 0 CHECK (out_tokens >= 0)
+	out_tokens INTEGER NOT NULL DEFAULT 0 CHECK (out_tokens >= 0),
+	serves     INTEGER,
+	serves_price INTEGER
 ) STRICT;
 
 -- The journal line of a call that was admitted.  `charge` left `book` for

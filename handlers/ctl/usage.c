@@ -39,6 +39,7 @@ usage_json(struct buf *b, const struct usage_view *u)
 	out_str(b, "key", u->key_name);
 	out_str(b, "model", u->asked);
 	put_or_null(b, "served", u->served);
+	put_or_null(b, "fallback", u->fallback);
 	out_str(b, "endpoint", u->endpoint);
 	out_bool(b, "stream", u->stream);
 	put_or_null(b, "channel", u->channel_name);
@@ -134,7 +135,8 @@ table_row(struct table *t, const struct usage_view *u)
 	table_add(t, time_short(a, u->at));
 	table_add(t, arena_printf(a, "%.*s/%.*s", STR_ARGS(u->account_name),
 	    STR_ARGS(u->key_name)));
-	table_add(t, u->asked);
+	table_add(t, u->fallback.n ? arena_printf(a, "%.*s>%.*s",
+	    STR_ARGS(u->asked), STR_ARGS(u->fallback)) : u->asked);
 	table_add(t, str_of(usage_states[u->state]));
 	table_add(t, arena_printf(a, "%d", u->status));
 	table_add(t, arena_printf(a, "%lld", (long long)usage_in(u)));

@@ -7,6 +7,7 @@
  * owns its memory: one that comes back after its call has gone is undone by
  * itself.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "db/money.h"
@@ -90,6 +91,26 @@ admission_leave(struct call *c)
 		free(a);
 }
 
+/* Whichever of the plan's models serves, at the price it was planned at. */
+static void
+ask_for_models(const struct call *c, struct hold_open *h)
+{
+	int64_t output = 0;
+
+	for (int i = 0; i < c->n_quotes; i++) {
+		const struct quote *q = &c->quotes[i];
+
+		if (q->output_planned > output)
+			output = q->output_planned;
+		if (q->model == c->plan.asked)
+			continue;
+		assert(h->n_others < HOLD_OTHERS);
+		h->others[h->n_others].model = q->model->id;
+		h->others[h->n_others++].price = q->model->price.id;
+	}
+	h->limit_tokens = c->asked.prompt_tokens + output;
+}
+
 static void
 ask(struct call *c)
 {
@@ -100,20 +121,20 @@ ask(struct call *c)
 		.op = { .run = hold_open_run, .done = hand_over },
 		.process = store_process(c->relay->house->store),
 		.key = c->key.id,
-		.model = c->plan.model->id,
-		.price = c->plan.model->price.id,
+		.model = c->plan.asked->id,
+		.price = c->plan.asked->price.id,
 		.markup_ppm = c->group->markup_ppm,
 		.held = c->held,
 		.bound = c->bound,
-		.least = c->least,
+		.least = c->quotes[0].least,
 		.prompt_tokens = c->asked.prompt_tokens,
 		.unit = c->unit,
 		.units = c->unit == BUCKET_REQUEST ? 0 : c->units,
-		.limit_tokens = c->asked.prompt_tokens + c->output_planned,
 		.endpoint = endpoint_name(c->asked.endpoint),
 		.stream = c->asked.stream,
 	};
 	memcpy(h->request_id, c->rq->id, ID_CHARS);
+	ask_for_models(c, h);
 	a->post.run = come_back;
 	a->loop = c->rq->worker->loop;
 	a->writer = c->relay->house->writer;
@@ -154,22 +175,16 @@ too_fast(struct call *c, const struct hold_open *h, const char *limit,
 	    (long long)(c->fault.retry_ms + 999) / 1000);
 }
 
-/* Less than the hold was granted: the output it pays for is the limit. */
+/*
+ * Less than the estimate was granted.  It is enough for the model that was
+ * asked for; a dearer fallback that it does not pay for is not tried.
+ */
 static void
-cap_output(struct call *c, const struct hold_open *h)
+drop_unpaid(struct call *c)
 {
-	int64_t whole = c->output_planned, low = c->output_least;
-
-	/* The cost grows evenly with the output between least and held. */
-	if (c->held > c->least)
-		low += (int64_t)((__int128)(whole - low) *
-		    (h->granted - c->least) / (c->held - c->least));
-	c->cap_output = low / c->asked.choices;
-	if (c->cap_output < 1)
-		c->cap_output = 1;
-	trace_line(&c->trace, "granted %lld of %lld, output capped at %lld",
-	    (long long)h->granted, (long long)h->held,
-	    (long long)c->cap_output);
+	for (int i = 0; i < c->n_quotes; i++)
+		if (c->quotes[i].least > c->granted)
+			plan_leave_out(&c->plan, c->quotes[i].model);
 }
 
 static enum go
@@ -179,12 +194,7 @@ judge(struct call *c, const struct hold_open *h)
 	case HOLD_OPENED:
 		c->hold = h->id;
 		c->granted = h->granted;
-		if (h->granted < c->held)
-			cap_output(c, h);
-		c->extend_at = (c->cap_output < 0 ? c->output_planned :
-		    c->cap_output * c->asked.choices) * 3 / 4;
-		if (c->output_planned == 0)
-			c->extend_at = INT64_MAX;
+		drop_unpaid(c);
 		return NEXT;
 	case HOLD_KEY_OFF:
 	case HOLD_KEY_EXPIRED:
@@ -254,4 +264,50 @@ admit(struct call *c)
 	}
 	call_due(c, &c->store_due_ms, 1);
 	return WAIT;
+}
+
+/* --- What was granted --------------------------------------------------- */
+
+enum { MILLION = 1000000 };
+
+/* The output that was granted, of this model: its cost grows evenly. */
+static int64_t
+paid_output(const struct call *c, const struct quote *q)
+{
+	__int128 more = (__int128)c->granted - q->held;
+
+	if (more >= 0)
+		more = q->output_rate ? more * MILLION / q->output_rate :
+		    INT64_MAX / 4;
+	else
+		more = more * (q->output_planned - q->output_least) /
+		    (q->held - q->least);
+	more += q->output_planned;
+	return more < INT64_MAX / 4 ? (int64_t)more : INT64_MAX / 4;
+}
+
+void
+quote_take(struct call *c, const struct model *m)
+{
+	const struct quote *q = c->quotes;
+	int64_t output;
+
+	while (q->model != m)
+		q++;
+	assert(q < c->quotes + c->n_quotes && q->least <= c->granted);
+	c->plan.model = m;
+	c->quote = q;
+	c->cap_output = -1;
+	output = paid_output(c, q);
+	if (c->granted < q->held) {
+		c->cap_output = output / c->asked.choices;
+		if (c->cap_output < 1)
+			c->cap_output = 1;
+		output = c->cap_output * c->asked.choices;
+		trace_line(&c->trace, "granted %lld of %lld, output capped at "
+		    "%lld", (long long)c->granted, (long long)q->held,
+		    (long long)c->cap_output);
+	}
+	c->extend_at = q->output_planned && q->bound ? output * 3 / 4 :
+	    INT64_MAX;
 }

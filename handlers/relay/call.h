@@ -47,6 +47,16 @@ enum wake {
 	WAKE_ROOM     = 64	/* the caller takes bytes again */
 };
 
+/* What a call may use and cost if this model serves it. */
+struct quote {
+	const struct model *model;
+	int64_t input_bound, output_bound;	/* tokens, at most */
+	int64_t output_planned;		/* tokens of all choices */
+	int64_t output_least;		/* that `least` pays for */
+	int64_t held, bound, least;	/* nano-dollars */
+	int64_t output_rate;		/* of a million tokens, at most */
+};
+
 /* One request to one upstream. */
 struct attempt {
 	struct arena arena;		/* a child of the call's */
@@ -103,10 +113,11 @@ struct call {
 	bool job_out;
 
 	struct plan plan;			/* plan */
-	int64_t held, bound, least;		/* plan, nano-dollars */
-	int64_t output_planned;		/* plan, tokens of all choices */
-	int64_t output_least;		/* plan, that `least` pays for */
-	int64_t input_bound, output_bound;	/* plan, tokens */
+	struct quote *quotes;		/* plan: of each model in it */
+	int n_quotes;
+	int64_t held, bound;			/* plan: of the dearest */
+	const struct quote *quote;	/* choose: of the model that serves;
+					 * until then of the first */
 	enum bucket unit;			/* plan: used beside tokens, */
 	int64_t units, units_bound;		/* so many, and at most */
 	int64_t heard_tokens;			/* plan: of sound, estimated */
@@ -114,7 +125,7 @@ struct call {
 	struct admission *admission;		/* admit, until it is back */
 	int64_t hold;				/* admit: the row, 0: none */
 	int64_t granted;			/* admit */
-	int64_t cap_output;		/* admit: -1, or the limit set */
+	int64_t cap_output;		/* choose: -1, or the limit set */
 	int64_t store_due_ms;			/* admit, settle */
 
 	uint64_t session;			/* choose: 0: none */
@@ -147,7 +158,7 @@ struct call {
 	bool broken;				/* answer: end as broken */
 
 	struct extension *extension;	/* stream, until it is back */
-	int64_t extend_at;		/* stream: tokens, to ask for more */
+	int64_t extend_at;		/* choose: tokens, to ask for more */
 
 	struct settlement *settlement;		/* settle */
 	bool settled;				/* settle: COMMIT is through */
@@ -219,6 +230,9 @@ void answer_fault(const struct dialect *d, struct request *rq,
 
 /* admit.c: a call that is over lets go of what it waited for. */
 void admission_leave(struct call *c);
+/* The model that serves from now on, of those the hold pays for: what it may
+ * use, and its output's limit when less than its estimate was granted. */
+void quote_take(struct call *c, const struct model *m);
 /* settle.c */
 void settlement_leave(struct call *c);
 /* extend.c: asks for more money when the stream needs it.  False: it must

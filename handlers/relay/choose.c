@@ -62,7 +62,7 @@ how(struct call *c, int64_t now)
 		.routing = c->catalogue->routing, .now = now };
 
 	p.use.n[BUCKET_INPUT] = c->asked.prompt_tokens;
-	p.use.n[BUCKET_OUTPUT] = c->output_planned;
+	p.use.n[BUCKET_OUTPUT] = c->quote->output_planned;
 	p.use.n[BUCKET_REQUEST] = 1;
 	if (c->unit != BUCKET_REQUEST)
 		p.use.n[c->unit] = c->units;
@@ -116,7 +116,7 @@ go_to(struct call *c, struct candidate *next)
 	next->tries++;
 	if (next->chain && c->plan.model != next->model)
 		relay_count(c->relay, COUNT_FALLBACKS, 1);
-	c->plan.model = next->model;
+	quote_take(c, next->model);
 	if (c->attempt && c->rq->body.n == 0) {
 		c->again = c->attempt->body;
 		c->attempt->body = (struct buf){ 0 };

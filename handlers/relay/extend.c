@@ -98,7 +98,7 @@ extend_hold(struct call *c)
 	int64_t tokens = (a->observer.out_milli - a->unread_milli) / 1000;
 	int64_t more;
 
-	if (tokens > SLACK_TIMES * c->output_bound + SLACK_TOKENS)
+	if (tokens > SLACK_TIMES * c->quote->output_bound + SLACK_TOKENS)
 		return fail(c, FAULT_UP_ERROR, "The upstream did not end its "
 		    "answer at the limit of tokens.");
 	if (c->extension && c->extension->back && !judge(c)) {
@@ -106,10 +106,11 @@ extend_hold(struct call *c)
 		return fail(c, FAULT_NO_CREDIT, "The balance, or a limit on "
 		    "spending, was reached in the middle of the answer.");
 	}
-	if (tokens < c->extend_at || c->extension || c->bound == 0)
+	if (tokens < c->extend_at || c->extension)
 		return true;
-	more = c->granted < c->bound - c->granted ? c->granted :
-	    c->bound - c->granted;
+	more = c->quote->bound - c->granted;
+	if (more > c->granted)
+		more = c->granted;
 	c->extend_at = 2 * tokens;
 	if (more > 0)
 		ask(c, more);

@@ -445,6 +445,11 @@ put_call(struct request *rq, struct buf *out, const struct usage_view *u)
 	buf_json(out, u->asked);
 	buf_put(out, S(",\"served\":"));
 	buf_json(out, u->served);
+	buf_put(out, S(",\"fallback\":"));
+	if (u->fallback.n)
+		buf_json(out, u->fallback);
+	else
+		buf_put(out, S("null"));
 	buf_printf(out, ",\"state\":\"%s\",\"status\":%d,\"stream\":%s,"
 	    "\"estimated\":%s,\"usage\":{", usage_states[u->state], u->status,
 	    u->stream ? "true" : "false", u->estimated ? "true" : "false");

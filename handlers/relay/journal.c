@@ -53,6 +53,8 @@ journal_progress(struct call *c, int64_t tokens)
 		.sent = true,
 		.started = true,
 		.out_tokens = tokens,
+		.model = with->model->id,
+		.price = with->model->price.id,
 		.upstream_model = arena_str(&j->arena, with->upstream_model),
 	};
 	j->post.run = come_back;

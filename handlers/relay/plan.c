@@ -250,16 +250,19 @@ dearest(const struct price *p, unsigned which)
 	return rate;
 }
 
-/* A call of so many tokens and units at the dearest rates of the price. */
+/* A call of so many tokens and units at the dearest rates of a model. */
 static bool
-cost_of(const struct call *c, int64_t input, int64_t output, int64_t units,
-    int64_t *nano)
+cost_of(const struct call *c, const struct model *m, int64_t input,
+    int64_t output, int64_t units, int64_t *nano)
 {
-	const struct price *p = &c->plan.model->price;
+	const struct price *p = &m->price;
 	struct price worst = { .id = p->id };
 	struct buckets use = { { 0 } };
 	unsigned reach = units_reach(c);
 
+	*nano = 0;
+	if (m->free)
+		return true;
 	worst.rate[BUCKET_INPUT] = dearest(p, reach & BUCKETS_IN);
 	worst.rate[BUCKET_OUTPUT] = dearest(p, reach & BUCKETS_OUT);
 	worst.rate[BUCKET_REQUEST] = p->rate[BUCKET_REQUEST];
@@ -271,6 +274,18 @@ cost_of(const struct call *c, int64_t input, int64_t output, int64_t units,
 	return price_charge(&worst, &use, c->group->markup_ppm, nano);
 }
 
+/* What the call's output costs at most. */
+static bool
+output_rate(const struct call *c, const struct model *m, int64_t *nano)
+{
+	struct buckets use = { .n = { [BUCKET_OUTPUT] = 1000000 } };
+	struct price worst = { .id = m->price.id };
+
+	worst.rate[BUCKET_OUTPUT] = m->free ? 0 : dearest(&m->price,
+	    units_reach(c) & BUCKETS_OUT);
+	return price_charge(&worst, &use, c->group->markup_ppm, nano);
+}
+
 static int64_t
 least_of(int64_t a, int64_t b)
 {
@@ -279,10 +294,10 @@ least_of(int64_t a, int64_t b)
 
 /* Tokens one choice may make: assumed, and at most. */
 static void
-output_of(const struct call *c, int64_t *assumed, int64_t *most)
+output_of(const struct asked *k, const struct model *m, int64_t *assumed,
+    int64_t *most)
 {
-	const struct asked *k = &c->asked;
-	int64_t max = c->plan.model->max_output;
+	int64_t max = m->max_output;
 
 	if (k->endpoint >= ENDPOINT_EMBEDDINGS) {
 		*assumed = *most = 0;
@@ -300,37 +315,116 @@ output_of(const struct call *c, int64_t *assumed, int64_t *most)
 
 /* The hold (an estimate), and the most that the call can be charged. */
 static bool
-estimate(struct call *c)
+estimate(const struct call *c, struct quote *q)
 {
 	const struct asked *k = &c->asked;
-	const struct model *m = c->plan.model;
-	int64_t assumed, most, prompt, context;
+	const struct model *m = q->model;
+	int64_t assumed, most, prompt;
 
-	context = m->context ? m->context : UNKNOWN_CONTEXT;
-	c->unit = BUCKET_REQUEST;
-	if (!endpoint_is_text(k->endpoint))
-		units_plan(c);
-	output_of(c, &assumed, &most);
 	prompt = least_of(k->prompt_tokens + k->prompt_tokens / 4 + 1,
 	    k->prompt_bound + k->images * IMAGE_BOUND);
-	c->input_bound = k->unseen_input ? context :
-	    k->prompt_bound + k->images * IMAGE_BOUND;
+	q->input_bound = !k->unseen_input ? k->prompt_bound + k->images *
+	    IMAGE_BOUND : m->context ? m->context : UNKNOWN_CONTEXT;
 	if (endpoint_is_text(k->endpoint)) {
-		c->output_planned = assumed * k->choices;
-		c->output_least = least_of(c->output_planned,
+		output_of(k, m, &assumed, &most);
+		q->output_planned = assumed * k->choices;
+		q->output_least = least_of(q->output_planned,
 		    LEAST_OUTPUT * k->choices);
-		c->output_bound = most * k->choices;
+		q->output_bound = most * k->choices;
 	} else {
-		c->output_least = c->output_planned;
+		units_output(c, m, &q->output_planned, &q->output_bound);
+		q->output_least = q->output_planned;
 	}
-	if (m->free) {
-		c->held = c->bound = c->least = 0;
-		return true;
+	if (!output_rate(c, m, &q->output_rate) ||
+	    !cost_of(c, m, prompt, q->output_planned, c->units, &q->held) ||
+	    !cost_of(c, m, q->input_bound, q->output_bound, c->units_bound,
+		&q->bound) ||
+	    !cost_of(c, m, prompt, q->output_least, c->units, &q->least))
+		return false;
+	if (q->bound < q->held)
+		q->bound = q->held;
+	return true;
+}
+
+void
+plan_leave_out(struct plan *p, const struct model *m)
+{
+	int n = 0;
+
+	for (int i = 0; i < p->n; i++)
+		if (p->list[i].model != m)
+			p->list[n++] = p->list[i];
+	p->n = n;
+}
+
+/* One more model of the plan.  False: this call cannot be charged by it. */
+static bool
+quote(struct call *c, const struct model *m)
+{
+	struct quote *q = &c->quotes[c->n_quotes];
+
+	if (!units_priced(c, m))
+		return false;
+	*q = (struct quote){ .model = m };
+	if (!estimate(c, q))
+		return fail(c, FAULT_BAD_REQUEST, "This call could cost more "
+		    "than this relay can count.");
+	c->n_quotes++;
+	if (q->held > c->held)
+		c->held = q->held;
+	if (q->bound > c->bound)
+		c->bound = q->bound;
+	return true;
+}
+
+static bool
+quoted(const struct call *c, const struct model *m)
+{
+	for (int i = 0; i < c->n_quotes; i++)
+		if (c->quotes[i].model == m)
+			return true;
+	return false;
+}
+
+/*
+ * A quote of each model that has a candidate: any of them may serve, and what
+ * is held is what the dearest may cost.  A fallback that has no price for
+ * what is asked leaves the plan.
+ */
+static bool
+quote_all(struct call *c)
+{
+	struct plan *p = &c->plan;
+
+	if (!units_priced(c, p->asked))
+		return false;
+	c->quotes = arena_alloc(c->arena, sizeof(*c->quotes) *
+	    (1 + p->asked->n_fallback));
+	c->unit = BUCKET_REQUEST;
+	if (!endpoint_is_text(c->asked.endpoint))
+		units_plan(c);
+	for (int i = 0; i < p->n; i++) {
+		const struct model *m = p->list[i].model;
+
+		if (quoted(c, m) || quote(c, m))
+			continue;
+		if (m == p->asked)
+			return false;
+		c->fault = (struct fault){ 0 };
+		plan_leave_out(p, m);
+		i--;
 	}
-	return cost_of(c, prompt, c->output_planned, c->units, &c->held) &&
-	    cost_of(c, c->input_bound, c->output_bound, c->units_bound,
-		&c->bound) &&
-	    cost_of(c, prompt, c->output_least, c->units, &c->least);
+	c->quote = c->quotes;
+	return true;
+}
+
+static enum go
+all_are_out(struct call *c, int64_t now)
+{
+	if (c->plan.soonest_ms > now)
+		c->fault.retry_ms = c->plan.soonest_ms - now;
+	return fail(c, FAULT_UP_NONE, "Every upstream for the model '%.*s' is "
+	    "out at the moment; try again later.", STR_ARGS(c->asked.model));
 }
 
 enum go
@@ -349,19 +443,12 @@ plan(struct call *c)
 	if (!plan_make(c->arena, c->catalogue, c->relay->house->health, &w,
 	    &c->plan, &c->fault))
 		return STOP;
-	if (c->plan.n == 0) {
-		c->fault.retry_ms = c->plan.soonest_ms - now;
-		return fail(c, FAULT_UP_NONE, "Every upstream for the model "
-		    "'%.*s' is out at the moment; try again later.",
-		    STR_ARGS(c->asked.model));
-	}
-	if (!units_priced(c))
+	if (c->plan.n == 0)
+		return all_are_out(c, now);
+	if (!quote_all(c))
 		return STOP;
-	if (!estimate(c))
-		return fail(c, FAULT_BAD_REQUEST, "This call could cost more "
-		    "than this relay can count.");
-	if (c->bound < c->held)
-		c->bound = c->held;
+	if (c->plan.n == 0)
+		return all_are_out(c, now);
 	trace_line(&c->trace, "%d candidates, %d out; hold %lld, at most "
 	    "%lld nano-dollars", c->plan.n, c->plan.out,
 	    (long long)c->held, (long long)c->bound);

@@ -79,4 +79,7 @@ bool plan_key_usable(const struct channel *ch, const struct credential *k,
 /* Is this model on a key's list (JSON array; empty: every model)? */
 bool plan_allowed(struct str models, struct str name);
 
+/* Candidates of this model leave the plan. */
+void plan_leave_out(struct plan *p, const struct model *m);
+
 #endif

@@ -83,6 +83,24 @@ hide_key(struct call *c, struct up_error *e)
 	e->param = redact_secret(c->arena, e->param, key);
 }
 
+/* What is too long for one model may not be for a fallback of it. */
+static bool
+a_larger_one_is_left(struct call *c)
+{
+	int64_t had = c->attempt->with->model->context;
+	bool any = false;
+
+	for (int i = 0; i < c->plan.n; i++) {
+		struct candidate *k = &c->plan.list[i];
+
+		if (had == 0 || k->model->context <= had)
+			k->avoid = true;
+		else
+			any |= k->tries == 0;
+	}
+	return any;
+}
+
 static enum go
 refused_by_upstream(struct call *c, struct up_error *e)
 {
@@ -119,6 +137,8 @@ refused_by_upstream(struct call *c, struct up_error *e)
 			return STOP;
 		c->once_more = true;
 	}
+	if (e->kind == UP_CONTEXT_LENGTH && a_larger_one_is_left(c))
+		return AGAIN;
 	return go_on(c);
 }
 
@@ -248,7 +268,7 @@ static int64_t
 whole_answer_ms(const struct call *c)
 {
 	int64_t late = 4 * health_whole_late(c->relay->house->health,
-	    c->attempt->with->upstream_model, c->output_planned);
+	    c->attempt->with->upstream_model, c->quote->output_planned);
 
 	return late ? at_least(late, WHOLE_LEAST_MS) :
 	    c->attempt->with->channel->whole_ms;

@@ -77,7 +77,8 @@ settlement_leave(struct call *c)
 static struct buckets
 buckets_of(const struct call *c, const struct tokens *t)
 {
-	struct buckets b = outward_use(t, c->input_bound, c->output_bound);
+	struct buckets b = outward_use(t, c->quote->input_bound,
+	    c->quote->output_bound);
 
 	units_part(c, t, &b);
 	return b;
@@ -190,6 +191,8 @@ put_money(const struct call *c, struct usage_row *row)
 	const struct price *price = &c->plan.model->price;
 	struct buckets prompt = { { 0 } };
 
+	row->model = c->plan.model->id;
+	row->price = price->id;
 	if (with) {
 		row->cost_ppm = with->serves->cost_known ? PPM :
 		    with->channel->cost_ppm;
@@ -200,8 +203,8 @@ put_money(const struct call *c, struct usage_row *row)
 		price = dearer(c, &row->use);
 		row->price = price->id;
 		row->charge = charge(price, &row->use, c->group->markup_ppm);
-		if (row->charge > c->bound)
-			row->charge = c->bound;
+		if (row->charge > c->quote->bound)
+			row->charge = c->quote->bound;
 		row->list = charge(price, &row->use, PPM);
 		row->cost = cost_of(c, with, &row->use);
 	} else if (c->wasted && with) {
@@ -233,6 +236,8 @@ remarks(const struct call *c, struct arena *a)
 
 	if (c->cap_output >= 0)
 		buf_printf(&b, "capped:%lld ", (long long)c->cap_output);
+	if (c->plan.model != c->plan.asked)
+		buf_put(&b, S("fallback "));
 	if (!at || !c->content)
 		return str_trim(buf_str(&b));
 	if (another_model(c)) {

@@ -91,7 +91,8 @@ at_end(struct call *c)
 	a->says = SAYS_GOOD;
 	if (!a->observer.stream && !c->gone)
 		health_whole(c->relay->house->health, a->with->upstream_model,
-		    c->output_planned, (clock_us() - a->began_us) / 1000);
+		    c->quote->output_planned,
+		    (clock_us() - a->began_us) / 1000);
 	attempt_end(a, "ok");
 	return NEXT;
 }

@@ -96,13 +96,13 @@ no_sound(struct call *c, const char *param, const char *member)
 
 /* A price by the unit is enough; by tokens, text must have one beside. */
 bool
-units_priced(struct call *c)
+units_priced(struct call *c, const struct model *m)
 {
-	const struct price *p = &c->plan.model->price;
+	const struct price *p = &m->price;
 	const struct bill_by *b = by(c);
 	bool writes = c->asked.endpoint < ENDPOINT_EMBEDDINGS;
 
-	if (c->plan.model->free)
+	if (m->free)
 		return true;
 	if (c->asked.sound_in && !(p->priced & BUCKET_BIT(AUDIO_IN)))
 		return no_sound(c, "messages", "audio_in");
@@ -129,39 +129,15 @@ at_most(int64_t n, int64_t most)
 }
 
 static void
-plan_pictures(struct call *c)
-{
-	int64_t max = c->plan.model->max_output;
-
-	c->units = c->units_bound = c->asked.pictures;
-	c->output_planned = at_most(PICTURE_TOKENS, max) * c->units;
-	c->output_bound = (max ? max : PICTURE_MOST) * c->units;
-}
-
-static void
-plan_speech(struct call *c)
-{
-	int64_t max = c->plan.model->max_output, n = c->asked.characters;
-
-	c->units = c->units_bound = n;
-	c->output_planned = at_most(n * SPOKEN_CHAR, max);
-	c->output_bound = at_most(n * SPOKEN_CHAR_MOST + SPOKEN_MORE, max);
-}
-
-static void
 plan_listening(struct call *c)
 {
 	struct asked *k = &c->asked;
-	int64_t max = c->plan.model->max_output;
 
 	c->units = k->seconds;
 	c->units_bound = k->seconds_most;
 	c->heard_tokens = k->seconds * HEARD_SECOND;
 	k->prompt_tokens += c->heard_tokens;
 	k->prompt_bound += k->seconds_most * HEARD_SECOND_MOST;
-	c->output_planned = at_most(k->seconds * WRITTEN_SECOND, max);
-	c->output_bound = at_most(k->seconds_most * WRITTEN_SECOND_MOST +
-	    WRITTEN_MORE, max);
 }
 
 void
@@ -170,10 +146,10 @@ units_plan(struct call *c)
 	c->unit = by(c)->unit;
 	switch (c->unit) {
 	case BUCKET_IMAGE:
-		plan_pictures(c);
+		c->units = c->units_bound = c->asked.pictures;
 		break;
 	case BUCKET_CHARACTER:
-		plan_speech(c);
+		c->units = c->units_bound = c->asked.characters;
 		break;
 	case BUCKET_SECOND:
 		plan_listening(c);
@@ -181,6 +157,32 @@ units_plan(struct call *c)
 	case BUCKET_SEARCH:
 		c->units = c->asked.searches;
 		c->units_bound = c->asked.searches_most;
+		break;
+	default:
+		break;
+	}
+}
+
+void
+units_output(const struct call *c, const struct model *m, int64_t *planned,
+    int64_t *bound)
+{
+	int64_t max = m->max_output, n = c->units;
+
+	*planned = *bound = 0;
+	switch (c->unit) {
+	case BUCKET_IMAGE:
+		*planned = at_most(PICTURE_TOKENS, max) * n;
+		*bound = (max ? max : PICTURE_MOST) * n;
+		break;
+	case BUCKET_CHARACTER:
+		*planned = at_most(n * SPOKEN_CHAR, max);
+		*bound = at_most(n * SPOKEN_CHAR_MOST + SPOKEN_MORE, max);
+		break;
+	case BUCKET_SECOND:
+		*planned = at_most(n * WRITTEN_SECOND, max);
+		*bound = at_most(c->units_bound * WRITTEN_SECOND_MOST +
+		    WRITTEN_MORE, max);
 		break;
 	default:
 		break;
@@ -254,7 +256,7 @@ use_input(const struct call *c, const struct tokens *told, struct buckets *b,
 	int64_t n;
 
 	if (told && told->in_total >= 0) {
-		n = clamp(told->in_total, c->input_bound);
+		n = clamp(told->in_total, c->quote->input_bound);
 		b->n[BUCKET_INPUT] = n;
 		move(b, BUCKET_INPUT, BUCKET_CACHE_READ, told->cache_read);
 		return;
@@ -274,14 +276,15 @@ use_output(const struct call *c, const struct tokens *told, bool whole,
 	enum bucket which = BUCKET_OUTPUT;
 
 	if (told && told->out_total >= 0) {
-		b->n[BUCKET_OUTPUT] = clamp(told->out_total, c->output_bound);
+		b->n[BUCKET_OUTPUT] = clamp(told->out_total,
+		    c->quote->output_bound);
 		return;
 	}
 	if (by(c)->reach & BUCKETS_OUT)
 		which = by(c)->tokens;
 	if (which == BUCKET_IMAGE_OUT && whole)
-		forwarded = c->output_planned;
-	guess(c, b, which, clamp(forwarded, c->output_bound), estimated);
+		forwarded = c->quote->output_planned;
+	guess(c, b, which, clamp(forwarded, c->quote->output_bound), estimated);
 }
 
 /*

@@ -18,15 +18,17 @@
 /* "transcriptions": as usage rows name it. */
 const char *endpoint_name(enum endpoint e);
 
-/* Has the model's price all that the endpoint needs?  False: c->fault. */
-bool units_priced(struct call *c);
+/* Has this model's price all that the endpoint needs?  False: c->fault. */
+bool units_priced(struct call *c, const struct model *m);
 
 /*
- * Fills in what the dialect could not know: tokens of pictures and sound into
- * c->asked, output into c->output_planned and c->output_bound, units into
- * c->unit, c->units and c->units_bound.  For endpoints that are not text.
+ * Fills in what the dialect could not know: tokens of sound into c->asked,
+ * units into c->unit, c->units and c->units_bound; once a call.  And the
+ * tokens that a model may make of it.  For endpoints that are not text.
  */
 void units_plan(struct call *c);
+void units_output(const struct call *c, const struct model *m,
+    int64_t *planned, int64_t *bound);
 
 /* The buckets of tokens that the call can fill. */
 unsigned units_reach(const struct call *c);
