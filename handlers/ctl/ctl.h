@@ -163,6 +163,7 @@ void table_print(const struct table *t);
 /* Members of a JSON object in b: `{"a":` first, `,"b":` then. */
 void out_member(struct buf *b, const char *name);
 void out_str(struct buf *b, const char *name, struct str value);
+void out_maybe(struct buf *b, const char *name, struct str value); /* or null */
 void out_int(struct buf *b, const char *name, int64_t value);
 void out_bool(struct buf *b, const char *name, bool value);
 void out_usd(struct buf *b, const char *name, int64_t nano);

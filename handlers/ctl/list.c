@@ -8,6 +8,7 @@
 #include "fcgi/base/json.h"
 #include "handlers/ctl/ctl.h"
 #include "handlers/ctl/noun.h"
+#include "handlers/ctl/outs.h"
 
 /* --- list ----------------------------------------------------------------- */
 
@@ -16,7 +17,8 @@ struct listing {
 	struct buf b;
 	struct table t;
 	size_t n;
-	bool bad;
+	bool may_be_out;		/* channels, credentials */
+	struct outs outs;
 };
 
 /* "weight=2 models={…}": the members behind the names, for people. */
@@ -43,6 +45,22 @@ details(struct arena *a, struct str object, int names)
 		    n < value.n ? "…" : "");
 	}
 	return buf_str(&b);
+}
+
+/* "on", "off", or how it is out; json: its members, instead. */
+static struct str
+state_of(const struct listing *l, const struct found *f, bool on,
+    struct buf *json)
+{
+	const struct noun *n = f->noun;
+	int64_t id = *CFIELD(f->object, int64_t, n->id);
+
+	if (n->gone && n->gone(f->object))
+		return S("revoked");
+	if (!l->may_be_out)
+		return on ? S("on") : S("off");
+	return outs_state(&l->outs, &l->c->arena, n == &noun_channel ? id :
+	    f->up.channel, n == &noun_channel ? 0 : id, on, json);
 }
 
 static bool
@@ -72,13 +90,14 @@ list_one(void *arg, const struct found *f)
 	shape_show(&l->b, n->members, f->object, blank);
 	if (n->more && !n->more(l->c->db, a, f->object, &l->b))
 		return false;
+	if (l->c->json)
+		state_of(l, f, on, &l->b);
 	buf_char(&l->b, '}');
 	if (l->c->json)
 		return true;
 	for (int i = 0; i < f->depth; i++)
 		table_add(&l->t, f->path[i]);
-	table_add(&l->t, n->gone && n->gone(f->object) ? S("revoked") :
-	    on ? S("on") : S("off"));
+	table_add(&l->t, state_of(l, f, on, NULL));
 	table_add(&l->t, arena_str(a, details(a, str_skip(buf_str(&l->b),
 	    from), f->depth)));
 	buf_clear(&l->b);
@@ -95,6 +114,7 @@ run_list(struct ctl *c)
 	struct str path[DEEPEST] = { { 0 } };
 	int depth = 0;
 
+	l.may_be_out = n == &noun_channel || n == &noun_credential;
 	heads[DEEPEST - ++depth] = n->called;
 	for (up = n->parent; up; up = up->parent)
 		heads[DEEPEST - ++depth] = up->word;
@@ -109,7 +129,8 @@ run_list(struct ctl *c)
 		buf_put(&l.b, S("["));
 	table_add(&l.t, S("state"));
 	table_add(&l.t, S(""));
-	if (!noun_walk(c->db, &c->arena, n, path, list_one, &l))
+	if ((l.may_be_out && !outs_load(c, &l.outs)) ||
+	    !noun_walk(c->db, &c->arena, n, path, list_one, &l))
 		return failed_read(c);
 	if (c->json) {
 		buf_put(&l.b, S("]\n"));
@@ -194,7 +215,8 @@ const struct command command_list = {
 	.summary = "lists them: name, state, and what is not as usual",
 	.help =
 "PARENT limits what stands in something: project list ACCOUNT, key list\n"
-"ACCOUNT [PROJECT], credential list CHANNEL.\n",
+"ACCOUNT [PROJECT], credential list CHANNEL.  The state of a channel or\n"
+"credential that is on says whether it is out, how and why.\n",
 	.least = 0, .most = 2, .run = run_list,
 };
 

@@ -34,6 +34,16 @@ out_str(struct buf *b, const char *name, struct str value)
 }
 
 void
+out_maybe(struct buf *b, const char *name, struct str value)
+{
+	out_member(b, name);
+	if (value.n)
+		buf_json(b, value);
+	else
+		buf_put(b, S("null"));
+}
+
+void
 out_int(struct buf *b, const char *name, int64_t value)
 {
 	out_member(b, name);

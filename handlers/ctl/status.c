@@ -6,85 +6,117 @@
 #include "db/catalogue.h"
 #include "db/ledger.h"
 #include "db/money.h"
-#include "db/park.h"
 #include "db/process.h"
 #include "db/setting.h"
-#include "fcgi/base/clock.h"
 #include "handlers/ctl/ctl.h"
+#include "handlers/ctl/outs.h"
+#include "handlers/relay/plan.h"
 
-struct health {
+enum { OUT_SHOWN = 20 };
+
+struct state {
 	int64_t generation;
 	size_t models, priced, channels, usable, credentials, groups;
-	int parks;
-	int64_t soonest;		/* UTC ms, of the parks */
+	struct outs outs;
+	struct out {			/* of these, those in force */
+		const struct park *park;
+		struct str channel, credential;	/* names; empty: each */
+	} *out;
+	int n_out;
+	int64_t soonest;		/* UTC ms: the first of them ends */
 	struct process_row *processes;
 	int n_processes;
 	struct str frozen, trouble;
 };
 
-static bool
-is_parked(const struct park *parks, int n, int64_t credential)
+/* By the rule of the plan, which /healthz goes by as well. */
+static void
+count_channels(struct state *s, const struct catalogue *cat)
 {
-	for (int i = 0; i < n; i++)
-		if (parks[i].credential == credential &&
-		    parks[i].model.n == 0)
-			return true;
-	return false;
+	struct health *h = outs_health(&s->outs);
+
+	for (size_t i = 0; i < cat->n_channels; i++) {
+		const struct channel *ch = &cat->channels[i];
+
+		for (size_t j = 0; j < ch->n_credentials; j++)
+			s->credentials += plan_key_usable(ch,
+			    &ch->credentials[j], h, s->outs.now);
+		s->usable += plan_usable(ch, h, s->outs.now);
+	}
+	health_free(h);
 }
 
+/* Names live in the catalogue, which goes. */
 static void
-count_channels(struct health *h, const struct catalogue *cat,
-    const struct park *parks)
+name_out(struct arena *a, const struct catalogue *cat, struct out *o)
 {
 	for (size_t i = 0; i < cat->n_channels; i++) {
 		const struct channel *ch = &cat->channels[i];
-		size_t good = 0;
 
+		if (ch->id != o->park->channel)
+			continue;
+		o->channel = arena_str(a, ch->name);
 		for (size_t j = 0; j < ch->n_credentials; j++)
-			good += ch->credentials[j].enabled && !is_parked(
-			    parks, h->parks, ch->credentials[j].id);
-		h->credentials += good;
-		h->usable += ch->enabled && good && ch->n_models;
+			if (ch->credentials[j].id == o->park->credential)
+				o->credential = arena_str(a,
+				    ch->credentials[j].name);
+	}
+}
+
+static void
+list_out(struct ctl *c, struct state *s, const struct catalogue *cat)
+{
+	s->out = arena_zero(&c->arena,
+	    sizeof(*s->out) * ((size_t)s->outs.n + 1));
+	for (int i = 0; i < s->outs.n; i++) {
+		const struct park *p = &s->outs.list[i];
+		int64_t ends = p->until > s->outs.now ? p->until : p->trial;
+
+		if (!out_holds(p, s->outs.now))
+			continue;
+		s->out[s->n_out].park = p;
+		name_out(&c->arena, cat, &s->out[s->n_out++]);
+		if (p->kind != PARK_BARRED && (!s->soonest ||
+		    ends < s->soonest))
+			s->soonest = ends;
 	}
 }
 
 static bool
-look(struct ctl *c, struct health *h)
+look(struct ctl *c, struct state *s)
 {
 	struct catalogue *cat = catalogue_load(c->db);
-	struct park *parks;
+	bool read = cat && outs_load(c, &s->outs);
 
 	if (!cat)
 		return false;
-	h->parks = park_load(c->db, clock_utc_ms(), &c->arena, &parks);
-	h->generation = setting_generation(c->db);
-	h->models = cat->n_models;
+	s->generation = setting_generation(c->db);
+	s->models = cat->n_models;
 	for (size_t i = 0; i < cat->n_models; i++)
-		h->priced += cat->models[i].enabled &&
+		s->priced += cat->models[i].enabled &&
 		    (cat->models[i].priced || cat->models[i].free);
-	h->channels = cat->n_channels;
-	h->groups = cat->n_groups;
-	if (h->parks >= 0)
-		count_channels(h, cat, parks);
-	for (int i = 0; i < h->parks; i++)
-		if (!h->soonest || parks[i].until < h->soonest)
-			h->soonest = parks[i].until;
+	s->channels = cat->n_channels;
+	s->groups = cat->n_groups;
+	if (read) {
+		count_channels(s, cat);
+		list_out(c, s, cat);
+	}
 	catalogue_give(cat);
-	if (ledger_frozen(c->db, &c->arena, &h->frozen))
-		h->trouble = arena_printf(&c->arena, "billing is stopped "
+	if (ledger_frozen(c->db, &c->arena, &s->frozen))
+		s->trouble = arena_printf(&c->arena, "billing is stopped "
 		    "(%.*s): weirctl ledger check shows the difference",
-		    STR_ARGS(h->frozen));
-	else if (h->channels == 0)
-		h->trouble = S("there is no channel: weirctl apply makes one");
-	else if (h->usable == 0)
-		h->trouble = S("no channel is usable: weirctl channel list and "
-		    "weirctl credential list say which are off");
-	else if (h->priced == 0)
-		h->trouble = S("no model has a price: weirctl apply gives "
+		    STR_ARGS(s->frozen));
+	else if (s->channels == 0)
+		s->trouble = S("there is no channel: weirctl apply makes one");
+	else if (s->usable == 0)
+		s->trouble = S("no channel is usable: weirctl channel list and "
+		    "weirctl credential list say which are off or out");
+	else if (s->priced == 0)
+		s->trouble = S("no model has a price: weirctl apply gives "
 		    "prices");
-	h->n_processes = process_list(c->store, c->db, &c->arena,
-	    &h->processes);
-	return h->parks >= 0 && h->generation >= 0 && h->n_processes >= 0;
+	s->n_processes = process_list(c->store, c->db, &c->arena,
+	    &s->processes);
+	return read && s->generation >= 0 && s->n_processes >= 0;
 }
 
 /* Nothing is written: it shows that a write lock can be had. */
@@ -97,26 +129,39 @@ touch(struct db *db, void *arg)
 }
 
 static void
-tell_json(struct ctl *c, const struct health *h)
+tell_json(struct ctl *c, const struct state *s)
 {
 	struct buf b = BUF(&c->arena, 1 << 20);
 
 	buf_char(&b, '{');
-	out_bool(&b, "good", h->trouble.n == 0);
-	out_str(&b, "trouble", h->trouble);
+	out_bool(&b, "good", s->trouble.n == 0);
+	out_str(&b, "trouble", s->trouble);
 	out_str(&b, "data", str_of(store_dir(c->store)));
-	out_int(&b, "generation", h->generation);
-	out_int(&b, "models", (int64_t)h->models);
-	out_int(&b, "models_priced", (int64_t)h->priced);
-	out_int(&b, "channels", (int64_t)h->channels);
-	out_int(&b, "channels_usable", (int64_t)h->usable);
-	out_int(&b, "credentials_usable", (int64_t)h->credentials);
-	out_int(&b, "groups", (int64_t)h->groups);
-	out_int(&b, "parks", h->parks);
+	out_int(&b, "generation", s->generation);
+	out_int(&b, "models", (int64_t)s->models);
+	out_int(&b, "models_priced", (int64_t)s->priced);
+	out_int(&b, "channels", (int64_t)s->channels);
+	out_int(&b, "channels_usable", (int64_t)s->usable);
+	out_int(&b, "credentials_usable", (int64_t)s->credentials);
+	out_int(&b, "groups", (int64_t)s->groups);
+	out_int(&b, "parks", s->n_out);
+	out_member(&b, "out");
+	buf_char(&b, '[');
+	for (int i = 0; i < s->n_out; i++) {
+		const struct out *o = &s->out[i];
+
+		buf_put(&b, i ? S(",{") : S("{"));
+		out_str(&b, "channel", o->channel);
+		out_maybe(&b, "credential", o->credential);
+		out_maybe(&b, "upstream_model", o->park->model);
+		out_json(&b, o->park, s->outs.now);
+		buf_char(&b, '}');
+	}
+	buf_char(&b, ']');
 	out_member(&b, "processes");
 	buf_char(&b, '[');
-	for (int i = 0; i < h->n_processes; i++) {
-		const struct process_row *p = &h->processes[i];
+	for (int i = 0; i < s->n_processes; i++) {
+		const struct process_row *p = &s->processes[i];
 
 		buf_put(&b, i ? S(",{") : S("{"));
 		out_str(&b, "program", p->program);
@@ -132,19 +177,45 @@ tell_json(struct ctl *c, const struct health *h)
 }
 
 static void
-tell(struct ctl *c, const struct health *h)
+tell_out(struct ctl *c, const struct state *s)
+{
+	struct table t = { .arena = &c->arena, .columns = 5 };
+
+	if (!s->n_out)
+		return;
+	printf("out       %d", s->n_out);
+	if (s->soonest)
+		printf("; the first is back in %.*s",
+		    STR_ARGS(span(&c->arena, s->soonest - s->outs.now)));
+	printf("\n");
+	for (int i = 0; i < s->n_out && i < OUT_SHOWN; i++) {
+		const struct out *o = &s->out[i];
+
+		table_add(&t, arena_printf(&c->arena, "  %.*s%s%.*s",
+		    STR_ARGS(o->channel), o->credential.n ? "/" : "",
+		    STR_ARGS(o->credential)));
+		table_add(&t, o->park->model.n ? o->park->model :
+		    S("every model"));
+		table_add(&t, str_of(out_state(o->park, s->outs.now)));
+		table_add(&t, o->park->reason);
+		table_add(&t, out_until(&c->arena, o->park, s->outs.now));
+	}
+	table_print(&t);
+	if (s->n_out > OUT_SHOWN)
+		printf("  and %d more\n", s->n_out - OUT_SHOWN);
+}
+
+static void
+tell(struct ctl *c, const struct state *s)
 {
 	printf("data      %s, catalogue %lld\n", store_dir(c->store),
-	    (long long)h->generation);
+	    (long long)s->generation);
 	printf("models    %zu of %zu usable (on, with a price or free)\n",
-	    h->priced, h->models);
+	    s->priced, s->models);
 	printf("channels  %zu of %zu usable, with %zu credentials\n",
-	    h->usable, h->channels, h->credentials);
-	if (h->parks)
-		printf("parked    %d; the first is back at %.*s\n", h->parks,
-		    STR_ARGS(time_short(&c->arena, h->soonest)));
-	for (int i = 0; i < h->n_processes; i++) {
-		const struct process_row *p = &h->processes[i];
+	    s->usable, s->channels, s->credentials);
+	for (int i = 0; i < s->n_processes; i++) {
+		const struct process_row *p = &s->processes[i];
 
 		printf("process   %.*s %lld, %s %.*s, %lld calls hold %.*s "
 		    "USD\n", STR_ARGS(p->program), (long long)p->pid,
@@ -153,35 +224,38 @@ tell(struct ctl *c, const struct health *h)
 		    (long long)p->holds,
 		    STR_ARGS(money_text(&c->arena, p->held)));
 	}
-	if (h->n_processes == 0)
+	if (s->n_processes == 0)
 		printf("process   none serves\n");
+	tell_out(c, s);
 }
 
 static int
 run(struct ctl *c)
 {
-	struct health h = { 0 };
+	struct state s = { 0 };
 
-	if (!look(c, &h))
+	if (!look(c, &s))
 		return failed_read(c);
 	if (!store_write(c->store, false, touch, NULL))
-		h.trouble = S("the database cannot be written: is the disk "
+		s.trouble = S("the database cannot be written: is the disk "
 		    "full, or the file system read-only?");
 	if (c->json) {
-		tell_json(c, &h);
-		return h.trouble.n ? EXIT_REFUSED : EXIT_DONE;
+		tell_json(c, &s);
+		return s.trouble.n ? EXIT_REFUSED : EXIT_DONE;
 	}
-	tell(c, &h);
-	if (h.trouble.n)
-		return failed(c, "%.*s", STR_ARGS(h.trouble));
+	tell(c, &s);
+	if (s.trouble.n)
+		return failed(c, "%.*s", STR_ARGS(s.trouble));
 	printf("well\n");
 	return EXIT_DONE;
 }
 
 const struct command command_status = {
 	.name = "status", .usage = "",
-	.summary = "who serves, what is held and parked; is all well?",
+	.summary = "who serves, what is held, who is out; is all well?",
 	.help =
-"Exit status 1, and the reason, when calls could not be served.\n",
+"Of the channels and credentials that are out: what they are out for, how,\n"
+"why and until when; --json has all of them, and 20 are shown.  Exit status\n"
+"1, and the reason, when calls could not be served.\n",
 	.run = run,
 };

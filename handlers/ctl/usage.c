@@ -17,16 +17,6 @@
 
 enum { SHOWN = 100 };			/* rows for people, unless --limit */
 
-static void
-put_or_null(struct buf *b, const char *name, struct str value)
-{
-	out_member(b, name);
-	if (value.n)
-		buf_json(b, value);
-	else
-		buf_put(b, S("null"));
-}
-
 void
 usage_json(struct buf *b, const struct usage_view *u)
 {
@@ -38,15 +28,15 @@ usage_json(struct buf *b, const struct usage_view *u)
 	out_str(b, "project", u->project_name);
 	out_str(b, "key", u->key_name);
 	out_str(b, "model", u->asked);
-	put_or_null(b, "served", u->served);
-	put_or_null(b, "fallback", u->fallback);
+	out_maybe(b, "served", u->served);
+	out_maybe(b, "fallback", u->fallback);
 	out_str(b, "endpoint", u->endpoint);
 	out_bool(b, "stream", u->stream);
-	put_or_null(b, "channel", u->channel_name);
-	put_or_null(b, "credential", u->credential_name);
+	out_maybe(b, "channel", u->channel_name);
+	out_maybe(b, "credential", u->credential_name);
 	out_str(b, "state", str_of(usage_states[u->state]));
 	out_int(b, "status", u->status);
-	put_or_null(b, "fault", u->fault);
+	out_maybe(b, "fault", u->fault);
 	out_bool(b, "estimated", u->estimated);
 	for (int i = 0; i < N_BUCKETS; i++)
 		out_int(b, bucket_names[i], u->use.n[i]);
@@ -67,7 +57,7 @@ usage_json(struct buf *b, const struct usage_view *u)
 	out_int(b, "total_ms", u->total_ms);
 	out_int(b, "weir_us", u->weir_us);
 	out_int(b, "attempts", u->attempts);
-	put_or_null(b, "end_user", u->end_user);
+	out_maybe(b, "end_user", u->end_user);
 	out_str(b, "remarks", u->remarks);
 	buf_char(b, '}');
 }
