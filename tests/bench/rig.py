@@ -7,6 +7,7 @@ front of weir, and weir with a fresh data directory.  Everything listens on
 """
 import json
 import os
+import platform
 import re
 import resource
 import shutil
@@ -100,6 +101,18 @@ def free_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
+
+
+def machine():
+    cpu = 'unknown processor'
+    with open('/proc/cpuinfo', encoding='utf-8') as f:
+        for line in f:
+            if line.startswith('model name'):
+                cpu = line.split(':', 1)[1].strip()
+                break
+    load = os.getloadavg()[0]
+    return '%d x %s, Linux %s, load %.2f before the run' % (
+        os.cpu_count(), cpu, platform.release(), load)
 
 
 # ---- a FastCGI question of our own, to time the very first answer -------------

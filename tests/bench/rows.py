@@ -44,6 +44,17 @@ class Row:
         self.text, self.met = '-', 'not measured: %s' % why
 
 
+def table(rows):
+    lines = [('figure', 'to hold', 'goal', 'seen', 'met?')]
+    lines += [(r.figure, r.hold, r.goal, r.text, r.met) for r in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(4)]
+    for i, line in enumerate(lines):
+        print('  '.join('%-*s' % (w, t) for w, t in zip(widths, line)) +
+              '  ' + line[4])
+        if not i:
+            print('  '.join('-' * w for w in widths) + '  ----')
+
+
 def errors(got, want=None):
     """What went wrong in a load, or nothing."""
     bad = {k: v for k, v in got['errors'].items() if v}
