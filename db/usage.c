@@ -34,7 +34,8 @@ const char *const usage_states[N_USAGE_STATES] = {
 	"u.charge, u.cost, u.list, u.held, u.bound, u.price, u.cost_price, " \
 	"u.markup_ppm, u.cost_ppm, u.first_ms, u.total_ms, u.weir_us, " \
 	"json_array_length(u.attempts), u.end_user, u.remarks, " \
-	"CASE WHEN u.remarks LIKE '%fallback%' THEN m.name END " \
+	"CASE WHEN u.remarks LIKE '%fallback%' THEN m.name END, " \
+	"u.attempts " \
 	"FROM usage u " \
 	"LEFT JOIN account a ON a.id = u.account " \
 	"LEFT JOIN project p ON p.id = u.project " \
@@ -130,6 +131,7 @@ read_view(struct arena *a, struct row *row, struct usage_view *u)
 		.end_user = text(a, row, 50),
 		.remarks = text(a, row, 51),
 		.fallback = text(a, row, 52),
+		.tried = text(a, row, 53),
 	};
 	for (int b = 0; b < N_BUCKETS; b++)
 		u->use.n[b] = row_int(row, 22 + b);
@@ -299,18 +301,14 @@ usage_list(struct db *db, struct arena *a, const struct usage_filter *f,
 }
 
 int
-usage_attempts(struct db *db, struct arena *a, struct str request_id,
+usage_tried(struct arena *a, const struct usage_view *u,
     struct attempt_row **list)
 {
 	enum { ROOM = 64 };
-	struct json_each item;
-	struct row *row;
-	int n = db_one(db, &usage_part, ATTEMPTS, &row, "s", request_id);
+	struct json_each item = json_each(u->tried);
+	int n;
 
 	*list = arena_zero(a, ROOM * sizeof(**list));
-	if (n != 1)
-		return n;
-	item = json_each(arena_str(a, row_str(row, 0)));
 	for (n = 0; n < ROOM && json_next(&item); n++) {
 		struct json_each member = json_each(item.value);
 		struct attempt_row *t = &(*list)[n];
@@ -329,4 +327,17 @@ usage_attempts(struct db *db, struct arena *a, struct str request_id,
 		t->outcome = arena_str(a, json_text(a, v[6]));
 	}
 	return n;
+}
+
+int
+usage_attempts(struct db *db, struct arena *a, struct str request_id,
+    struct attempt_row **list)
+{
+	struct usage_view u = { 0 };
+	struct row *row;
+	int n = db_one(db, &usage_part, ATTEMPTS, &row, "s", request_id);
+
+	if (n == 1)
+		u.tried = text(a, row, 0);
+	return n < 0 ? n : usage_tried(a, &u, list);
 }

@@ -81,6 +81,7 @@ struct usage_view {
 	int64_t first_ms;		/* -1: nothing came */
 	int64_t total_ms, weir_us;
 	int64_t attempts;
+	struct str tried;		/* as usage_tried reads them */
 	struct str end_user, remarks;
 	struct str fallback;		/* the model that stood in for the one
 					 * that was asked for; empty: none */
@@ -101,6 +102,10 @@ struct usage_filter {
  * is full may have another after it: before = its last id. */
 int usage_list(struct db *db, struct arena *a, const struct usage_filter *f,
     struct usage_view **list);
+
+/* The attempts of a view, in order: how many. */
+int usage_tried(struct arena *a, const struct usage_view *u,
+    struct attempt_row **list);
 
 /* The attempts of a call, in order: how many, or -1. */
 int usage_attempts(struct db *db, struct arena *a, struct str request_id,

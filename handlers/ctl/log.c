@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "db/catalogue.h"
 #include "db/group.h"
 #include "fcgi/base/clock.h"
 #include "handlers/ctl/usage.h"
@@ -92,21 +93,24 @@ follow_file(struct ctl *c, const char *path, int64_t lines, bool follow)
 /* --- the store ------------------------------------------------------------ */
 
 static void
-put_call(struct ctl *c, struct buf *b, const struct usage_view *u)
+put_call(struct buf *b, const struct usage_view *u,
+    const struct catalogue *cat)
 {
 	char at[CLOCK_TEXT];
 
-	if (c->json) {
-		usage_json(b, u);
+	if (cat) {
+		usage_json(b, u, cat);
 		buf_char(b, '\n');
 		return;
 	}
 	clock_text(u->at, at);
-	buf_printf(b, "%s call=%.*s key=%.*s/%.*s model=\"%.*s\" state=%s "
-	    "status=%d%s%.*s channel=%.*s attempts=%lld in=%lld out=%lld%s "
+	buf_printf(b, "%s call=%.*s key=%.*s/%.*s model=\"%.*s\"%s%.*s%s "
+	    "state=%s status=%d%s%.*s channel=%.*s attempts=%lld in=%lld out=%lld%s "
 	    "charge=%lld ms=%lld weir_us=%lld\n", at,
 	    STR_ARGS(u->request_id), STR_ARGS(u->account_name),
 	    STR_ARGS(u->key_name), STR_ARGS(u->asked),
+	    u->fallback.n ? " served=\"" : "", STR_ARGS(u->fallback),
+	    u->fallback.n ? "\"" : "",
 	    usage_states[u->state], u->status, u->fault.n ? " fault=" : "",
 	    STR_ARGS(u->fault), STR_ARGS(u->channel_name.n ?
 	    u->channel_name : S("-")), (long long)u->attempts,
@@ -121,24 +125,31 @@ put_calls(struct ctl *c, int64_t *last, int64_t since, int64_t most)
 {
 	struct usage_filter f = { .since = since };
 	struct buf b = BUF_HEAP((size_t)64 << 20);
+	struct catalogue *cat = NULL;
 	struct usage_view *list;
 	struct arena page;
 	int n, fresh = 0;
+	bool good;
 
 	arena_init(&page);
 	n = usage_list(c->db, &page, &f, &list);
 	while (fresh < n && list[fresh].id > *last &&
 	    fresh < most)
 		fresh++;
-	for (int i = fresh; i-- > 0; )
-		put_call(c, &b, &list[i]);
+	if (c->json && fresh)
+		cat = catalogue_load(c->db);
+	good = n >= 0 && (cat || !c->json || !fresh);
+	for (int i = fresh; good && i-- > 0; )
+		put_call(&b, &list[i], cat);
+	if (cat)
+		catalogue_give(cat);
 	if (n > 0)
 		*last = list[0].id;
 	print(&b);
 	fflush(stdout);
 	buf_release(&b);
 	arena_release(&page);
-	return n >= 0;
+	return good;
 }
 
 /* A minute back: calls of other processes commit in any order of time. */

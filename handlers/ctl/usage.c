@@ -17,8 +17,57 @@
 
 enum { SHOWN = 100 };			/* rows for people, unless --limit */
 
+/* One attempt; an upstream that is no longer there has no name. */
+static void
+put_attempt(struct buf *b, const struct attempt_row *t,
+    const struct catalogue *cat)
+{
+	struct str channel = { NULL, 0 }, credential = { NULL, 0 };
+
+	for (size_t i = 0; i < cat->n_channels; i++) {
+		const struct channel *ch = &cat->channels[i];
+
+		if (ch->id != t->channel)
+			continue;
+		channel = ch->name;
+		for (size_t j = 0; j < ch->n_credentials; j++)
+			if (ch->credentials[j].id == t->credential)
+				credential = ch->credentials[j].name;
+	}
+	buf_char(b, '{');
+	out_maybe(b, "channel", channel);
+	out_maybe(b, "credential", credential);
+	out_str(b, "upstream_model", t->upstream_model);
+	out_time(b, "at", t->started);
+	out_int(b, "ms", t->ms);
+	out_int(b, "status", t->status);
+	out_str(b, "class", t->outcome);
+	buf_char(b, '}');
+}
+
+static void
+put_attempts(struct buf *b, const struct usage_view *u,
+    const struct catalogue *cat)
+{
+	struct attempt_row *list;
+	struct arena a;
+	int n;
+
+	arena_init(&a);
+	n = usage_tried(&a, u, &list);
+	out_member(b, "tried");
+	buf_char(b, '[');
+	for (int i = 0; i < n; i++) {
+		buf_put(b, i ? S(",") : S(""));
+		put_attempt(b, &list[i], cat);
+	}
+	buf_char(b, ']');
+	arena_release(&a);
+}
+
 void
-usage_json(struct buf *b, const struct usage_view *u)
+usage_json(struct buf *b, const struct usage_view *u,
+    const struct catalogue *cat)
 {
 	buf_char(b, '{');
 	out_int(b, "id", u->id);
@@ -59,6 +108,8 @@ usage_json(struct buf *b, const struct usage_view *u)
 	out_int(b, "attempts", u->attempts);
 	out_maybe(b, "end_user", u->end_user);
 	out_str(b, "remarks", u->remarks);
+	if (cat)
+		put_attempts(b, u, cat);
 	buf_char(b, '}');
 }
 
@@ -87,7 +138,7 @@ csv_line(struct arena *a, struct buf *b, const struct usage_view *u,
 	struct json_each each;
 	bool first = true;
 
-	usage_json(&row, u);
+	usage_json(&row, u, NULL);
 	each = json_each(buf_str(&row));
 	while (json_next(&each)) {
 		if (!first)
@@ -158,6 +209,7 @@ struct using {
 	struct str asked;		/* of a model met by a pattern */
 	int64_t limit, n;
 	bool csv;
+	struct catalogue *cat;		/* for JSON */
 	struct buf b;
 	struct table t;
 };
@@ -170,7 +222,7 @@ put_row(struct ctl *c, struct arena *page, struct using *k,
 		csv_line(page, &k->b, u, false);
 	} else if (c->json) {
 		buf_put(&k->b, k->n ? S(",\n ") : S(""));
-		usage_json(&k->b, u);
+		usage_json(&k->b, u, k->cat);
 	} else {
 		table_row(&k->t, u);
 	}
@@ -272,7 +324,10 @@ run(struct ctl *c)
 		buf_char(&k.b, '[');
 	else
 		table_head(&k.t);
-	good = put_rows(c, &k);
+	k.cat = c->json ? catalogue_load(c->db) : NULL;
+	good = (k.cat || !c->json) && put_rows(c, &k);
+	if (k.cat)
+		catalogue_give(k.cat);
 	if (c->json)
 		buf_put(&k.b, S("]\n"));
 	print(&k.b);
@@ -301,7 +356,9 @@ const struct command command_usage = {
 "T is 2026-11-22, 2026-11-22T09:30:00Z, or how long ago: 24h, 7d.  For people\n"
 "100 rows are shown unless --limit says otherwise; --before ID is the next\n"
 "page.  --json and --csv print all; charge, cost, list, held and bound are in\n"
-"nano-dollars there (1,000,000,000 = 1 USD).  ~ marks an estimated charge.\n",
+"nano-dollars there (1,000,000,000 = 1 USD), and --json lists the attempts:\n"
+"to whom, how long, with what outcome.  ~ marks an estimated charge, and\n"
+"a>b that the fallback b served a call for a.\n",
 	.options = "since= until= account= project= key= model= limit= before= csv",
 	.run = run,
 };

@@ -8,8 +8,11 @@
 #include "db/usage.h"
 #include "handlers/ctl/ctl.h"
 
-/* Appends it as an object. */
-void usage_json(struct buf *b, const struct usage_view *u);
+struct catalogue;
+
+/* Appends it as an object; with a catalogue also the attempts, one by one. */
+void usage_json(struct buf *b, const struct usage_view *u,
+    const struct catalogue *cat);
 
 /* All prompt tokens, all answer tokens. */
 int64_t usage_in(const struct usage_view *u);

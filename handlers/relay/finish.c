@@ -95,6 +95,10 @@ log_call(struct call *c)
 	put_number(&line, S(" key="), c->key.id);
 	buf_put(&line, S(" model="));
 	buf_json(&line, c->asked.model);
+	if (a && a->with->chain) {
+		buf_put(&line, S(" served="));
+		buf_json(&line, a->with->name);
+	}
 	put_number(&line, S(" status="), c->rq->status);
 	if (c->fault.kind != FAULT_NONE) {
 		buf_put(&line, S(" fault="));
