@@ -19,6 +19,7 @@ enum {
 	BYTE_LOG = 2,		/* rotation of weir.log */
 	BYTE_USE = 3,		/* shared by all that have the store open */
 	BYTE_RESTORE = 4,	/* who prepares another database */
+	BYTE_PROBE = 5,		/* who alone probes upstreams */
 	BYTE_PROCESS = 16	/* from here on a byte a process, by its id */
 };
 

@@ -7,7 +7,7 @@
 extern const struct db_part hold_part, settle_part, tab_part, crash_part,
     store_part, key_part, usage_part,
     ledger_part, setting_part, catalogue_part, account_part, group_part,
-    model_part, channel_part, user_part, park_part, score_part,
+    model_part, channel_part, user_part, park_part, score_part, probe_part,
     metric_part, audit_part,
     process_part, seal_part, backup_part, setup_part;
 
@@ -28,6 +28,7 @@ const struct db_part *const db_parts[] = {
 	&user_part,
 	&park_part,
 	&score_part,
+	&probe_part,
 	&crash_part,
 	&metric_part,
 	&audit_part,

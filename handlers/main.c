@@ -42,6 +42,7 @@
 #include "handlers/relay/call.h"
 #include "handlers/relay/health.h"
 #include "handlers/relay/metrics.h"
+#include "handlers/relay/prober.h"
 #include "handlers/relay/relay.h"
 #include "handlers/routes.h"
 #include "handlers/setup.h"
@@ -52,6 +53,7 @@ extern char **environ;
 
 static struct house house;
 static struct cgi_conf cgi;		/* when house.one_call */
+static struct prober *prober;		/* loop 0's */
 
 static const char usage[] =
 "usage: weir.fcgi [--listen unix:PATH|HOST:PORT] [--data DIR] [--conf FILE] [-n]\n"
@@ -236,12 +238,18 @@ worker_own(struct worker *w)
 
 	if (r)
 		metrics_join(r);
+	if (r && w->number == 0 && !house.one_call)
+		prober = prober_new(r);
 	return r;
 }
 
 static void
 worker_free(struct worker *w)
 {
+	if (w->number == 0) {
+		prober_free(prober);
+		prober = NULL;
+	}
 	metrics_leave(w->own);
 	relay_free(w->own);
 }

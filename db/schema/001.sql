@@ -181,6 +181,26 @@ CREATE TABLE score (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX score_at ON score(at);
 
+-- The newest tiny calls that weir made by itself with each credential, to see
+-- whether it works (again); model: the upstream's name.  What one cost, if it
+-- cost something, is a transfer too.
+CREATE TABLE probe (
+	id          INTEGER PRIMARY KEY,
+	at          INTEGER NOT NULL,
+	channel     INTEGER NOT NULL,
+	credential  INTEGER NOT NULL REFERENCES credential(id),
+	model       TEXT NOT NULL,
+	why         TEXT NOT NULL CHECK (why IN ('ejected', 'barred', 'idle')),
+	status      INTEGER NOT NULL,
+	outcome     TEXT NOT NULL,
+	ms          INTEGER NOT NULL,
+	first_ms    INTEGER,
+	input       INTEGER NOT NULL CHECK (input >= 0),
+	output      INTEGER NOT NULL CHECK (output >= 0),
+	cost        INTEGER NOT NULL CHECK (cost >= 0)
+) STRICT;
+CREATE INDEX probe_credential ON probe(credential);
+
 -- capped: it has rows in `cap`.  excesses: calls that cost more than could be
 -- paid since excess_since; three in an hour raise the account's estimates
 -- until raised_until.

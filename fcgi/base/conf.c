@@ -58,6 +58,9 @@ const struct conf_row conf_table[N_CONF] = {
 	[CONF_CA_FILE] = { "ca_file", CONF_TEXT, "", 0, 0,
 	    "certificates of the authorities that upstreams are checked "
 	    "by; empty: the system's" },
+	[CONF_PROBE_IDLE_S] = { "probe_idle_s", CONF_NUMBER, "21600", 0,
+	    2592000, "seconds after which an upstream key that nobody has used "
+	    "is tried with a tiny call; 0: never" },
 };
 
 void

@@ -34,6 +34,7 @@ enum conf_id {
 	CONF_PROXY,
 	CONF_TRACE,
 	CONF_CA_FILE,
+	CONF_PROBE_IDLE_S,
 	N_CONF
 };
 

@@ -59,23 +59,28 @@ find_credential(struct upstream *u)
 }
 
 int
-upstream_open(struct ctl *c, struct upstream *u)
+upstream_begin(struct ctl *c, struct upstream *u)
 {
-	int status;
-
 	*u = (struct upstream){ .c = c };
 	u->cat = catalogue_load(c->db);
 	u->n_parks = park_load(c->db, clock_utc_ms(), &c->arena, &u->parks);
 	if (!u->cat || u->n_parks < 0)
 		return failed_read(c);
-	status = find_channel(u);
-	if (status == EXIT_DONE)
-		status = find_credential(u);
-	if (status != EXIT_DONE)
-		return status;
 	u->client = client_new(&c->arena, c->conf.text[CONF_CA_FILE],
 	    str_eq(c->conf.text[CONF_PROXY], S("env")));
 	return u->client ? EXIT_DONE : failed(c, "libcurl cannot be used");
+}
+
+int
+upstream_open(struct ctl *c, struct upstream *u)
+{
+	int status = upstream_begin(c, u);
+
+	if (status == EXIT_DONE)
+		status = find_channel(u);
+	if (status == EXIT_DONE)
+		status = find_credential(u);
+	return status;
 }
 
 static void
@@ -285,7 +290,8 @@ upstream_ask(struct upstream *u, const struct credential *k, const char *path,
 		.fresh = true,
 		.ca_file = u->ch->ca_file,
 		.connect_ms = u->ch->connect_ms,
-		.patience_ms = u->ch->connect_ms + u->ch->first_ms,
+		.patience_ms = u->ch->connect_ms + (u->answer_ms ?
+		    u->answer_ms : u->ch->first_ms),
 		.most = most,
 	};
 
@@ -298,10 +304,45 @@ upstream_ask(struct upstream *u, const struct credential *k, const char *path,
 		    "give it again"));
 	}
 	id_make(clock_utc_ms(), id);
-	ask.request_id = str_from(id, sizeof(id));
+	ask.request_id = u->request_id.n ? u->request_id :
+	    str_from(id, sizeof(id));
 	ask.key = u->key;
 	hear(u->client, &ask, &s->h);
 	return judge(u, k, s);
+}
+
+/* A 200: is it an answer? */
+static bool
+read_answer(struct upstream *u, const struct credential *k,
+    const struct trial *t, bool stream, struct said *s,
+    struct trial_verdict *v)
+{
+	struct trial_answer answer = { s->h.status, s->h.type, s->h.encoding,
+		s->h.body, stream };
+
+	trial_judge(t, &answer, &u->c->arena, v);
+	if (v->kind != UP_OK)
+		return said_error(u, s, k, &v->error);
+	return v->good || said_bad(s, v->outcome, v->words);
+}
+
+bool
+upstream_try(struct upstream *u, const struct credential *k, struct trial *t,
+    bool stream, struct said *s, struct trial_verdict *v)
+{
+	bool again, good;
+
+	do {
+		*v = (struct trial_verdict){ .tokens = TOKENS_ABSENT,
+			.cost = -1 };
+		good = upstream_ask(u, k, trial_path(t), stream,
+		    trial_body(t, stream, &u->c->arena), TRIAL_ANSWER_BYTES,
+		    s) && read_answer(u, k, t, stream, s, v);
+		again = !good && trial_other_limit(t, s->kind, s->param,
+		    s->words);
+		t->completion |= again;
+	} while (again);
+	return good;
 }
 
 /* --- words ---------------------------------------------------------------- */

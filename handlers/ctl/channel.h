@@ -15,6 +15,7 @@
 #include "handlers/ctl/ctl.h"
 #include "handlers/ctl/http.h"
 #include "handlers/dialect/dialect.h"
+#include "handlers/relay/trial.h"
 
 struct upstream {
 	struct ctl *c;
@@ -26,11 +27,17 @@ struct upstream {
 	struct park *parks;
 	int n_parks;
 	struct str key;			/* opened last, until it is wiped */
+	struct str request_id;		/* to be sent; empty: a new one each */
+	int64_t answer_ms;		/* at most, beside connecting; 0: the
+					 * channel's timeouts.first_ms */
 };
 
 /* Finds the channel that words[0] names, and --credential.  EXIT_DONE, or
  * the reason was printed; upstream_close in any case. */
 int upstream_open(struct ctl *c, struct upstream *u);
+/* The same for whoever finds channel and credentials himself: sets u->ch and
+ * u->dialect before he asks. */
+int upstream_begin(struct ctl *c, struct upstream *u);
 void upstream_close(struct upstream *u);
 
 /* Is this one to be asked with: on, or the one that was named? */
@@ -66,6 +73,13 @@ bool upstream_ask(struct upstream *u, const struct credential *k,
     const char *path, bool stream, struct str json, size_t most,
     struct said *s);
 
+/*
+ * A tiny call (trial.h), asked for as long as the upstream wants its limit by
+ * another name: t->completion is set then.  True: it was answered.
+ */
+bool upstream_try(struct upstream *u, const struct credential *k,
+    struct trial *t, bool stream, struct said *s, struct trial_verdict *v);
+
 /* The upstream reported an error: sets kind, words, cure.  False. */
 bool said_error(struct upstream *u, struct said *s,
     const struct credential *k, const struct up_error *e);
@@ -75,6 +89,9 @@ bool said_bad(struct said *s, const char *outcome, struct str words);
 
 /* "401 key_dead", for people. */
 struct str said_name(struct arena *a, const struct said *s);
+
+/* weirctl channel test --last: what probes have shown.  The exit status. */
+int channel_last(struct ctl *c);
 
 /* 250 ms, 20 s, 10 min */
 struct str span_text(struct arena *a, int64_t ms);

@@ -55,42 +55,6 @@ choose_model(struct testing *t)
 	return EXIT_DONE;
 }
 
-/* --- the call ------------------------------------------------------------- */
-
-/* A 200: is it an answer? */
-static bool
-read_answer(struct testing *t, struct outcome *o)
-{
-	struct said *s = &o->s;
-	struct trial_answer answer = { s->h.status, s->h.type, s->h.encoding,
-		s->h.body, o->stream };
-
-	trial_judge(&o->trial, &answer, &t->up.c->arena, &o->v);
-	if (o->v.kind != UP_OK)
-		return said_error(&t->up, s, o->with, &o->v.error);
-	return o->v.good || said_bad(s, o->v.outcome, o->v.words);
-}
-
-static bool
-wants_other_limit(const struct outcome *o)
-{
-	return trial_other_limit(&o->trial, o->s.kind, o->s.param, o->s.words);
-}
-
-static void
-call(struct testing *t, struct outcome *o)
-{
-	struct arena *a = &t->up.c->arena;
-
-	o->v = (struct trial_verdict){ .tokens = TOKENS_ABSENT, .cost = -1 };
-	do {
-		o->trial.completion |= wants_other_limit(o);
-		o->good = upstream_ask(&t->up, o->with, trial_path(&o->trial),
-		    o->stream, trial_body(&o->trial, o->stream, a),
-		    TRIAL_ANSWER_BYTES, &o->s) && read_answer(t, o);
-	} while (!o->good && wants_other_limit(o));
-}
-
 /* --- what to say of it ---------------------------------------------------- */
 
 static const char *const scopes[] = { [HEALTH_NOTHING] = "nothing",
@@ -289,7 +253,7 @@ try_one(struct testing *t, const struct credential *k, bool stream)
 	const struct park *parked = upstream_park(&t->up, k, t->trial.as);
 	struct health_verdict v;
 
-	call(t, &o);
+	o.good = upstream_try(&t->up, k, &o.trial, stream, &o.s, &o.v);
 	o.v.model = upstream_clean(&t->up, o.v.model);
 	v = health_judge(o.s.kind, o.s.hint_ms);
 	if (t->up.c->json)
@@ -354,8 +318,11 @@ static int
 run(struct ctl *c)
 {
 	struct testing t = { .b = BUF(&c->arena, 16 << 20) };
-	int status = upstream_open(c, &t.up);
+	int status;
 
+	if (opt(c, "last"))
+		return channel_last(c);
+	status = upstream_open(c, &t.up);
 	if (status == EXIT_DONE)
 		status = test(&t);
 	upstream_close(&t.up);
@@ -364,7 +331,7 @@ run(struct ctl *c)
 
 const struct command command_channel_test = {
 	.name = "channel test",
-	.usage = "NAME [MODEL] [--credential K] [--stream]",
+	.usage = "NAME [MODEL] [--credential K] [--stream | --last]",
 	.summary = "one tiny real call to an upstream, with timings",
 	.help =
 "Straight to the upstream, with each credential of the channel that is on, or\n"
@@ -375,6 +342,8 @@ const struct command command_channel_test = {
 "what that costs; of an error its class, and what the relay would do about it.\n"
 "  --stream        also streamed\n"
 "  --credential K  only this one, even if it is off\n"
+"  --last          asks nobody: prints what weir's own probes have shown, of\n"
+"                  each credential the newest 20, with what they cost\n"
 "Exit status 1 when one of them did not answer.\n",
-	.options = "credential= stream", .least = 1, .most = 2, .run = run,
+	.options = "credential= stream last", .least = 1, .most = 2, .run = run,
 };

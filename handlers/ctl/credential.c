@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * credential.c - weirctl credential add: an upstream's key, sealed, and its
- * limits.
+ * limits; and credential recover: it is used again at once.
  */
 #include "db/channel.h"
 
+#include "db/park.h"
 #include "db/setting.h"
 #include "handlers/ctl/ctl.h"
 #include "handlers/ctl/noun.h"
@@ -102,6 +103,75 @@ run(struct ctl *c)
 		    "has its new secret");
 	return EXIT_DONE;
 }
+
+/* --- credential recover --------------------------------------------------- */
+
+struct recovering {
+	struct str channel, name;	/* name empty: all of the channel */
+	int lifted;
+};
+
+static bool
+recover(struct ctl *c, struct db *db, void *arg)
+{
+	struct recovering *k = arg;
+	struct channel_row channel;
+	struct credential_row row = { .id = 0 };
+	struct arena *a = &c->arena;
+	int found = channel_find(db, a, k->channel, &channel);
+
+	if (found < 0)
+		return false;
+	if (found == 0)
+		return refuse(c, "there is no channel %.*s; weirctl channel "
+		    "list shows what there is", STR_ARGS(k->channel));
+	if (k->name.n) {
+		found = credential_find(db, a, channel.id, k->name, &row);
+		if (found < 0)
+			return false;
+		if (found == 0)
+			return refuse(c, "channel %.*s has no credential "
+			    "%.*s; weirctl credential list shows what there "
+			    "is", STR_ARGS(k->channel), STR_ARGS(k->name));
+	}
+	k->lifted = park_lift(db, channel.id, row.id);
+	return k->lifted >= 0 && noted(c, db, "recover", k->name.n ?
+	    arena_printf(a, "credential %.*s/%.*s", STR_ARGS(k->channel),
+	    STR_ARGS(k->name)) : arena_printf(a, "channel %.*s",
+	    STR_ARGS(k->channel)), arena_printf(a, "%d ended", k->lifted));
+}
+
+static int
+run_recover(struct ctl *c)
+{
+	struct recovering k = { .channel = str_of(c->words[0]),
+		.name = c->n_words > 1 ? str_of(c->words[1]) : S("") };
+
+	if (!change(c, recover, &k))
+		return EXIT_REFUSED;
+	if (c->json)
+		printf("{\"ended\":%d}\n", k.lifted);
+	else if (!k.lifted)
+		printf("nothing of %.*s%s%.*s was out\n", STR_ARGS(k.channel),
+		    k.name.n ? "/" : "", STR_ARGS(k.name));
+	else
+		printf("%.*s%s%.*s is used again: %d ended\n",
+		    STR_ARGS(k.channel), k.name.n ? "/" : "",
+		    STR_ARGS(k.name), k.lifted);
+	return EXIT_DONE;
+}
+
+const struct command command_credential_recover = {
+	.name = "credential recover", .usage = "CHANNEL [NAME]",
+	.summary = "ends what keeps an upstream's key out",
+	.help =
+"Parks (it was asked to wait), ejections (it failed) and bars (its key was\n"
+"refused, or has no money) of this credential end, for each model; without\n"
+"NAME those of all of the channel and of the channel itself.  In force\n"
+"everywhere within a second.  What was switched off stays off.  Probes do the\n"
+"same when an upstream answers again; this is for whoever knows better.\n",
+	.least = 1, .most = 2, .run = run_recover,
+};
 
 const struct command command_credential_add = {
 	.name = "credential add", .usage = "CHANNEL NAME [--rpm N] "

@@ -16,6 +16,7 @@
 extern const struct command command_init, command_apply, command_export,
     command_list, command_on, command_off, command_key_new,
     command_key_rotate, command_key_revoke, command_credential_add,
+    command_credential_recover,
     command_channel_test, command_channel_models,
     command_user_new, command_user_passwd, command_token_new, command_balance,
     command_grant, command_deduct, command_usage, command_ledger_check,
@@ -33,6 +34,7 @@ static const struct command *const commands[] = {
 	&command_key_rotate,
 	&command_key_revoke,
 	&command_credential_add,	/* credential.c */
+	&command_credential_recover,
 	&command_channel_test,		/* channel_test.c */
 	&command_channel_models,	/* channel_models.c */
 	&command_user_new,		/* user.c */

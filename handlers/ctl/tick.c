@@ -10,13 +10,14 @@
 #include "db/park.h"
 #include "db/process.h"
 #include "fcgi/base/log.h"
-#include "handlers/ctl/ctl.h"
+#include "handlers/ctl/tick_probes.h"
 
 struct done {
 	int64_t dead;			/* processes */
 	int resolved, ended, alive;
 	int64_t wal, left;		/* bytes */
 	struct str frozen;
+	struct ticked probes;
 };
 
 /* Nothing is written when there is nothing to do. */
@@ -46,9 +47,22 @@ count(struct ctl *c, struct done *d)
 }
 
 static void
+tell_probes(const struct ticked *t)
+{
+	if (t->elsewhere && !t->made) {
+		printf("probes     a running weir.fcgi makes them\n");
+		return;
+	}
+	printf("probes     %d made, %d answered", t->made, t->good);
+	if (t->left)
+		printf("; no time for %d more: the next tick has", t->left);
+	printf("\n%.*s", STR_ARGS(buf_str(&t->text)));
+}
+
+static void
 tell(struct ctl *c, const struct done *d)
 {
-	struct buf b = BUF(&c->arena, 65536);
+	struct buf b = BUF(&c->arena, 2 << 20);
 
 	if (c->json) {
 		buf_char(&b, '{');
@@ -59,7 +73,11 @@ tell(struct ctl *c, const struct done *d)
 		out_int(&b, "wal_bytes_before", d->wal);
 		out_int(&b, "wal_bytes", d->left);
 		out_str(&b, "frozen", d->frozen);
-		buf_put(&b, S("}\n"));
+		out_bool(&b, "probes_elsewhere", d->probes.elsewhere);
+		out_int(&b, "probes_left", d->probes.left);
+		out_member(&b, "probes");
+		buf_printf(&b, "[%.*s]}\n", STR_ARGS(buf_str(
+		    &d->probes.json)));
 		print(&b);
 		return;
 	}
@@ -68,6 +86,7 @@ tell(struct ctl *c, const struct done *d)
 	printf("parks      %d ended\n", d->ended);
 	printf("wal        %lld bytes, now %lld%s\n", (long long)d->wal,
 	    (long long)d->left, d->left ? ": a reader keeps the rest" : "");
+	tell_probes(&d->probes);
 }
 
 /*
@@ -103,10 +122,13 @@ run(struct ctl *c)
 	log_mute(false);
 	if (!ok)
 		return EXIT_REFUSED;
+	ledger_frozen(c->db, &c->arena, &d.frozen);
+	/* What they cost could not be booked. */
+	if (!d.frozen.n && !tick_probes(c, opt(c, "probe"), &d.probes))
+		return EXIT_REFUSED;
 	if (!store_fold(c->store, &d.wal, &d.left))
 		return failed(c, "the WAL cannot be folded into the database: "
 		    "is the disk full, or another process at it?");
-	ledger_frozen(c->db, &c->arena, &d.frozen);
 	if (!opt(c, "metrics"))
 		tell(c, &d);
 	else if (!tell_metrics(c))
@@ -117,18 +139,21 @@ run(struct ctl *c)
 }
 
 const struct command command_tick = {
-	.name = "tick", .usage = "[--metrics]",
+	.name = "tick", .usage = "[--probe] [--metrics]",
 	.summary = "does now the housekeeping that otherwise runs by itself",
 	.help =
 "Resolves the calls of processes that died, removes parks that have ended,\n"
-"folds the write-ahead log into the database, and prints what was done.  A\n"
-"running weir.fcgi does so itself; where weir runs as CGI let cron do it:\n"
+"tries upstreams that are out, or idle, with tiny calls, folds the write-ahead\n"
+"log into the database, and prints what was done.  A running weir.fcgi does so\n"
+"itself; where weir runs as CGI let cron do it:\n"
 "\n"
 "  */5 * * * *  weirctl --data DIR tick >/dev/null\n"
 "\n"
+"  --probe    tries all that is ejected or barred now, whether its time has\n"
+"             come or not and although a weir.fcgi runs: after a repair\n"
 "  --metrics  prints the counters of all processes instead, as Prometheus\n"
 "             reads them: for a collector that takes them from a file\n"
 "\n"
 "Exit status 1, and the reason, when it could not, or when billing is stopped.\n",
-	.options = "metrics", .run = run,
+	.options = "probe metrics", .run = run,
 };
