@@ -103,6 +103,16 @@ def grows_to(h, most, before, what='KiB in memory'):
         between(0, kib(h.weirs[0].pid), before + most, what)
 
 
+BOUND = []
+
+
+def dead_port():
+    """One where connections are refused, and that nobody else is given."""
+    BOUND.append(socket.socket())
+    BOUND[-1].bind(('127.0.0.1', 0))
+    return BOUND[-1].getsockname()[1]
+
+
 def until(ready, what, seconds=5):
     """Waits for ready() to be true; what it said last otherwise."""
     end = time.monotonic() + seconds
