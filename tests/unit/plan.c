@@ -148,6 +148,126 @@ model_lists(void **state)
 	assert_false(plan_allowed(S("[]"), S("gpt-4o")));
 }
 
+/* What weirctl route tells is what happens. */
+static void
+chances_are_what_happens(void **state)
+{
+	struct candidate list[3];
+	struct plan p = three(list, 1000, 3000, 2000);
+	struct pick how = { .health = health, .now = 1000 };
+	int chosen[3] = { 0 };
+	double chance[3], sum = 0;
+
+	(void)state;
+	list[2].channel = &channels[0];
+	for (int i = 0; i < 2; i++) {
+		health_begin(health, &list[1].about);
+		health_end(health, &list[1].about, SAYS_FAILED, false, 1000);
+	}
+	pick_chances(&p, &how, chance);
+	for (how.dice = 0; how.dice < 20000; how.dice++) {
+		struct candidate *two[2], *k;
+
+		assert_int_equal(pick_two(&p, &how, two), 2);
+		assert_ptr_not_equal(two[0], two[1]);
+		k = pick_next(&p, &how);
+		assert_true(k == two[0] || k == two[1]);
+		chosen[k - list]++;
+	}
+	for (int i = 0; i < 3; i++) {
+		int wanted = (int)(chance[i] * 20000);
+
+		sum += chance[i];
+		assert_in_range(chosen[i], wanted > 300 ? wanted - 300 : 0,
+		    wanted + 300);
+	}
+	assert_true(sum > 0.999 && sum < 1.001);
+	assert_true(chance[1] < 0.2);	/* the failing one, half the weight */
+}
+
+static void
+no_candidate_no_chance(void **state)
+{
+	struct candidate list[3], *two[2];
+	struct plan p = three(list, 1000, 3000, 2000);
+	struct pick how = { .health = health, .now = 1000 };
+	double chance[3];
+
+	(void)state;
+	list[0].tries = list[1].tries = 1;
+	pick_chances(&p, &how, chance);
+	assert_true(chance[0] == 0 && chance[1] == 0 && chance[2] == 1);
+	assert_int_equal(pick_two(&p, &how, two), 1);
+	assert_ptr_equal(two[0], &list[2]);
+	list[2].tries = 1;
+	pick_chances(&p, &how, chance);
+	assert_true(chance[2] == 0);
+	assert_int_equal(pick_two(&p, &how, two), 0);
+}
+
+static void
+a_channel_is_usable_while_one_key_is(void **state)
+{
+	struct credential keys[] = { { .id = 1, .enabled = true },
+		{ .id = 2, .enabled = true } };
+	struct channel ch = { .id = 9, .enabled = true,
+		.dialect = STR_INIT("openai"), .models = &serves,
+		.n_models = 1, .credentials = keys, .n_credentials = 2 };
+	struct subject one = { 9, 1, S("m"), false }, two = { 9, 2, S("m"),
+		false };
+
+	(void)state;
+	assert_true(plan_usable(&ch, health, 1000));
+	/* A pair is not the key; a dead key is. */
+	health_learn(health, &one, UP_RATE_LIMIT, 0, 1000);
+	assert_true(plan_key_usable(&ch, &keys[0], health, 1000));
+	health_learn(health, &one, UP_KEY_DEAD, 0, 1000);
+	assert_false(plan_key_usable(&ch, &keys[0], health, 1000));
+	assert_true(plan_usable(&ch, health, 1000));
+	keys[1].enabled = false;
+	assert_false(plan_usable(&ch, health, 1000));
+	/* What was ejected is a last resort. */
+	keys[1].enabled = true;
+	for (int i = 0; i < 9; i++) {
+		health_begin(health, &two);
+		health_end(health, &two, SAYS_UNREACHED, false, 1000);
+	}
+	assert_int_equal(health_worst(health, 9, 2, 1000), STANDS_EJECTED);
+	assert_true(plan_usable(&ch, health, 1000));
+	health_learn(health, &two, UP_REGION_BLOCKED, 0, 1000);
+	assert_false(plan_usable(&ch, health, 1000));
+	assert_int_equal(health_worst(health, 9, 1, 1000), STANDS_BARRED);
+	ch.enabled = false;
+	assert_false(plan_usable(&ch, health, 700000));
+	ch.enabled = true;
+	assert_true(plan_usable(&ch, health, 700000));
+	ch.n_models = 0;
+	assert_false(plan_usable(&ch, health, 700000));
+}
+
+/* 60 s and as long again for each 50,000 tokens; four times what 95 of 100
+ * took when that is known, 8 s at least. */
+static void
+the_clock_of_the_first_content(void **state)
+{
+	struct channel ch = { .id = 9, .first_ms = 60000 };
+	struct candidate k = { .channel = &ch, .about = { 9, 1, S("m"),
+		true } };
+
+	(void)state;
+	assert_int_equal(pick_first_ms(&k, health, 0, 1000), 60000);
+	assert_int_equal(pick_first_ms(&k, health, 50000, 1000), 120000);
+	for (int i = 0; i < 25; i++) {
+		health_begin(health, &k.about);
+		health_first(health, &k.about, i < 19 ? 100 : 5000, false,
+		    1000);
+		health_end(health, &k.about, SAYS_GOOD, false, 1000);
+	}
+	assert_in_range(pick_first_ms(&k, health, 0, 1000), 20000, 32000);
+	ch.first_ms = 9000;
+	assert_int_equal(pick_first_ms(&k, health, 0, 1000), 9000);
+}
+
 int
 main(void)
 {
@@ -160,6 +280,14 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    those_that_are_out_are_left_out, fresh, done),
 		cmocka_unit_test_setup_teardown(a_session_stays, fresh, done),
+		cmocka_unit_test_setup_teardown(chances_are_what_happens,
+		    fresh, done),
+		cmocka_unit_test_setup_teardown(no_candidate_no_chance, fresh,
+		    done),
+		cmocka_unit_test_setup_teardown(
+		    a_channel_is_usable_while_one_key_is, fresh, done),
+		cmocka_unit_test_setup_teardown(
+		    the_clock_of_the_first_content, fresh, done),
 		cmocka_unit_test(model_lists),
 	};
 
