@@ -202,8 +202,8 @@ put_cors(struct request *rq)
 	if (!str_eq(origin, S("*")))
 		reply_header(rq, "Vary", S("Origin"));
 	reply_header(rq, "Access-Control-Expose-Headers",
-	    S("x-request-id, x-weir-model, x-weir-attempts, x-weir-cost, "
-	    "retry-after"));
+	    S("x-request-id, request-id, x-weir-model, x-weir-attempts, "
+	    "x-weir-cost, retry-after"));
 }
 
 static void

@@ -91,6 +91,13 @@ print_routes(void)
 }
 
 static void
+print_dialects(void)
+{
+	for (size_t i = 0; dialect_at(i); i++)
+		puts(dialect_at(i)->name);
+}
+
+static void
 print_faults(void)
 {
 	for (int i = 1; i < N_FAULTS; i++)
@@ -182,7 +189,7 @@ read_options(struct start *s, int argc, char **argv)
 		case OPT_CONF: s->conf_file = optarg; break;
 		case OPT_SETTINGS: print_settings(); return 0;
 		case OPT_ROUTES: print_routes(); return 0;
-		case OPT_DIALECTS: puts(openai_dialect.name); return 0;
+		case OPT_DIALECTS: print_dialects(); return 0;
 		case OPT_FAULTS: print_faults(); return 0;
 		case OPT_METRICS: metrics_print(); return 0;
 		case OPT_VERSION: puts("weir " PACKAGE_VERSION); return 0;
@@ -227,7 +234,7 @@ begin_cgi(void)
 static void
 refuse(struct request *rq, const struct fault *f)
 {
-	answer_fault(&openai_dialect, rq, f);
+	answer_fault(answer_dialect(rq), rq, f);
 	request_free(rq);
 }
 

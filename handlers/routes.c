@@ -2,9 +2,10 @@
 /*
  * routes.c - every URL and who serves it, on one screen.
  *
- * What is below /v1 authenticates by client key in its handler (relay_key; not
- * POST /v1/doctor, which only counts bytes), /metrics by an administrator's
- * token; the rest is for everybody.
+ * What is below /v1 and /anthropic authenticates by client key in its handler
+ * (relay_key; not POST /v1/doctor, which only counts bytes), /metrics by an
+ * administrator's token; the rest is for everybody.  In whose words a path is
+ * answered, each dialect says itself (dialect_of_path).
  */
 #include "handlers/routes.h"
 
@@ -15,7 +16,7 @@
 #include "handlers/relay/info.h"
 
 #define API	ROUTE_API
-#define ROUTE_API_2 (ROUTE_API | ROUTE_WHOLE_PATH)
+#define API_WHOLE (ROUTE_API | ROUTE_WHOLE_PATH)
 #define CALL	(ROUTE_API | ROUTE_JSON_BODY)
 #define FORM	(ROUTE_API | ROUTE_FORM_BODY)
 
@@ -36,8 +37,17 @@ const struct route routes[] = {
 	{ "POST", "/v1/audio/translations", FORM, relay_serve,
 	    ENDPOINT_TRANSLATIONS },
 	{ "POST", "/v1/rerank", CALL, relay_serve, ENDPOINT_RERANK },
-	{ "POST", "/v2/rerank", ROUTE_API_2 | ROUTE_JSON_BODY, relay_serve,
+	{ "POST", "/v2/rerank", API_WHOLE | ROUTE_JSON_BODY, relay_serve,
 	    ENDPOINT_RERANK_V2 },
+	{ "POST", "/v1/messages", CALL, relay_serve, ENDPOINT_MESSAGES },
+	{ "POST", "/v1/messages/count_tokens", CALL, relay_serve,
+	    ENDPOINT_COUNT_TOKENS },
+	{ "POST", "/anthropic/v1/messages", CALL | ROUTE_WHOLE_PATH,
+	    relay_serve, ENDPOINT_MESSAGES },
+	{ "POST", "/anthropic/v1/messages/count_tokens",
+	    CALL | ROUTE_WHOLE_PATH, relay_serve, ENDPOINT_COUNT_TOKENS },
+	{ "GET",  "/anthropic/v1/models", API_WHOLE, info_models, 0 },
+	{ "GET",  "/anthropic/v1/models/{}", API_WHOLE, info_model, 0 },
 	{ "GET",  "/v1/models", API, info_models, 0 },
 	{ "GET",  "/v1/models/{}", API, info_model, 0 },
 	{ "GET",  "/v1/key", API, info_key, 0 },

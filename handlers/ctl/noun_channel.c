@@ -15,6 +15,7 @@
 #include "db/model.h"
 #include "db/setting.h"
 #include "handlers/ctl/kind.h"
+#include "handlers/dialect/dialect.h"
 
 struct channel_object {
 	struct channel_row row;
@@ -187,18 +188,21 @@ check_channel(struct reading *r, const struct place *at,
 {
 	struct place url = place_in(at, S("base_url"));
 	struct place test = place_in(at, S("test_model"));
+	const struct dialect *speaks;
 	struct str why, model = c->row.test_model;
 
 	if (c->row.dialect.n == 0)
 		return wrong(r, at, "a channel needs a dialect, like "
 		    "\"openai\"");
-	if (!str_eq(c->row.dialect, S("openai")))
+	speaks = dialect_find(c->row.dialect);
+	if (!speaks)
 		return wrong(r, at, "dialect \"%.*s\" is not built yet in this "
 		    "version of weir: there is \"openai\", which every "
-		    "compatible server speaks", STR_ARGS(c->row.dialect));
+		    "compatible server speaks, and \"anthropic\"",
+		    STR_ARGS(c->row.dialect));
 	if (c->row.base_url.n == 0)
-		return wrong(r, at, "a channel needs a base_url, like "
-		    "\"https://api.openai.com/v1\"");
+		return wrong(r, at, "a channel needs a base_url, like \"%s\"",
+		    speaks->base_hint);
 	if (!url_allowed(r->arena, c->row.base_url, c->row.plain_http, &why))
 		return wrong(r, &url, "%.*s", STR_ARGS(why));
 	if (model.n && (!name_valid(model) || !serves_model(&c->serves,

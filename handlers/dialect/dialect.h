@@ -22,7 +22,9 @@
 enum endpoint {
 	ENDPOINT_CHAT,		/* /v1/chat/completions */
 	ENDPOINT_COMPLETIONS,	/* /v1/completions */
+	ENDPOINT_MESSAGES,	/* /v1/messages */
 	ENDPOINT_EMBEDDINGS,	/* /v1/embeddings */
+	ENDPOINT_COUNT_TOKENS,	/* /v1/messages/count_tokens: costs nothing */
 	ENDPOINT_MODERATIONS,	/* /v1/moderations */
 	ENDPOINT_IMAGES,	/* /v1/images/generations */
 	ENDPOINT_IMAGE_EDITS,	/* /v1/images/edits */
@@ -35,11 +37,11 @@ enum endpoint {
 	N_ENDPOINTS
 };
 
-/* Those that converse, or embed; the others are "media" here. */
+/* Those that converse, embed or count; the others are "media" here. */
 static inline bool
 endpoint_is_text(enum endpoint e)
 {
-	return e <= ENDPOINT_EMBEDDINGS;
+	return e <= ENDPOINT_COUNT_TOKENS;
 }
 
 /*
@@ -80,6 +82,14 @@ struct asked {
 	struct str max_tokens_at;	/* max_tokens, if sent */
 	struct str max_completion_at;	/* max_completion_tokens, if sent */
 };
+
+/* What the caller said in headers that may go on to an upstream. */
+struct caller_headers {
+	struct str version;		/* anthropic-version */
+	struct str beta;		/* anthropic-beta: a, b */
+};
+
+enum { DIALECT_HEADERS = 2 };
 
 /* Edits made on the way to an upstream: all that pass-through changes. */
 struct edits {
@@ -187,12 +197,41 @@ struct observer {
 struct dialect {
 	const char *name;	/* "openai" */
 
+	/* The endpoint that converses: what a channel is tried with. */
+	enum endpoint converse;
+
+	/* What the paths of its own begin with, whole segments; NULL ends.
+	 * NULL: none, it speaks where nobody else does. */
+	const char *const *heads;
+
+	/* Header that has the request's id beside x-request-id, or NULL. */
+	const char *id_header;
+
+	/* Callers' keys stand in x-api-key first; how to send one, for those
+	 * who did not. */
+	bool x_api_key;
+	const char *key_hint;
+
+	/* The header line with an upstream's key, up to the key. */
+	struct str key_head;
+
+	/*
+	 * Header lines for every request, made of what the caller sent if it
+	 * may go on (nothing need be given).  Returns how many; NULL: none.
+	 */
+	int (*write_headers)(struct arena *a, const struct caller_headers *h,
+	    struct str lines[static DIALECT_HEADERS]);
+
+	/* What a base_url looks like. */
+	const char *base_hint;
+
 	/* Content type of an answer. */
 	const char *stream_type;	/* "text/event-stream; charset=utf-8" */
 
 	/*
 	 * Reads and checks a request's body.  False: *f is set (400, words for
-	 * the caller, the member in param).  out->body is the given text.
+	 * the caller, the member in param; also an endpoint it does not have).
+	 * out->body is the given text.
 	 */
 	bool (*read_request)(struct arena *a, enum endpoint endpoint,
 	    struct str body, struct asked *out, struct fault *f);
@@ -207,8 +246,9 @@ struct dialect {
 	bool (*write_request)(const struct asked *asked,
 	    const struct edits *edits, struct buf *out);
 
-	/* Path below an upstream's base_url: "/chat/completions".  An endpoint
-	 * of version 2 stands below /v2 where base_url ends in /v1. */
+	/* Path below an upstream's base_url: "/chat/completions"; NULL: the
+	 * dialect has no such endpoint.  An endpoint of version 2 stands below
+	 * /v2 where base_url ends in /v1. */
 	const char *(*path)(enum endpoint endpoint);
 
 	/* What an answer with status 200 and this type is to a request. */
@@ -240,6 +280,9 @@ struct dialect {
 	void (*write_fault_event)(const struct fault *f, struct str request_id,
 	    struct buf *out);
 
+	/* An answer of ours to ENDPOINT_COUNT_TOKENS; NULL: it has none. */
+	void (*write_count)(int64_t tokens, struct buf *out);
+
 	/* Bytes that keep a silent stream alive, or empty. */
 	struct str keep_alive;
 
@@ -248,8 +291,15 @@ struct dialect {
 };
 
 extern const struct dialect openai_dialect;
+extern const struct dialect anthropic_dialect;
 
 /* By the catalogue's name, or NULL. */
 const struct dialect *dialect_find(struct str name);
+
+/* One after another; NULL: there are no more. */
+const struct dialect *dialect_at(size_t i);
+
+/* Whose words are spoken at a path (below the mount), known or not. */
+const struct dialect *dialect_of_path(struct str path);
 
 #endif

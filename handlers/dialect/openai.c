@@ -173,6 +173,10 @@ write_fault_event(const struct fault *f, struct str request_id, struct buf *out)
 
 const struct dialect openai_dialect = {
 	.name = "openai",
+	.converse = ENDPOINT_CHAT,
+	.key_hint = "'Authorization: Bearer KEY'",
+	.key_head = STR_INIT("Authorization: Bearer "),
+	.base_hint = "https://api.openai.com/v1",
 	.stream_type = "text/event-stream; charset=utf-8",
 	.read_request = openai_read_request,
 	.read_form = openai_read_form,

@@ -502,6 +502,9 @@ openai_read_request(struct arena *a, enum endpoint endpoint, struct str body,
 	*out = (struct asked){
 		.endpoint = endpoint, .body = body, .max_output = -1
 	};
+	if (!openai_dialect.path(endpoint))
+		return fault_set(f, a, FAULT_UNKNOWN_URL,
+		    "The OpenAI API has no such endpoint.");
 	if (!json_valid(body, &e))
 		return fault_set(f, a, FAULT_BAD_REQUEST,
 		    "The body is not valid JSON: %s, at byte %zu.", e.what,

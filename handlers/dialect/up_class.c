@@ -155,6 +155,10 @@ static const struct row rows[] = {
 	{ NO_STATUS, "api_error", NULL, UP_SERVER },
 	{ NO_STATUS, "server_error", NULL, UP_SERVER },
 
+	/* Words of validators, which quote what they refuse. */
+	{ S400, "invalid_request_error", "extra inputs are not permitted", UP_BAD_REQUEST },
+	{ S400, "invalid_request_error", "string should match pattern", UP_BAD_REQUEST },
+
 	/* Words. */
 	{ S401, NULL, "incorrect api key provided", UP_KEY_DEAD },
 	{ S401, NULL, "must be a member of an organization", UP_KEY_DEAD },
@@ -206,7 +210,11 @@ static const struct row rows[] = {
 	{ S429, NULL, "token rate limit", UP_RATE_LIMIT },
 	{ S429, NULL, "service tier capacity exceeded", UP_RATE_LIMIT },
 	{ S500 | S503, NULL, "overloaded", UP_OVERLOADED },
+	{ S400, NULL, "invalid `signature` in `thinking` block", UP_SIGNATURE },
+	{ S400, NULL, "thinking.signature: field required", UP_SIGNATURE },
+	{ S400, NULL, "expected `thinking` or `redacted_thinking`", UP_SIGNATURE },
 	{ NO_STATUS, "invalid_request_error", NULL, UP_BAD_REQUEST },
+	{ NO_STATUS, "not_found_error", NULL, UP_BAD_REQUEST },
 };
 /* clang-format on */
 

@@ -108,7 +108,8 @@ ask_for_models(const struct call *c, struct hold_open *h)
 		h->others[h->n_others].model = q->model->id;
 		h->others[h->n_others++].price = q->model->price.id;
 	}
-	h->limit_tokens = c->asked.prompt_tokens + output;
+	if (c->asked.endpoint != ENDPOINT_COUNT_TOKENS)
+		h->limit_tokens = c->asked.prompt_tokens + output;
 }
 
 static void

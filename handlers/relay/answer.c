@@ -13,9 +13,31 @@
 
 enum { PATIENCE_MS = 60000 };	/* SDKs wait no longer than that */
 
+const struct dialect *
+answer_dialect(const struct request *rq)
+{
+	bool models = str_eq(rq->path, S("/v1/models")) ||
+	    str_eq(rq->path, S("/models")) ||
+	    str_starts(rq->path, S("/v1/models/")) ||
+	    str_starts(rq->path, S("/models/"));
+
+	if (models && (rq->param[PARAM_HTTP_ANTHROPIC_VERSION].n ||
+	    rq->param[PARAM_HTTP_X_API_KEY].n))
+		return &anthropic_dialect;
+	return dialect_of_path(rq->path);
+}
+
+void
+answer_id(const struct dialect *d, struct request *rq)
+{
+	if (d->id_header)
+		reply_header(rq, d->id_header, request_id(rq));
+}
+
 static void
 served_headers(struct call *c)
 {
+	answer_id(c->dialect, c->rq);
 	reply_header(c->rq, "x-weir-model", c->attempt->with->name);
 	reply_header(c->rq, "x-weir-attempts", arena_int(c->arena,
 	    c->n_attempts));
@@ -57,6 +79,7 @@ answer_fault(const struct dialect *d, struct request *rq,
 	}
 	if (f->no_retry || f->retry_ms > PATIENCE_MS)
 		reply_header(rq, "x-should-retry", S("false"));
+	answer_id(d, rq);
 	d->write_fault(f, request_id(rq), &body);
 	reply_whole(rq, d->status(f), "application/json", buf_str(&body));
 }
@@ -68,6 +91,34 @@ inside_a_frame(const struct call *c)
 	return c->attempt && c->content && c->attempt->observer.inside;
 }
 
+/*
+ * Nobody could be asked how many tokens a text has, or whoever was asked does
+ * not count: then our own estimate is better than a fault.  It costs nothing.
+ */
+static bool
+counts_itself(const struct call *c)
+{
+	enum fault_kind kind = c->fault.kind;
+
+	return c->asked.endpoint == ENDPOINT_COUNT_TOKENS && c->understood &&
+	    !c->rq->head_sent && (fault_table[kind].elsewhere ||
+	    kind == FAULT_UP_NONE || kind == FAULT_UP_BAD_ANSWER ||
+	    (kind == FAULT_BAD_REQUEST && c->fault.status == 404));
+}
+
+static void
+tell_count(struct call *c)
+{
+	struct buf body = BUF(c->arena, LIMIT_ERROR_BYTES);
+
+	trace_line(&c->trace, "%s: counted here",
+	    fault_table[c->fault.kind].name);
+	c->fault = (struct fault){ 0 };
+	answer_id(c->dialect, c->rq);
+	c->dialect->write_count(c->asked.prompt_tokens, &body);
+	reply_whole(c->rq, 200, "application/json", buf_str(&body));
+}
+
 enum go
 answer(struct call *c)
 {
@@ -75,6 +126,10 @@ answer(struct call *c)
 
 	if (c->fault.kind == FAULT_NONE || c->gone)
 		return NEXT;
+	if (counts_itself(c)) {
+		tell_count(c);
+		return NEXT;
+	}
 	relay_count(c->relay, COUNT_FAULTS, 1);
 	c->told = true;
 	trace_line(&c->trace, "%s: %.*s", fault_table[c->fault.kind].name,

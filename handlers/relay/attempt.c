@@ -144,7 +144,7 @@ on_done(struct exchange *x, enum exchange_end end)
 static bool
 put_secret(struct attempt *a, struct str *header)
 {
-	static const char head[] = "Authorization: Bearer ";
+	struct str head = a->call->dialect->key_head;
 	const struct credential *k = a->with->credential;
 	char secret[SECRET_MAX];
 	int n;
@@ -156,13 +156,13 @@ put_secret(struct attempt *a, struct str *header)
 		    "again", (long long)k->id);
 		return false;
 	}
-	a->secret_n = sizeof(head) - 1 + (size_t)n;
+	a->secret_n = head.n + (size_t)n;
 	a->secret = arena_alloc(&a->arena, a->secret_n);
-	memcpy(a->secret, head, sizeof(head) - 1);
-	memcpy(a->secret + sizeof(head) - 1, secret, (size_t)n);
+	memcpy(a->secret, head.p, head.n);
+	memcpy(a->secret + head.n, secret, (size_t)n);
 	vault_wipe(secret, (size_t)n);
 	*header = str_from(a->secret, a->secret_n);
-	a->key = str_skip(*header, sizeof(head) - 1);
+	a->key = str_skip(*header, head.n);
 	return true;
 }
 
@@ -182,6 +182,20 @@ content_type(struct attempt *a)
 	    plain ? S("") : S("\""), boundary, plain ? S("") : S("\""));
 }
 
+/* What the dialect wants beside them; returns how many. */
+static int
+put_dialect(struct attempt *a, struct str lines[static DIALECT_HEADERS])
+{
+	const struct call *c = a->call;
+	const struct caller_headers said = {
+		.version = c->rq->param[PARAM_HTTP_ANTHROPIC_VERSION],
+		.beta = c->rq->param[PARAM_HTTP_ANTHROPIC_BETA],
+	};
+
+	return c->dialect->write_headers ?
+	    c->dialect->write_headers(&a->arena, &said, lines) : 0;
+}
+
 bool
 attempt_start(struct attempt *a)
 {
@@ -197,6 +211,7 @@ attempt_start(struct attempt *a)
 	headers[n++] = S("User-Agent: weir/" PACKAGE_VERSION);
 	headers[n++] = ARENA_JOIN(&a->arena, S("X-Request-Id: "),
 	    request_id(c->rq));
+	n += put_dialect(a, headers + n);
 	if (!put_secret(a, &headers[n++]))
 		return false;
 	assert(n <= MAX_HEADERS);

@@ -37,8 +37,12 @@ bearer(struct str s)
 static struct str
 credential(const struct request *rq)
 {
-	struct str k = bearer(rq->param[PARAM_HTTP_AUTHORIZATION]);
+	struct str k = { NULL, 0 };
 
+	if (answer_dialect(rq)->x_api_key)
+		k = str_trim(rq->param[PARAM_HTTP_X_API_KEY]);
+	if (!k.n)
+		k = bearer(rq->param[PARAM_HTTP_AUTHORIZATION]);
 	if (!k.n)
 		k = str_trim(rq->param[PARAM_HTTP_API_KEY]);
 	if (!k.n)
@@ -134,7 +138,7 @@ relay_key(struct relay *r, struct request *rq, struct fault *f, struct key *k)
 
 	if (!secret.n) {
 		fault_set(f, &rq->arena, FAULT_NO_KEY, "You did not provide "
-		    "an API key. Send it as 'Authorization: Bearer KEY'.");
+		    "an API key. Send it as %s.", answer_dialect(rq)->key_hint);
 		return 0;
 	}
 	if (!is_visible(secret))

@@ -170,7 +170,8 @@ struct call {
 	int64_t upstream_us;		/* attempt: waited for upstreams */
 };
 
-/* Serves POST /v1/chat/completions and friends; route->what: the endpoint. */
+/* Serves POST /v1/chat/completions and friends; route->what: the endpoint,
+ * which the path's dialect has. */
 void relay_serve(struct request *rq);
 
 /* Enters the step that waits, with these bits.  On the call's loop. */
@@ -188,6 +189,13 @@ void call_due(struct call *c, const int64_t *moments, int n);
 
 /* Runs work on a reader; the step WAITs and gets WAKE_READER. */
 void call_read(struct call *c, void (*run)(struct call *c));
+
+/* Whatever was used: nothing is held and nothing charged. */
+static inline bool
+costs_nothing(const struct call *c, const struct model *m)
+{
+	return m->free || c->asked.endpoint == ENDPOINT_COUNT_TOKENS;
+}
 
 /* Is the answer read to its end for a caller who has left? */
 bool call_drains(const struct call *c);
@@ -222,9 +230,14 @@ void attempt_free(struct attempt *a);
 /* Gives the body back: it has been sent, or goes on to the next attempt. */
 void attempt_drop_body(struct attempt *a);
 
-/* answer.c: status and headers of an answer, before its first byte. */
+/* answer.c: in whose words a request is answered, whatever it is; its path
+ * says it, and where two of them have the same path, its headers. */
+const struct dialect *answer_dialect(const struct request *rq);
+/* Status and headers of an answer, before its first byte. */
 void answer_head_stream(struct call *c);
 void answer_head_plain(struct call *c);
+/* The header with the request's id that the dialect knows, if it has one. */
+void answer_id(const struct dialect *d, struct request *rq);
 void answer_fault(const struct dialect *d, struct request *rq,
     const struct fault *f);
 

@@ -246,7 +246,7 @@ relay_serve(struct request *rq)
 	c->rq = rq;
 	c->arena = &rq->arena;
 	c->relay = rq->worker->own;
-	c->dialect = &openai_dialect;
+	c->dialect = answer_dialect(rq);
 	c->asked.endpoint = (enum endpoint)rq->route->what;
 	c->cap_output = -1;
 	c->timer.fire = on_timer;

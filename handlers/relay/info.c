@@ -28,7 +28,7 @@ enum {
 static void
 refuse(struct request *rq, const struct fault *f)
 {
-	answer_fault(&openai_dialect, rq, f);
+	answer_fault(answer_dialect(rq), rq, f);
 	request_free(rq);
 }
 
@@ -36,6 +36,7 @@ static void
 answer_json(struct request *rq, struct buf *out)
 {
 	reply_header(rq, "Cache-Control", S("no-store"));
+	answer_id(answer_dialect(rq), rq);
 	reply_whole(rq, 200, "application/json", buf_str(out));
 	request_free(rq);
 }
@@ -69,6 +70,7 @@ struct listing {
 	const struct group *group;
 	const struct key *key;
 	struct buf *out;
+	bool anthropic;			/* in that shape */
 	struct str *names;
 	size_t n, room;
 };
@@ -126,9 +128,41 @@ put_units(const struct listing *l, const struct model *m)
 }
 
 static void
+put_number(struct buf *out, const char *name, int64_t n)
+{
+	buf_printf(out, "\"%s\":", name);
+	if (n)
+		buf_int(out, n);
+	else
+		buf_put(out, S("null"));
+}
+
+/* When it was made is not known here; SDKs read a time. */
+static void
+put_anthropic(const struct listing *l, const struct model *m, struct str name)
+{
+	struct buf *out = l->out;
+
+	buf_put(out, S("{\"type\":\"model\",\"id\":"));
+	buf_json(out, name);
+	buf_put(out, S(",\"display_name\":"));
+	buf_json(out, name);
+	buf_put(out, S(",\"created_at\":\"1970-01-01T00:00:00Z\","));
+	put_number(out, "max_input_tokens", m->context);
+	buf_char(out, ',');
+	put_number(out, "max_tokens", m->max_output);
+	buf_char(out, '}');
+}
+
+static void
 put_model(const struct listing *l, const struct model *m, struct str name)
 {
 	struct buf *out = l->out;
+
+	if (l->anthropic) {
+		put_anthropic(l, m, name);
+		return;
+	}
 
 	buf_put(out, S("{\"id\":"));
 	buf_json(out, name);
@@ -196,7 +230,8 @@ static bool
 begin_listing(struct listing *l, struct request *rq, struct key *k,
     struct buf *out)
 {
-	*l = (struct listing){ .rq = rq, .key = k, .out = out };
+	*l = (struct listing){ .rq = rq, .key = k, .out = out,
+	    .anthropic = answer_dialect(rq) == &anthropic_dialect };
 	l->cat = catalogue_take();
 	l->group = catalogue_group(l->cat, k->group);
 	if (l->group)
@@ -204,6 +239,20 @@ begin_listing(struct listing *l, struct request *rq, struct key *k,
 	catalogue_give(l->cat);
 	store_failed(rq);
 	return false;
+}
+
+/* All of them are on one page. */
+static void
+put_pages(const struct listing *l)
+{
+	buf_put(l->out, S(",\"has_more\":false,\"first_id\":"));
+	if (!l->n) {
+		buf_put(l->out, S("null,\"last_id\":null"));
+		return;
+	}
+	buf_json(l->out, l->names[0]);
+	buf_put(l->out, S(",\"last_id\":"));
+	buf_json(l->out, l->names[l->n - 1]);
 }
 
 void
@@ -219,13 +268,17 @@ info_models(struct request *rq)
 	for (size_t i = 0; i < l.cat->n_channels; i++)
 		l.room += l.cat->channels[i].n_models;
 	l.names = arena_zero(&rq->arena, sizeof(*l.names) * (l.room + 1));
-	buf_put(&out, S("{\"object\":\"list\",\"data\":["));
+	buf_put(&out, l.anthropic ? S("{\"data\":[") :
+	    S("{\"object\":\"list\",\"data\":["));
 	for (size_t i = 0; i < l.cat->n_models; i++)
 		list_name(&l, l.cat->models[i].name);
 	for (size_t i = 0; i < l.cat->n_channels; i++)
 		for (size_t j = 0; j < l.cat->channels[i].n_models; j++)
 			list_name(&l, l.cat->channels[i].models[j].name);
-	buf_put(&out, S("]}"));
+	buf_char(&out, ']');
+	if (l.anthropic)
+		put_pages(&l);
+	buf_char(&out, '}');
 	catalogue_give(l.cat);
 	answer_json(rq, &out);
 }
@@ -266,16 +319,6 @@ put_money(struct request *rq, struct buf *out, const char *name, int64_t nano)
 		buf_put(out, S("null"));
 	else
 		buf_json(out, money_text(&rq->arena, nano));
-}
-
-static void
-put_number(struct buf *out, const char *name, int64_t n)
-{
-	buf_printf(out, "\"%s\":", name);
-	if (n)
-		buf_int(out, n);
-	else
-		buf_put(out, S("null"));
 }
 
 static void

@@ -10,6 +10,10 @@ outward_url(struct arena *a, struct str base, struct str path, bool second)
 
 	while (base.n && base.p[base.n - 1] == '/')
 		base.n--;
+	if (str_starts(path, S("/v1/")) && str_ends(base, S("/v1")))
+		return ARENA_JOIN(a, base, str_skip(path, 3));
+	if (str_starts(path, S("/v1/")))
+		return ARENA_JOIN(a, base, path);
 	rest = base;
 	str_cut(&rest, ':');
 	rest = str_skip(rest, 2);

@@ -16,7 +16,9 @@
 /*
  * The URL of a path ("/chat/completions") below a channel's base_url, which
  * is never lengthened, except that an empty path of it gets /v1; for an
- * endpoint of version 2 it gets /v2, and a /v1 at the end becomes one.
+ * endpoint of version 2 it gets /v2, and a /v1 at the end becomes one.  A path
+ * that has its /v1 itself ("/v1/messages") brings it where base_url does not
+ * end in one.
  */
 struct str outward_url(struct arena *a, struct str base_url, struct str path,
     bool second);

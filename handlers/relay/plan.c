@@ -117,23 +117,26 @@ add_channel(const struct link *l, const struct channel *ch,
 
 /* What the channel calls the model, if it is open to the group; or NULL. */
 static const struct channel_model *
-serving(const struct channel *ch, int64_t group, struct str model)
+serving(const struct channel *ch, const struct wanted *w, struct str model)
 {
-	if (!ch->enabled || !channel_has_group(ch, group) ||
-	    !dialect_find(ch->dialect))
+	const struct dialect *d = dialect_find(ch->dialect);
+
+	if (!ch->enabled || !channel_has_group(ch, w->group) || !d ||
+	    (w->dialect && d != w->dialect))
 		return NULL;
 	return channel_serves(ch, model);
 }
 
 /* Who serves one model of the plan; room for that many is enough. */
 static size_t
-add_link(const struct catalogue *cat, int64_t group, const struct link *l)
+add_link(const struct catalogue *cat, const struct wanted *w,
+    const struct link *l)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < cat->n_channels; i++) {
 		const struct channel *ch = &cat->channels[i];
-		const struct channel_model *serves = serving(ch, group,
+		const struct channel_model *serves = serving(ch, w,
 		    l->name);
 
 		if (!serves)
@@ -186,14 +189,14 @@ add_all(const struct catalogue *cat, struct health *health,
     const struct wanted *w, const struct model *asked, struct plan *p)
 {
 	struct link l = { p, health, asked, w->model, 0, w->now };
-	size_t n = add_link(cat, w->group, &l);
+	size_t n = add_link(cat, w, &l);
 
 	for (size_t i = 0; i < asked->n_fallback; i++) {
 		l.model = asked->fallback[i];
 		l.name = l.model->name;
 		l.chain = (int)i + 1;
 		if (!plan_unfit(l.model, w))
-			n += add_link(cat, w->group, &l);
+			n += add_link(cat, w, &l);
 	}
 	return n < LIMIT_CANDIDATES ? n : LIMIT_CANDIDATES;
 }
@@ -261,7 +264,7 @@ cost_of(const struct call *c, const struct model *m, int64_t input,
 	unsigned reach = units_reach(c);
 
 	*nano = 0;
-	if (m->free)
+	if (costs_nothing(c, m))
 		return true;
 	worst.rate[BUCKET_INPUT] = dearest(p, reach & BUCKETS_IN);
 	worst.rate[BUCKET_OUTPUT] = dearest(p, reach & BUCKETS_OUT);
@@ -427,12 +430,31 @@ all_are_out(struct call *c, int64_t now)
 	    "out at the moment; try again later.", STR_ARGS(c->asked.model));
 }
 
+/*
+ * Nobody speaks the caller's dialect.  Tokens are counted without an upstream
+ * then, of a model that there is (answer.c).
+ */
+static enum go
+counted_here(struct call *c, struct wanted *w)
+{
+	struct fault none = { 0 };
+
+	w->dialect = NULL;
+	if (c->asked.endpoint != ENDPOINT_COUNT_TOKENS ||
+	    !plan_make(c->arena, c->catalogue, c->relay->house->health, w,
+	    &c->plan, &none))
+		return STOP;
+	c->fault = (struct fault){ 0 };
+	return fail(c, FAULT_UP_NONE, "No upstream counts tokens for the model "
+	    "'%.*s'.", STR_ARGS(c->asked.model));
+}
+
 enum go
 plan(struct call *c)
 {
 	int64_t now = clock_utc_ms();
 	struct wanted w = { .group = c->key.group, .model = c->asked.model,
-		.allowed = c->key.models, .now = now,
+		.dialect = c->dialect, .allowed = c->key.models, .now = now,
 		.tokens = c->asked.prompt_tokens };
 
 	if (!plan_allowed(c->key.models, c->asked.model)) {
@@ -442,7 +464,7 @@ plan(struct call *c)
 	}
 	if (!plan_make(c->arena, c->catalogue, c->relay->house->health, &w,
 	    &c->plan, &c->fault))
-		return STOP;
+		return counted_here(c, &w);
 	if (c->plan.n == 0)
 		return all_are_out(c, now);
 	if (!quote_all(c))

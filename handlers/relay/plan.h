@@ -52,6 +52,7 @@ struct plan {
 struct wanted {
 	int64_t group;
 	struct str model;
+	const struct dialect *dialect;	/* of its channels; NULL: any */
 	struct str allowed;		/* the key's list, as plan_allowed's */
 	int64_t tokens;			/* of the prompt; fallback models whose
 					 * context is smaller are left out */

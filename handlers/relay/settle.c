@@ -109,7 +109,8 @@ used(const struct call *c, struct usage_row *row)
 	bool whole = a && a->complete;
 	bool left = c->gone && a && a->exchange.sent && !c->told;
 
-	if (!c->content && !left)
+	if ((!c->content && !left) ||
+	    c->asked.endpoint == ENDPOINT_COUNT_TOKENS)
 		return false;
 	if (!endpoint_is_text(c->asked.endpoint)) {
 		units_used(c, &row->use, &row->estimated);
@@ -207,7 +208,8 @@ put_money(const struct call *c, struct usage_row *row)
 			row->charge = c->quote->bound;
 		row->list = charge(price, &row->use, PPM);
 		row->cost = cost_of(c, with, &row->use);
-	} else if (c->wasted && with) {
+	} else if (c->wasted && with &&
+	    c->asked.endpoint != ENDPOINT_COUNT_TOKENS) {
 		/* The caller pays nothing; the upstream may want its due. */
 		units_sent(c, &prompt);
 		row->loss = cost_of(c, with, &prompt);

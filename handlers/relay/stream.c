@@ -70,6 +70,23 @@ cut(struct call *c, enum fault_kind kind, const char *outcome,
 	return fail(c, kind, "%s", words);
 }
 
+/* It says itself that it failed: full, or for another reason. */
+static enum go
+told_in_stream(struct call *c)
+{
+	enum up_class kind = c->attempt->observer.error.kind;
+
+	if (kind == UP_OVERLOADED)
+		return cut(c, FAULT_UP_OVERLOADED, "error_in_stream",
+		    "The upstream became overloaded while it answered.");
+	if (kind == UP_RATE_LIMIT)
+		return cut(c, FAULT_UP_LIMITED, "error_in_stream",
+		    "The upstream's rate limit was reached while it "
+		    "answered.");
+	return cut(c, FAULT_UP_ERROR, "error_in_stream",
+	    "The upstream failed while it answered.");
+}
+
 /* The upstream has ended: is the answer whole? */
 static enum go
 at_end(struct call *c)
@@ -82,8 +99,7 @@ at_end(struct call *c)
 		whole = c->dialect->finish(&a->observer, &a->out, &a->last);
 	forward(c);
 	if (a->observer.seen & SEEN_ERROR)
-		return cut(c, FAULT_UP_ERROR, "error_in_stream",
-		    "The upstream failed while it answered.");
+		return told_in_stream(c);
 	if (!whole)
 		return cut(c, FAULT_UP_ERROR, "cut", "The connection to the "
 		    "upstream broke while it answered.");
@@ -176,8 +192,7 @@ stream_back(struct call *c)
 		return at_end(c);
 	forward(c);
 	if (seen & SEEN_ERROR)
-		return cut(c, FAULT_UP_ERROR, "error_in_stream",
-		    "The upstream failed while it answered.");
+		return told_in_stream(c);
 	if (a->observer.stream || a->observer.bytes) {
 		journal(c);
 		if (!extend_hold(c)) {

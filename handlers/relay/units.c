@@ -34,6 +34,9 @@ static const struct bill_by {
 	[ENDPOINT_CHAT] = { "chat", BUCKET_REQUEST, BUCKET_INPUT, 0 },
 	[ENDPOINT_COMPLETIONS] = { "completions", BUCKET_REQUEST,
 		BUCKET_INPUT, 0 },
+	[ENDPOINT_MESSAGES] = { "messages", BUCKET_REQUEST, BUCKET_INPUT, 0 },
+	[ENDPOINT_COUNT_TOKENS] = { "count_tokens", BUCKET_REQUEST,
+		BUCKET_INPUT, 0 },
 	[ENDPOINT_EMBEDDINGS] = { "embeddings", BUCKET_REQUEST,
 		BUCKET_INPUT, 0 },
 	[ENDPOINT_MODERATIONS] = { "moderations", BUCKET_REQUEST,
@@ -102,7 +105,7 @@ units_priced(struct call *c, const struct model *m)
 	const struct bill_by *b = by(c);
 	bool writes = c->asked.endpoint < ENDPOINT_EMBEDDINGS;
 
-	if (m->free)
+	if (costs_nothing(c, m))
 		return true;
 	if (c->asked.sound_in && !(p->priced & BUCKET_BIT(AUDIO_IN)))
 		return no_sound(c, "messages", "audio_in");
