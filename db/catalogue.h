@@ -43,6 +43,12 @@ struct credential {
 	int index;			/* dense, for health tables */
 };
 
+static inline bool
+credential_limited(const struct credential *k)
+{
+	return k->rpm || k->tpm || k->concurrency;
+}
+
 struct channel_model {
 	struct str name;		/* may end in '*' */
 	struct str upstream;		/* p NULL: under the same name */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "db/channel.h"
+#include "db/claim.h"
 #include "db/hold.h"
 #include "db/model.h"
 #include "db/money.h"
@@ -163,6 +164,7 @@ resolve(struct db *db, const struct orphan *o)
 		.n_attempts = j->sent || j->started,
 	};
 	struct model_row asked, served;
+	int64_t used = j->started ? p->prompt_tokens + j->out_tokens : 0;
 	struct bill bill;
 	struct arena a;
 	bool ok;
@@ -177,9 +179,8 @@ resolve(struct db *db, const struct orphan *o)
 		if (served.free)
 			u.charge = 0;
 		ok = settle_reckon(db, p, u.charge, &bill) &&
-		    settle_close(db, p, &u,
-			j->started ? p->prompt_tokens + j->out_tokens : 0,
-			&bill);
+		    settle_close(db, p, &u, used, &bill) &&
+		    claim_end_all(db, p->id, j->credential, used);
 	}
 	arena_release(&a);
 	return ok;

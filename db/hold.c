@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "db/gcra.h"
 #include "db/ledger.h"
 #include "db/money.h"
 #include "db/schema.h"
@@ -21,7 +22,7 @@
 #include "db/zone.h"
 #include "fcgi/base/mem.h"
 
-enum { SERIAL_BITS = 36, MINUTE_US = 60000000 };
+enum { SERIAL_BITS = 36 };
 
 enum { ADD, PROGRESS, EXTEND, N_SQL };
 static const char *const sql[N_SQL] = {
@@ -50,8 +51,7 @@ struct gate {
 	struct tab_book *book;
 	bool priced;			/* as planned */
 	int64_t now_us;
-	int64_t rpm_at, tpm_at, tpm_debt;	/* if it is admitted */
-	bool clamped;			/* a clock went back */
+	struct gcra clocks;		/* if it is admitted */
 	int64_t want;			/* to hold */
 	struct pending p;		/* owners and windows of the hold */
 	int64_t cap_room;		/* what the tightest cap has left */
@@ -59,68 +59,23 @@ struct gate {
 
 /* --- limits --------------------------------------------------------------- */
 
-/*
- * Requests a minute.  A stored time further ahead than the whole burst comes
- * from a clock that was put back since: it counts as a full burst.
- */
 static bool
 rpm_good(struct gate *g, struct hold_open *h)
 {
-	int64_t rpm = g->key->rpm, each, burst, at = g->key->rpm_at;
-
-	g->rpm_at = at;
-	if (rpm == 0)
+	if (gcra_request(&g->clocks, g->key->rpm, g->now_us, &h->retry_ms))
 		return true;
-	each = (MINUTE_US + rpm - 1) / rpm;
-	burst = each * rpm;
-	if (at > g->now_us + burst) {
-		at = g->now_us + burst;
-		g->clamped = true;
-	}
-	if (at < g->now_us)
-		at = g->now_us;
-	g->rpm_at = at;
-	if (at + each > g->now_us + burst) {
-		h->verdict = HOLD_RPM;
-		h->retry_ms = (at + each - burst - g->now_us + 999) / 1000;
-		return false;
-	}
-	g->rpm_at = at + each;
-	return true;
+	h->verdict = HOLD_RPM;
+	return false;
 }
 
-/*
- * Tokens a minute.  A call larger than the whole burst needs a full bucket
- * and pays the rest off in time: tpm_debt says how far beyond the burst.
- */
 static bool
 tpm_good(struct gate *g, struct hold_open *h)
 {
-	int64_t tpm = g->key->tpm, at = g->key->tpm_at, cost, wait;
-
-	g->tpm_at = at;
-	g->tpm_debt = g->key->tpm_debt;
-	if (tpm == 0)
+	if (gcra_tokens(&g->clocks, g->key->tpm, h->limit_tokens, g->now_us,
+	    &h->retry_ms))
 		return true;
-	cost = (int64_t)(((__int128)h->limit_tokens * MINUTE_US + tpm - 1) /
-	    tpm);
-	if (at > g->now_us + MINUTE_US + g->tpm_debt) {
-		at = g->now_us + MINUTE_US;
-		g->clamped = true;
-	}
-	if (at < g->now_us)
-		at = g->now_us;
-	g->tpm_at = at;
-	wait = h->limit_tokens > tpm ? at - g->now_us
-				     : at + cost - MINUTE_US - g->now_us;
-	if (wait > 0) {
-		h->verdict = HOLD_TPM;
-		h->retry_ms = (wait + 999) / 1000;
-		return false;
-	}
-	g->tpm_at = at + cost;
-	g->tpm_debt = h->limit_tokens > tpm ? cost - MINUTE_US : 0;
-	return true;
+	h->verdict = HOLD_TPM;
+	return false;
 }
 
 /* --- caps ----------------------------------------------------------------- */
@@ -265,7 +220,7 @@ gate_load(struct gate *g, struct hold_open *h)
 	if (!g->book || !g->facts || !prices_read(g, h))
 		return -1;
 	g->now_us = db_now(g->db) * 1000;
-	g->clamped = false;
+	g->clocks = (struct gcra){ k->rpm_at, k->tpm_at, k->tpm_debt, false };
 	g->cap_room = MONEY_MAX;
 	g->p.windows_n = 0;
 	g->p.account = k->account;
@@ -313,9 +268,9 @@ set_aside(struct gate *g, struct hold_open *h)
 		p->units) != 1)
 		return false;
 	pending_keep(db, p);
-	k->rpm_at = g->rpm_at;
-	k->tpm_at = g->tpm_at;
-	k->tpm_debt = g->tpm_debt;
+	k->rpm_at = g->clocks.rpm_at;
+	k->tpm_at = g->clocks.tpm_at;
+	k->tpm_debt = g->clocks.tpm_debt;
 	tab_key_open(db, k);
 	tab_book_add(db, g->book->id, 0, h->granted);
 	return pending_spend(db, &g->p, h->granted);
@@ -346,10 +301,9 @@ hold_open_run(struct db *db, struct op *op)
 		return set_aside(&g, h);
 	}
 	/* So that a clock put back costs one burst, not the time. */
-	if (g.clamped) {
-		g.key->rpm_at = g.rpm_at;
-		if (h->verdict != HOLD_RPM)
-			g.key->tpm_at = g.tpm_at;
+	if (g.clocks.clamped) {
+		g.key->rpm_at = g.clocks.rpm_at;
+		g.key->tpm_at = g.clocks.tpm_at;
 		tab_key_clocks(db, g.key);
 	}
 	return true;

@@ -90,6 +90,9 @@ struct hold_settle {
 	/* in */
 	int64_t hold;
 	int64_t tokens_used;	/* corrects tpm */
+	bool claims;		/* it has asked for claims: they end too, */
+	int64_t claimed;	/* that of the credential that used these
+				 * tokens (0: none) and all others */
 	struct usage_row row;
 	/* out */
 	bool settled;		/* false: it was settled before */

@@ -25,7 +25,8 @@ enum {
 	/* each row of these is a difference */
 	CHECK_STRUCTURE, CHECK_FOREIGN, CHECK_SUM, CHECK_FREE, CHECK_BALANCE,
 	CHECK_HELD, CHECK_BOOKS, CHECK_BOUND, CHECK_BOTH, CHECK_KEY,
-	CHECK_USED, CHECK_OWNER, CHECK_SPENT, CHECK_INDEX, N_SQL
+	CHECK_USED, CHECK_OWNER, CHECK_SPENT, CHECK_INDEX, CHECK_CLAIM,
+	CHECK_OPEN, N_SQL
 };
 
 static const char *const sql[N_SQL] = {
@@ -161,6 +162,16 @@ static const char *const sql[N_SQL] = {
 	    "FROM (SELECT (SELECT count(*) FROM usage_key /*scan*/) AS listed, "
 	    "(SELECT count(*) FROM usage WHERE id <= (SELECT max(id) / 512 * "
 	    "512 FROM usage)) AS all_) WHERE listed <> all_",
+	[CHECK_CLAIM] =
+	    "SELECT 'credential ' || c.credential || ' is claimed by hold ' || "
+	    "c.hold || ', which is not there' FROM claim c /*scan*/ "
+	    "LEFT JOIN hold h ON h.id = c.hold WHERE h.id IS NULL LIMIT 1",
+	[CHECK_OPEN] =
+	    "SELECT 'credential ' || m.credential || ' counts ' || m.open || "
+	    "' open calls, its claims say ' || coalesce(c.n, 0) "
+	    "FROM claim_meter m /*scan*/ LEFT JOIN "
+	    "(SELECT credential, count(*) AS n FROM claim GROUP BY credential) "
+	    "c ON c.credential = m.credential WHERE m.open <> coalesce(c.n, 0)",
 };
 const struct db_part ledger_part = { "ledger", sql, N_SQL };
 

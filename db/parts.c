@@ -4,7 +4,8 @@
  */
 #include "db/db.h"
 
-extern const struct db_part hold_part, settle_part, tab_part, crash_part,
+extern const struct db_part hold_part, settle_part, claim_part, tab_part,
+    crash_part,
     store_part, key_part, usage_part,
     ledger_part, setting_part, catalogue_part, account_part, group_part,
     model_part, channel_part, user_part, park_part, score_part, probe_part,
@@ -14,6 +15,7 @@ extern const struct db_part hold_part, settle_part, tab_part, crash_part,
 const struct db_part *const db_parts[] = {
 	&hold_part,
 	&settle_part,
+	&claim_part,
 	&tab_part,
 	&store_part,
 	&key_part,

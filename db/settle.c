@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 
+#include "db/claim.h"
 #include "db/hold.h"
 #include "db/ledger.h"
 #include "db/money.h"
@@ -395,7 +396,9 @@ hold_settle_run(struct db *db, struct op *op)
 		return db_stop(db, "hold %" PRId64 " is of call %.26s, not "
 		    "%.26s", p.id, p.request_id, h->row.request_id);
 	if (!settle_reckon(db, &p, h->row.charge, &bill) ||
-	    !settle_close(db, &p, &h->row, h->tokens_used, &bill))
+	    !settle_close(db, &p, &h->row, h->tokens_used, &bill) ||
+	    (h->claims && !claim_end_all(db, p.id, h->claimed,
+		h->tokens_used)))
 		return false;
 	h->settled = true;
 	h->charged = bill.charged;

@@ -15,10 +15,11 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "db/gcra.h"
 #include "db/zone.h"
 #include "fcgi/base/mem.h"
 
-enum { MINUTE_US = 60000000, FIRST_SLOTS = 64, MOST_ITEMS = 4096 };
+enum { FIRST_SLOTS = 64, MOST_ITEMS = 4096 };
 
 enum { FACTS, PRICE, KEY, BOOK, CAPS, KEY_WRITE, BOOK_MOVE, SPEND, SPEND_PAST,
 	SPEND_FIRST, N_SQL };
@@ -329,16 +330,11 @@ tab_price(struct db *db, int64_t model)
 static void
 take_tokens(struct tab_key *k, int64_t tokens, int64_t now_us)
 {
-	int64_t debt;
+	struct gcra g = { k->rpm_at, k->tpm_at, k->tpm_debt, false };
 
-	if (k->tpm == 0 || tokens == 0)
-		return;
-	k->tpm_at += tokens * MINUTE_US / k->tpm;
-	if (k->tpm_at < 0)
-		k->tpm_at = 0;
-	debt = k->tpm_at - now_us - MINUTE_US;
-	if (tokens > 0 && debt > k->tpm_debt)
-		k->tpm_debt = debt;
+	gcra_correct(&g, k->tpm, tokens, now_us);
+	k->tpm_at = g.tpm_at;
+	k->tpm_debt = g.tpm_debt;
 }
 
 static bool

@@ -374,6 +374,24 @@ CREATE TABLE hold (
 	serves_price INTEGER
 ) STRICT;
 
+-- A call's place at a credential that has limits of its own, while an attempt
+-- with it runs; tokens: taken from its tpm.
+CREATE TABLE claim (
+	hold        INTEGER NOT NULL,
+	credential  INTEGER NOT NULL REFERENCES credential(id),
+	tokens      INTEGER NOT NULL CHECK (tokens >= 0),
+	PRIMARY KEY (hold, credential)
+) STRICT, WITHOUT ROWID;
+
+-- How much of these limits is used; as table meter has it of keys.
+CREATE TABLE claim_meter (
+	credential  INTEGER PRIMARY KEY REFERENCES credential(id),
+	rpm_at      INTEGER NOT NULL,
+	tpm_at      INTEGER NOT NULL,
+	tpm_debt    INTEGER NOT NULL CHECK (tpm_debt >= 0),
+	open        INTEGER NOT NULL CHECK (open >= 0)
+) STRICT;
+
 -- The journal line of a call that was admitted.  `charge` left `book` for
 -- revenue; `cost` left the cost book for clearing.  attempts: one item for
 -- each upstream request, a JSON list of

@@ -225,8 +225,8 @@ judge(struct call *c, const struct hold_open *h)
 	    "try again.");
 }
 
-static enum go
-no_store(struct call *c)
+enum go
+store_is_late(struct call *c)
 {
 	c->fault.retry_ms = 1000;
 	return fail(c, FAULT_STORE, "The relay's store does not answer in "
@@ -242,7 +242,7 @@ admit(struct call *c)
 	if (!a) {
 		if (writer_late_ms(c->relay->house->writer) >
 		    LIMIT_STORE_WAIT_MS)
-			return no_store(c);
+			return store_is_late(c);
 		ask(c);
 		c->store_due_ms = call_now(c) + LIMIT_STORE_WAIT_MS;
 		call_due(c, &c->store_due_ms, 1);
@@ -251,7 +251,7 @@ admit(struct call *c)
 	if (a->back) {
 		if (!a->ask.op.ok) {
 			admission_leave(c);
-			return no_store(c);
+			return store_is_late(c);
 		}
 		go = judge(c, &a->ask);
 		admission_leave(c);
@@ -261,7 +261,7 @@ admit(struct call *c)
 	}
 	if (c->draining || call_now(c) >= c->store_due_ms) {
 		admission_leave(c);
-		return no_store(c);
+		return store_is_late(c);
 	}
 	call_due(c, &c->store_due_ms, 1);
 	return WAIT;
@@ -287,15 +287,24 @@ paid_output(const struct call *c, const struct quote *q)
 	return more < INT64_MAX / 4 ? (int64_t)more : INT64_MAX / 4;
 }
 
-void
-quote_take(struct call *c, const struct model *m)
+const struct quote *
+quote_of(const struct call *c, const struct model *m)
 {
 	const struct quote *q = c->quotes;
-	int64_t output;
 
 	while (q->model != m)
 		q++;
-	assert(q < c->quotes + c->n_quotes && q->least <= c->granted);
+	assert(q < c->quotes + c->n_quotes);
+	return q;
+}
+
+void
+quote_take(struct call *c, const struct model *m)
+{
+	const struct quote *q = quote_of(c, m);
+	int64_t output;
+
+	assert(q->least <= c->granted);
 	c->plan.model = m;
 	c->quote = q;
 	c->cap_output = -1;

@@ -9,15 +9,27 @@ enum { BUDGETS = 1024, RETRY = 1000, PER_CALL = 200, SAVED = 50 * RETRY };
 /* What is missing from full, in thousandths of a retry. */
 static _Atomic int32_t missing[BUDGETS];
 
-void
-budget_call(int64_t model)
+static void
+give(int64_t model, int32_t n)
 {
 	_Atomic int32_t *m = &missing[(uint64_t)model % BUDGETS];
 	int32_t was = *m;
 
 	while (was > 0 && !atomic_compare_exchange_weak(m, &was,
-	    was > PER_CALL ? was - PER_CALL : 0))
+	    was > n ? was - n : 0))
 		;
+}
+
+void
+budget_call(int64_t model)
+{
+	give(model, PER_CALL);
+}
+
+void
+budget_unused(int64_t model)
+{
+	give(model, RETRY);
 }
 
 bool

@@ -16,6 +16,8 @@ void budget_call(int64_t model);
 
 /* Takes one; false: there is none. */
 bool budget_retry(int64_t model);
+/* One that was allowed was not made. */
+void budget_unused(int64_t model);
 
 /* All are full again, as at the start. */
 void budget_fill(void);

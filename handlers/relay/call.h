@@ -32,6 +32,7 @@ struct admission;
 struct settlement;
 struct journal;
 struct extension;
+struct claiming;
 
 /* What a step says: STOP is 0, so that a step may `return fail(…)`. */
 enum go { STOP, NEXT, AGAIN, WAIT };
@@ -129,9 +130,14 @@ struct call {
 	int64_t store_due_ms;			/* admit, settle */
 
 	uint64_t session;			/* choose: 0: none */
-	struct candidate *next;			/* choose: to be tried again, */
-	int64_t again_due_ms;			/* then */
+	struct candidate *next;		/* choose: who is waited for: to be */
+	int64_t again_due_ms;		/* tried again then, or claimed */
 	int64_t back_off_ms;			/* choose: the longest wait */
+	bool budgeted;		/* choose: the retry that comes may be made */
+	struct claiming *claiming;	/* choose, until it is back */
+	bool claims;			/* choose: some were asked for */
+	int64_t claimed;	/* choose: the attempt's credential, if it has
+				 * a claim; else 0 */
 	struct attempt *attempt;		/* choose: the running one */
 	struct buf again;		/* choose: a large body as it was sent
 					 * last, when the caller's is gone */
@@ -246,6 +252,16 @@ void admission_leave(struct call *c);
 /* The model that serves from now on, of those the hold pays for: what it may
  * use, and its output's limit when less than its estimate was granted. */
 void quote_take(struct call *c, const struct model *m);
+const struct quote *quote_of(const struct call *c, const struct model *m);
+/* STOP: the store does not answer in time. */
+enum go store_is_late(struct call *c);
+/* claim.c: a place at a candidate whose credential has limits of its own:
+ * asked for, waited for, and given back after a failure. */
+enum claimed { CLAIM_WAITS, CLAIM_GRANTED, CLAIM_REFUSED, CLAIM_FAILED };
+void claim_ask(struct call *c, struct candidate *with);
+enum claimed claim_look(struct call *c);
+void claim_give_back(struct call *c);
+void claim_leave(struct call *c);
 /* settle.c */
 void settlement_leave(struct call *c);
 /* extend.c: asks for more money when the stream needs it.  False: it must

@@ -7,7 +7,7 @@
  * When all have been tried and the failure may pass, one is tried again after
  * a short wait of random length.
  *
- * Not here: how one of them is picked (pick.c).
+ * Not here: how one of them is picked (pick.c), and its own limits (claim.c).
  */
 #include "fcgi/base/clock.h"
 #include "handlers/relay/affinity.h"
@@ -47,6 +47,9 @@ nobody_left(struct call *c, int64_t now)
 	int64_t soonest = pick_soonest(&c->plan, c->relay->house->health,
 	    now);
 
+	if (c->budgeted)
+		budget_unused(c->plan.asked->id);
+	c->budgeted = false;
 	fail(c, FAULT_UP_NONE, "Every upstream for the model '%.*s' is out at "
 	    "the moment; try again later.", STR_ARGS(c->asked.model));
 	if (soonest > now && (c->fault.kind == FAULT_UP_NONE ||
@@ -76,16 +79,24 @@ how(struct call *c, int64_t now)
 	return p;
 }
 
+/* Is there another try in the budget?  Asked once for each that is made. */
+static bool
+in_budget(struct call *c)
+{
+	if (!c->budgeted)
+		c->budgeted = budget_retry(c->plan.asked->id);
+	return c->budgeted;
+}
+
 /* The first attempt always; another one by the budget, which is asked before
  * somebody's trial is taken for it. */
 static bool
-may_try(const struct call *c, const struct pick *p)
+may_try(struct call *c, const struct pick *p)
 {
 	if (c->n_attempts == 0)
 		return true;
 	return c->n_attempts < LIMIT_ATTEMPTS &&
-	    pick_any(&c->plan, p->health, p->now) &&
-	    budget_retry(c->plan.asked->id);
+	    pick_any(&c->plan, p->health, p->now) && in_budget(c);
 }
 
 /* One that was tried may be tried again, after a while: true. */
@@ -95,7 +106,7 @@ waits_for_another_try(struct call *c, const struct pick *p)
 	if (!c->transient || c->n_attempts >= LIMIT_ATTEMPTS)
 		return false;
 	c->next = pick_again(&c->plan, p);
-	if (!c->next || !budget_retry(c->plan.asked->id))
+	if (!c->next || !in_budget(c))
 		return false;
 	c->back_off_ms = c->back_off_ms ? 2 * c->back_off_ms : BACK_OFF_MS;
 	c->again_due_ms = call_now(c) + (int64_t)relay_dice(c->relay,
@@ -113,6 +124,7 @@ go_to(struct call *c, struct candidate *next)
 	c->transient = false;
 	c->next = NULL;
 	c->again_due_ms = 0;
+	c->budgeted = false;
 	next->tries++;
 	if (next->chain && c->plan.model != next->model)
 		relay_count(c->relay, COUNT_FALLBACKS, 1);
@@ -132,26 +144,25 @@ go_to(struct call *c, struct candidate *next)
 	return NEXT;
 }
 
-enum go
-choose(struct call *c)
+/* One whose credential has limits of its own is asked for a place first. */
+static enum go
+take(struct call *c, struct candidate *next)
+{
+	if (!credential_limited(next->credential))
+		return go_to(c, next);
+	c->again_due_ms = 0;
+	claim_ask(c, next);
+	call_due(c, &c->store_due_ms, 1);
+	return WAIT;
+}
+
+static enum go
+pick_one(struct call *c)
 {
 	int64_t now = clock_utc_ms();
 	struct candidate *next = NULL;
-	struct pick p;
+	struct pick p = how(c, now);
 
-	if (c->gone || c->draining)
-		return give_up(c);
-	if (c->again_due_ms) {
-		if (call_now(c) >= c->again_due_ms)
-			return go_to(c, c->next);
-		call_due(c, &c->again_due_ms, 1);
-		return WAIT;
-	}
-	if (c->n_attempts == 0) {
-		budget_call(c->plan.asked->id);
-		c->session = session_of(c);
-	}
-	p = how(c, now);
 	if (may_try(c, &p))
 		next = pick_next(&c->plan, &p);
 	if (!next && waits_for_another_try(c, &p)) {
@@ -162,5 +173,49 @@ choose(struct call *c)
 		return nobody_left(c, now);
 	if (p.sticky && next->credential->id == p.sticky)
 		relay_count(c->relay, COUNT_AFFINITY_HITS, 1);
-	return go_to(c, next);
+	return take(c, next);
+}
+
+/* It has a place there, or the next one is asked: no attempt was made. */
+static enum go
+look_at_claim(struct call *c)
+{
+	struct candidate *next = c->next;
+
+	switch (claim_look(c)) {
+	case CLAIM_WAITS:
+		call_due(c, &c->store_due_ms, 1);
+		return WAIT;
+	case CLAIM_GRANTED:
+		return go_to(c, next);
+	case CLAIM_REFUSED:
+		c->next = NULL;
+		return pick_one(c);
+	case CLAIM_FAILED:
+		break;
+	}
+	return store_is_late(c);
+}
+
+enum go
+choose(struct call *c)
+{
+	if (c->gone || c->draining) {
+		claim_leave(c);
+		return give_up(c);
+	}
+	if (c->claiming)
+		return look_at_claim(c);
+	claim_give_back(c);
+	if (c->again_due_ms) {
+		if (call_now(c) >= c->again_due_ms)
+			return take(c, c->next);
+		call_due(c, &c->again_due_ms, 1);
+		return WAIT;
+	}
+	if (c->n_attempts == 0) {
+		budget_call(c->plan.asked->id);
+		c->session = session_of(c);
+	}
+	return pick_one(c);
 }

@@ -47,6 +47,7 @@ call_free(struct call *c)
 	settlement_leave(c);
 	journal_leave(c);
 	extension_leave(c);
+	claim_leave(c);
 	if (c->attempt)
 		attempt_free(c->attempt);
 	buf_release(&c->again);

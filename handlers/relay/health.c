@@ -330,6 +330,31 @@ health_standing(struct health *h, const struct subject *s, int64_t now,
 	return told.how;
 }
 
+void
+health_full(struct health *h, const struct subject *s, int64_t until)
+{
+	struct record *r;
+
+	pthread_mutex_lock(&h->lock);
+	r = record_of(h, s, LEVEL_KEY, true);
+	if (r)
+		r->full = until;
+	pthread_mutex_unlock(&h->lock);
+}
+
+int64_t
+health_full_until(struct health *h, const struct subject *s)
+{
+	struct record *r;
+	int64_t until;
+
+	pthread_mutex_lock(&h->lock);
+	r = record_of(h, s, LEVEL_KEY, false);
+	until = r ? r->full : 0;
+	pthread_mutex_unlock(&h->lock);
+	return until;
+}
+
 /* Is it ejected?  Its time may be over. */
 static bool
 ejected(const struct record *r, int64_t now)
@@ -382,6 +407,14 @@ health_try(struct health *h, const struct subject *s, int64_t ms, int64_t now)
 		set_trial(h, s, now + ms, now);
 	pthread_mutex_unlock(&h->lock);
 	return mine;
+}
+
+void
+health_untried(struct health *h, const struct subject *s, int64_t now)
+{
+	pthread_mutex_lock(&h->lock);
+	set_trial(h, s, 0, now);
+	pthread_mutex_unlock(&h->lock);
 }
 
 /* --- Counting ------------------------------------------------------------- */

@@ -68,6 +68,13 @@ struct health_told health_tell(struct health *h, const struct subject *s,
  */
 bool health_try(struct health *h, const struct subject *s, int64_t ms,
     int64_t now);
+/* It was not made use of: another call may try. */
+void health_untried(struct health *h, const struct subject *s, int64_t now);
+
+/* All of a key's own limits are used up until then (db/claim.h): it need not
+ * be asked meanwhile.  0: they are not, as far as is known here. */
+void health_full(struct health *h, const struct subject *s, int64_t until);
+int64_t health_full_until(struct health *h, const struct subject *s);
 
 /* --- What calls tell ----------------------------------------------------- */
 

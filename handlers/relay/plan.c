@@ -106,6 +106,11 @@ add_channel(const struct link *l, const struct channel *ch,
 
 		if (!k->enabled || p->n == LIMIT_CANDIDATES)
 			continue;
+		if (credential_limited(k) && (until = health_full_until(
+		    l->health, &one.about)) > l->now) {
+			left_out(p, until);
+			continue;
+		}
 		one.standing = health_standing(l->health, &one.about, l->now,
 		    &until);
 		if (one.standing > (p->resort ? STANDS_EJECTED : STANDS_TRIAL))

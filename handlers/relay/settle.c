@@ -316,6 +316,8 @@ ask(struct call *c)
 	s->settle.hold = c->hold;
 	fill(c, &s->arena, row);
 	s->settle.tokens_used = buckets_in(&row->use) + buckets_out(&row->use);
+	s->settle.claims = c->claims;
+	s->settle.claimed = c->claimed;
 	s->post.run = come_back;
 	s->loop = c->rq->worker->loop;
 	s->call = c;

@@ -191,6 +191,61 @@ superseded(void **state)
 	assert_int_equal(shop_admit(s->store, &h), HOLD_NO_PRICE);
 }
 
+static bool
+other_model(struct shop *s, struct db *db, void *arg)
+{
+	struct price_row p = { .from_ms = 0,
+		.given = { 20000000, -1, -1, -1, 300000000, -1, -1 } };
+	struct model_row m;
+	bool added;
+
+	(void)s;
+	for (int b = BUCKET_AUDIO_IN; b < N_BUCKETS; b++)
+		p.given[b] = -1;
+	model_blank(&m, S("other"));
+	if (!model_put(db, &m))
+		return false;
+	p.model = m.id;
+	if (!price_add(db, &p, &added))
+		return false;
+	((int64_t *)arg)[0] = m.id;
+	((int64_t *)arg)[1] = p.id;
+	return true;
+}
+
+/* Nor may a fallback be charged at a price that is no longer in force. */
+static void
+superseded_fallback(void **state)
+{
+	struct shop *s = *state;
+	struct usage_view u;
+	struct hold_settle t;
+	struct hold_open h;
+	int64_t other[2];
+
+	shop_open(s);
+	assert_true(shop_write(s, other_model, other));
+	h = shop_ask(s, 100, 100);
+	h.n_others = 1;
+	h.others[0].model = other[0];
+	h.others[0].price = other[1] + 1;
+	assert_int_equal(shop_admit(s->store, &h), HOLD_NO_PRICE);
+	h.others[0].price = other[1];
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	t = shop_bill(&h, 90, 70);
+	t.row.model = other[0];
+	t.row.price = other[1];
+	t.row.remarks = S("fallback");
+	shop_settle(s->store, &t);
+	assert_int_equal(usage_find(s->reader, &s->a,
+	    str_from(h.request_id, ID_CHARS), &u), 1);
+	assert_int_equal(u.model, other[0]);
+	assert_int_equal(u.price, other[1]);
+	assert_string_equal(u.asked.p, "demo");
+	assert_string_equal(u.fallback.p, "other");
+	shop_check(s);
+}
+
 static void
 credit(void **state)
 {
@@ -755,6 +810,9 @@ add_channel_price(struct shop *s, struct db *db, void *arg)
 	    "cost_ppm) VALUES (1, 'up', 'openai', 'https://x', 500000)");
 }
 
+/* The model that serves, and its price; 0: not journalled. */
+static int64_t dead_serves[2];
+
 /* A child with open holds is killed; the next one resolves them. */
 static void
 die(struct shop *s, int pipe_fd)
@@ -781,6 +839,8 @@ die(struct shop *s, int pipe_fd)
 		p.sent = i % 3 > 0;
 		p.started = i % 3 > 1;
 		p.out_tokens = i % 3 > 1 ? 200 : 0;
+		p.model = dead_serves[0];
+		p.price = dead_serves[1];
 		if (!store_write(store, true, shop_run_op, &p.op))
 			_exit(1);
 		memcpy(request_id, h.request_id, ID_CHARS);
@@ -860,6 +920,49 @@ dead(void **state)
 		if (str_eq(list[i].kind, S("loss")))
 			lost += list[i].amount;
 	assert_int_equal(lost, 2 * (DEAD / 3) * 5500);
+	shop_check(s);
+}
+
+/* What had begun was of a fallback: charged as that. */
+static void
+dead_fallback(void **state)
+{
+	struct shop *s = *state;
+	char request_id[ID_CHARS];
+	int64_t balance, held;
+	struct usage_view u;
+	int to[2], n, status;
+	pid_t pid;
+
+	s->rate[BUCKET_INPUT] = 10000000;
+	s->rate[BUCKET_OUTPUT] = 100000000;
+	shop_open(s);
+	assert_true(shop_write(s, add_channel_price, NULL));
+	assert_true(shop_write(s, other_model, dead_serves));
+	assert_int_equal(pipe(to), 0);
+	pid = fork();
+	if (pid == 0)
+		die(s, to[1]);
+	assert_int_equal(read(to[0], request_id, ID_CHARS), ID_CHARS);
+	close(to[0]);
+	close(to[1]);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(shop_write(s, recover, &n));
+	assert_int_equal(n, DEAD);
+	/* A third had started: 1000 * 20 + 200 * 300 each. */
+	shop_money(s, &balance, &held);
+	assert_int_equal(balance, NANO - DEAD / 3 * 80000);
+	assert_int_equal(usage_find(s->reader, &s->a,
+	    str_from(request_id, ID_CHARS), &u), 1);
+	assert_int_equal(u.model, dead_serves[0]);
+	assert_int_equal(u.price, dead_serves[1]);
+	assert_int_equal(u.charge, 80000);
+	assert_int_equal(u.list, 80000);
+	assert_int_equal(u.cost, 40000);
+	assert_string_equal(u.asked.p, "demo");
+	assert_string_equal(u.fallback.p, "other");
+	memset(dead_serves, 0, sizeof(dead_serves));
 	shop_check(s);
 }
 
@@ -1347,6 +1450,7 @@ main(void)
 		shop_test(idempotent),
 		shop_test(refused),
 		shop_test(superseded),
+		shop_test(superseded_fallback),
 		shop_test(credit),
 		shop_test(exactly_twenty),
 		shop_test(beyond),
@@ -1362,6 +1466,7 @@ main(void)
 		shop_test(cap_late),
 		shop_test(extends),
 		shop_test(dead),
+		shop_test(dead_fallback),
 		shop_test(dead_listener),
 		shop_test(killed),
 		shop_test(frozen),
