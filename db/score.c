@@ -128,10 +128,19 @@ score_sum(struct score *s, const struct score *more)
 	halve(s->times);
 }
 
+/* Where a class ends: 16, 22, 32, 45 … */
+static int64_t
+border(int i)
+{
+	int64_t octave = (int64_t)SHORTEST_MS << i / 2;
+
+	return i % 2 ? octave * 14142 / 10000 : octave;
+}
+
 void
 score_forget(struct score *s)
 {
-	s->good = s->bad = s->first_n = s->first_ms = 0;
+	s->good = s->bad = 0;
 	s->failures = s->late = 0;
 }
 
@@ -139,21 +148,23 @@ int64_t
 score_within(const uint16_t times[static SCORE_TIMES], int64_t thousandths,
     int least)
 {
-	int64_t n = 0, sum = 0, below = SHORTEST_MS;
+	int64_t n = 0, low = 0, wanted;
 
 	for (int i = 0; i < SCORE_TIMES; i++)
 		n += times[i];
 	if (n == 0 || n < least)
 		return 0;
-	for (int i = 0; i < SCORE_TIMES; i++) {
-		sum += times[i];
-		/* The upper border of the class. */
-		below = i % 2 ? (SHORTEST_MS << i / 2) * 14142 / 10000 :
-		    (int64_t)SHORTEST_MS << i / 2;
-		if (sum * 1000 >= n * thousandths)
-			break;
+	wanted = (n * thousandths + 999) / 1000;
+	for (int i = 0;; i++) {
+		int64_t high = border(i);
+
+		/* As if those of one class were spread evenly over it. */
+		if (wanted <= times[i] || i == SCORE_TIMES - 1)
+			return low + (high - low) * wanted /
+			    (times[i] ? times[i] : 1);
+		wanted -= times[i];
+		low = high;
 	}
-	return below;
 }
 
 /* --- rows ----------------------------------------------------------------- */

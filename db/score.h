@@ -36,7 +36,8 @@ void score_first(struct score *s, int64_t ms);
 /* The sums of `more` added to s; both as of the same moment. */
 void score_sum(struct score *s, const struct score *more);
 
-/* All but the classes of times: it begins anew. */
+/* It begins anew: no call failed, and none went well.  How fast it was is
+ * still known. */
 void score_forget(struct score *s);
 
 /*
@@ -56,9 +57,8 @@ struct score_row {
 	/* of what is added: there was a success since, so that the failures
 	 * (late ones) before it no longer count in the row */
 	bool ended_failures, ended_late;
-	bool anew;			/* it was brought back since: the sums
-					 * before it count no more, nor do its
-					 * failures */
+	bool anew;			/* it was brought back since: what
+					 * failed before counts no more */
 	void *mark;			/* whoever adds it may use it */
 };
 

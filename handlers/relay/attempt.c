@@ -236,7 +236,8 @@ attempt_start(struct attempt *a)
 	};
 	a->running = true;
 	a->begun = true;
-	health_begin(c->relay->house->health, &a->with->about);
+	health_begin(c->relay->house->health, &a->with->about,
+	    c->asked.stream, clock_utc_ms());
 	exchange_start(c->rq->worker->pool, &a->exchange);
 	return true;
 }

@@ -64,6 +64,10 @@ how(struct call *c, int64_t now)
 	struct pick p = { .health = c->relay->house->health,
 		.routing = c->catalogue->routing, .now = now };
 
+	/* Who has waited for one in vain is not given to a slow one. */
+	if (c->n_attempts)
+		p.routing = ROUTING_FAST;
+
 	p.use.n[BUCKET_INPUT] = c->asked.prompt_tokens;
 	p.use.n[BUCKET_OUTPUT] = c->quote->output_planned;
 	p.use.n[BUCKET_REQUEST] = 1;

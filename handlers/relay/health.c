@@ -28,7 +28,15 @@ enum {
 	OUT_MOST_MS = 300 * SECOND,
 	JITTER = 10,			/* percent, both ways */
 	GOOD_AGAIN_MS = 10 * MINUTE,	/* so long back: ejections begin anew */
-	LATE_CALLS = 20			/* first contents, to know the 95th */
+	LATE_CALLS = 20,		/* first contents, to know the 95th */
+	LEAST_FIRST = SCORE_CALL / 2	/* of them, after decay, to know the
+					 * average: it may be fast again */
+};
+
+/* So many calls in a row that wait longer than most first contents took. */
+enum {
+	SILENT_LEAST_MS = SECOND,
+	SILENT_MOST_MS = MINUTE		/* what is older tells nothing */
 };
 
 enum {
@@ -80,17 +88,23 @@ health_reason(enum reason r)
 
 /* --- Records -------------------------------------------------------------- */
 
-/* FNV-1a of the name, mixed with the ids. */
+/* The name eight bytes at a time, mixed with the ids: a decision asks for it
+ * a hundred times. */
 static uint64_t
 hash_of(int64_t channel, int64_t credential, struct str model)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	uint64_t h = (uint64_t)channel * UINT64_C(0x9e3779b97f4a7c15) ^
+	    (uint64_t)credential * UINT64_C(0x94d049bb133111eb) ^ model.n;
 
-	for (size_t i = 0; i < model.n; i++)
-		h = (h ^ (unsigned char)model.p[i]) * UINT64_C(0x100000001b3);
-	h ^= (uint64_t)channel * UINT64_C(0x9e3779b97f4a7c15);
-	h = (h ^ h >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
-	h ^= (uint64_t)credential * UINT64_C(0x94d049bb133111eb);
+	for (size_t i = 0; i < model.n; i += 8) {
+		size_t n = model.n - i < 8 ? model.n - i : 8;
+		uint64_t part = 0;
+
+		memcpy(&part, model.p + i, n);
+		h = (h ^ part) * UINT64_C(0xbf58476d1ce4e5b9);
+		h ^= h >> 29;
+	}
+	h *= UINT64_C(0x94d049bb133111eb);
 	return h ^ h >> 32;
 }
 
@@ -219,6 +233,7 @@ health_new(struct writer *w, uint64_t seed)
 	pthread_mutex_init(&h->lock, NULL);
 	h->writer = w;
 	h->dice = seed;
+	h->changes = 1;
 	h->n_buckets = FIRST_BUCKETS;
 	h->buckets = xalloc(sizeof(*h->buckets) * h->n_buckets);
 	h->bytes = sizeof(*h) + sizeof(*h->buckets) * h->n_buckets;
@@ -362,6 +377,12 @@ ejected(const struct record *r, int64_t now)
 	return health_stance(r, PARK_EJECTED, now) != STANDS;
 }
 
+uint64_t
+health_changes(struct health *h)
+{
+	return h->changes;
+}
+
 /* Its ejected levels whose time is over: how many. */
 static int
 half_open(struct health *h, const struct subject *s, int64_t now,
@@ -477,6 +498,7 @@ health_forget(struct record *r, int64_t now)
 {
 	memset(r->calls, 0, sizeof(r->calls));
 	memset(r->bad, 0, sizeof(r->bad));
+	r->n_asked = 0;
 	score_forget(&r->known);
 	if (r->news)
 		score_forget(&r->news->score);
@@ -608,15 +630,36 @@ praise(struct health *h, const struct subject *s, bool good)
 /* --- What calls tell ------------------------------------------------------ */
 
 void
-health_begin(struct health *h, const struct subject *s)
+health_begin(struct health *h, const struct subject *s, bool stream,
+    int64_t now)
 {
 	struct record *r;
 
 	pthread_mutex_lock(&h->lock);
 	r = record_of(h, s, LEVEL_PAIR, true);
-	if (r)
+	if (r) {
 		r->running++;
+		if (stream && r->n_asked < SILENT_CALLS)
+			r->asked[r->n_asked++] = now;
+	}
 	pthread_mutex_unlock(&h->lock);
+}
+
+/*
+ * Have several calls been waiting longer than 95 of 100 did, without a sign
+ * of life since they began?  Long before the first of them is late it is
+ * better to ask somebody else.
+ */
+static bool
+is_silent(const struct record *r, int64_t late_ms, int64_t now)
+{
+	int64_t waits;
+
+	if (r->n_asked < SILENT_CALLS || !late_ms)
+		return false;
+	waits = now - r->asked[SILENT_CALLS - 1];
+	return waits > late_ms && waits > SILENT_LEAST_MS &&
+	    waits < SILENT_MOST_MS;
 }
 
 void
@@ -632,6 +675,7 @@ health_first(struct health *h, const struct subject *s, int64_t ms,
 	if (r) {
 		struct news *n = health_news(h, r, now);
 
+		r->n_asked = 0;
 		score_first(&n->score, ms < 0 ? 0 : ms);
 		n->score.late = 0;
 		n->ended_late = true;
@@ -706,6 +750,12 @@ health_end(struct health *h, const struct subject *s, enum verdict verdict,
 	if (r) {
 		if (r->running > 0)
 			r->running--;
+		/* An error is a sign of life; the end of a good answer says
+		 * nothing of those that were asked after it. */
+		if (verdict == SAYS_NOTHING && r->n_asked > 0)
+			r->n_asked--;
+		else if (verdict != SAYS_LATE && verdict != SAYS_GOOD)
+			r->n_asked = 0;
 		hear(h, s, r, verdict, trial, now);
 	}
 	pthread_mutex_unlock(&h->lock);
@@ -782,11 +832,12 @@ health_sight(struct health *h, const struct subject *s, int64_t now)
 		/* As if one good call had been seen before all others. */
 		sight.ok = (double)(c.good + SCORE_CALL) /
 		    (double)(c.good + c.bad + SCORE_CALL);
-		if (c.first_n > 0)
+		if (c.first_n >= LEAST_FIRST)
 			sight.first_ms = (double)c.first_ms /
 			    (double)c.first_n;
 		sight.late_ms = score_within(c.times, 950, LATE_CALLS);
 		sight.running = r->running;
+		sight.silent = is_silent(r, sight.late_ms, now);
 	}
 	pthread_mutex_unlock(&h->lock);
 	return sight;

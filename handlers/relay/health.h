@@ -62,6 +62,10 @@ struct health_told {
 struct health_told health_tell(struct health *h, const struct subject *s,
     int64_t now);
 
+/* Another number whenever somebody is out who was not: while it is the same,
+ * nobody's standing has become worse.  Never 0. */
+uint64_t health_changes(struct health *h);
+
 /*
  * Takes the one trial of somebody who was ejected, for so many ms at most;
  * false: another call has it.
@@ -89,11 +93,13 @@ enum verdict {
 };
 
 /*
- * An attempt begins (one more is running), its first content came after so
- * many ms, and it ends: health_end once for each health_begin.  trial: it was
- * chosen although ejected, so that success brings it back.
+ * An attempt begins (one more is running; stream: it waits for a first
+ * content), its first content came after so many ms, and it ends: health_end
+ * once for each health_begin.  trial: it was chosen although ejected, so that
+ * success brings it back.
  */
-void health_begin(struct health *h, const struct subject *s);
+void health_begin(struct health *h, const struct subject *s, bool stream,
+    int64_t now);
 void health_first(struct health *h, const struct subject *s, int64_t ms,
     bool trial, int64_t now);
 void health_end(struct health *h, const struct subject *s,
@@ -130,6 +136,8 @@ struct sight {
 	int64_t late_ms;	/* 95 of 100 first contents came within; 0:
 				 * fewer than 20 seen */
 	int running;		/* attempts of this process */
+	bool silent;		/* calls that wait for it hear nothing: it may
+				 * hang */
 };
 struct sight health_sight(struct health *h, const struct subject *s,
     int64_t now);

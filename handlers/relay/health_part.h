@@ -24,6 +24,8 @@ enum reason { REASON_FAILURES = N_UP_CLASSES, REASON_LATE, REASON_SHARE,
 
 enum { SLOTS = 6, SLOT_MS = 10000 };
 
+enum { SILENT_CALLS = 3 };
+
 /* What was counted here and is not in the store: a pair's. */
 struct news {
 	struct score score;
@@ -41,6 +43,9 @@ struct record {
 	int64_t channel, credential;	/* credential 0: route, channel */
 	enum level level;
 	int running;			/* attempts of this process */
+	int n_asked;			/* streams begun since its last sign of
+					 * life: the first ones' moments */
+	int64_t asked[SILENT_CALLS];
 	struct score known;		/* as in the store */
 	struct news *news;		/* NULL: none */
 	bool dirty;			/* in the list of those with news */
@@ -84,6 +89,7 @@ struct health {
 	int n_out[N_LEVELS];		/* of `out`, to be skipped when 0 */
 	int n_channels;			/* records of channels */
 	uint64_t dice;
+	_Atomic uint64_t changes;	/* of who is out */
 	struct whole *whole;		/* or NULL */
 };
 

@@ -154,6 +154,7 @@ health_put(struct health *h, struct record *r, enum park_kind kind,
 	/* Taking a trial, or more of the same, is no new one. */
 	if (kind == PARK_EJECTED && until > now && r->until[kind] <= now)
 		ejections++;
+	h->changes++;
 	r->until[kind] = until;
 	r->since[kind] = now;
 	r->reason[kind] = (uint8_t)reason;
@@ -220,6 +221,7 @@ health_load_parks(struct health *h, const struct park *list, int n,
 			if (r->own[k] && r->own[k] != OWN_WRITING)
 				r->own[k]--;
 	}
+	h->changes++;
 	for (int i = 0; i < n; i++)
 		take_park(h, &list[i]);
 	for (int i = 0; i < h->out.n; i++) {

@@ -23,6 +23,10 @@ static const double LEAST_OK = 0.01;
  * better: small changes of the averages must not send it back and forth. */
 static const double CLEARLY = 0.8 * 0.8 * 0.8 * 0.8;
 
+/* It leaves the one that served it last, and what he keeps of its prompt, for
+ * one that is better by that much: he has become slow, or fails. */
+static const double FAR = 0.5 * 0.5 * 0.5 * 0.5;
+
 /* --- Who is left ---------------------------------------------------------- */
 
 /* *how: as it stands now. */
@@ -34,7 +38,9 @@ usable(const struct plan *p, const struct candidate *k, struct health *health,
 
 	if (k->full_until > now)
 		return false;
-	*how = health_standing(health, &k->about, now, &until);
+	/* As in the plan, when nothing has happened since. */
+	*how = p->changes == health_changes(health) ? k->standing :
+	    health_standing(health, &k->about, now, &until);
 	return *how <= (p->resort ? STANDS_EJECTED : STANDS_TRIAL);
 }
 
@@ -139,7 +145,8 @@ score(const struct candidate *k, const struct sight *sight,
 		.cost_nano = cost_of(k, &how->use),
 		.first_ms = sight->first_ms > 0 ? sight->first_ms : usual,
 		.load = 1 + sight->running,
-		.ok = sight->ok > LEAST_OK ? sight->ok : LEAST_OK,
+		.ok = sight->ok > LEAST_OK && !sight->silent ? sight->ok :
+		    LEAST_OK,
 	};
 	double wait = s.first_ms > 1 ? s.first_ms : 1;
 
@@ -159,15 +166,15 @@ pick_score(const struct plan *p, const struct candidate *k,
 
 /* Does the second of two that were drawn displace the first? */
 static bool
-displaces(double second, double first)
+displaces(double second, double first, double by)
 {
-	return second < first * CLEARLY;
+	return second < first * by;
 }
 
 /* The better of two; the medians that scores are measured by cancel out. */
 static struct candidate *
 better(const struct plan *p, struct candidate *a, struct candidate *b,
-    const struct pick *how)
+    double by, const struct pick *how)
 {
 	struct sight of_a = health_sight(how->health, &a->about, how->now);
 	struct sight of_b = health_sight(how->health, &b->about, how->now);
@@ -176,7 +183,7 @@ better(const struct plan *p, struct candidate *a, struct candidate *b,
 	    usual_first(p, a, how);
 
 	return displaces(score(b, &of_b, how, usual).score,
-	    score(a, &of_a, how, usual).score) ? b : a;
+	    score(a, &of_a, how, usual).score, by) ? b : a;
 }
 
 /* --- The draw ------------------------------------------------------------- */
@@ -210,18 +217,29 @@ draw(const struct urn *u, uint64_t dice)
 	return u->list[0];
 }
 
-/* A second one, different from the first if there is another. */
+/* May b be drawn after a?  Keys of one channel share its fate, so that two of
+ * them are no choice; foreign: there are others. */
+static bool
+is_second(const struct urn *u, const struct candidate *a,
+    const struct candidate *b, bool foreign)
+{
+	return a != b && (u->weight == 0 || b->weight) &&
+	    (a->channel != b->channel) == foreign;
+}
+
+/* A second one: of another channel, else another of the same, else NULL. */
 static struct candidate *
 draw_other(const struct urn *u, const struct candidate *first, uint64_t dice)
 {
 	struct urn rest = { .n = 0 };
 
-	for (int i = 0; i < u->n; i++) {
-		if (u->list[i] == first || (u->weight && !u->list[i]->weight))
-			continue;
-		rest.list[rest.n++] = u->list[i];
-		rest.weight += u->list[i]->weight;
-	}
+	for (int pass = 0; pass < 2 && rest.n == 0; pass++)
+		for (int i = 0; i < u->n; i++) {
+			if (!is_second(u, first, u->list[i], pass == 0))
+				continue;
+			rest.list[rest.n++] = u->list[i];
+			rest.weight += u->list[i]->weight;
+		}
 	return rest.n ? draw(&rest, dice) : NULL;
 }
 
@@ -236,16 +254,27 @@ draw_two(const struct urn *u, const struct pick *how,
 	return two[1] ? 2 : 1;
 }
 
+/* Who served the session last, if he is well. */
+static struct candidate *
+last_of_session(const struct urn *u, const struct pick *how)
+{
+	for (int i = 0; how->sticky && i < u->n; i++)
+		if (u->list[i]->credential->id == how->sticky)
+			return u->list[i]->standing == STANDS ? u->list[i] :
+			    NULL;
+	return NULL;
+}
+
 static struct candidate *
 choose_of(const struct plan *p, struct urn *u, const struct pick *how)
 {
-	struct candidate *two[2];
+	struct candidate *two[2], *best, *last = last_of_session(u, how);
 
-	for (int i = 0; i < u->n; i++)
-		if (how->sticky && u->list[i]->credential->id == how->sticky)
-			return u->list[i];
-	return draw_two(u, how, two) == 2 ? better(p, two[0], two[1], how) :
-	    two[0];
+	best = draw_two(u, how, two) == 2 ? better(p, two[0], two[1], CLEARLY,
+	    how) : two[0];
+	if (!last || best->standing == STANDS_TRIAL)
+		return last ? last : best;
+	return better(p, last, best, FAR, how);
 }
 
 /* The first tier with somebody left. */
@@ -289,7 +318,8 @@ pick_next(struct plan *p, const struct pick *how)
 		if (k->standing != STANDS_TRIAL || health_try(how->health,
 		    &k->about, trial_ms(k), how->now))
 			return k;
-		/* Somebody was quicker: it counts as ejected now. */
+		/* Somebody was quicker. */
+		k->standing = STANDS_EJECTED;
 	}
 }
 
@@ -350,13 +380,24 @@ pick_chances(struct plan *p, const struct pick *how, double *chance)
 		double mine = weight_in(&u, i), left = mine / sum;
 		bool alone = u.list[i]->standing == STANDS_TRIAL;
 
+		double others = 0;
+		bool foreign;
+
+		for (int j = 0; j < u.n; j++)
+			others += is_second(&u, u.list[i], u.list[j], true) ?
+			    weight_in(&u, j) : 0;
+		foreign = others > 0;
+		for (int j = 0; j < u.n && !foreign; j++)
+			others += is_second(&u, u.list[i], u.list[j], false) ?
+			    weight_in(&u, j) : 0;
 		/* Of those drawn after it, who displaces it takes its part. */
 		for (int j = 0; j < u.n && !alone && mine > 0; j++) {
-			double part = j == i || sum <= mine ? 0 :
-			    mine / sum * weight_in(&u, j) / (sum - mine);
+			double part;
 
-			if (!displaces(scores[j], scores[i]))
+			if (!is_second(&u, u.list[i], u.list[j], foreign) ||
+			    !displaces(scores[j], scores[i], CLEARLY))
 				continue;
+			part = mine / sum * weight_in(&u, j) / others;
 			chance[u.list[j] - p->list] += part;
 			left -= part;
 		}
@@ -366,10 +407,7 @@ pick_chances(struct plan *p, const struct pick *how, double *chance)
 
 /* --- Its clock ------------------------------------------------------------ */
 
-enum {
-	FIRST_STEP_TOKENS = 50000,	/* of a prompt: as long again */
-	FIRST_LEAST_MS = 8000
-};
+enum { FIRST_STEP_TOKENS = 50000 };	/* of a prompt: as long again */
 
 int64_t
 pick_first_ms(const struct candidate *k, struct health *health,
@@ -377,7 +415,8 @@ pick_first_ms(const struct candidate *k, struct health *health,
 {
 	int64_t most = k->channel->first_ms + k->channel->first_ms * tokens /
 	    FIRST_STEP_TOKENS;
-	int64_t late = 4 * health_sight(health, &k->about, now).late_ms;
+	struct sight sight = health_sight(health, &k->about, now);
+	int64_t late = sight.late_ms * (sight.silent ? 2 : 4);
 
 	if (late == 0)
 		return most;

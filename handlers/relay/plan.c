@@ -65,6 +65,18 @@ by_priority(const void *a, const void *b)
 	return x->credential->id < y->credential->id ? -1 : 1;
 }
 
+/* Most sites have one priority, and the catalogue is in order. */
+static void
+sort(struct plan *p)
+{
+	int i = 1;
+
+	while (i < p->n && by_priority(&p->list[i - 1], &p->list[i]) < 0)
+		i++;
+	if (i < p->n)
+		qsort(p->list, (size_t)p->n, sizeof(*p->list), by_priority);
+}
+
 /* One model of the plan: the one that was asked for, or a fallback. */
 struct link {
 	struct plan *plan;
@@ -215,7 +227,7 @@ plan_make(struct arena *a, const struct catalogue *cat,
 	size_t room;
 
 	*p = (struct plan){ .name = w->model, .asked = m,
-		.model = m };
+		.model = m, .changes = health_changes(health) };
 	if (!m || (!m->priced && !m->free)) {
 		fault_set(f, a, FAULT_MODEL_UNKNOWN, "The model '%.*s' does "
 		    "not exist here%s. GET /v1/models lists those that do.",
@@ -241,7 +253,7 @@ plan_make(struct arena *a, const struct catalogue *cat,
 		f->param = S("model");
 		return false;
 	}
-	qsort(p->list, (size_t)p->n, sizeof(*p->list), by_priority);
+	sort(p);
 	return true;
 }
 

@@ -46,6 +46,7 @@ struct plan {
 	int out;			/* left out: parked, ejected, barred */
 	int64_t soonest_ms;		/* UTC: when the first comes back */
 	bool resort;			/* all are ejected: tried anyway */
+	uint64_t changes;		/* of health, when it was made */
 };
 
 /* What is asked of a plan. */

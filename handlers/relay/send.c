@@ -262,6 +262,20 @@ first_ms(const struct call *c)
 	    c->asked.prompt_tokens, clock_utc_ms());
 }
 
+/* When that is looked at again: it may have become less, where others hear
+ * nothing either. */
+static int64_t
+first_look(const struct call *c, int64_t now)
+{
+	int64_t waited = (clock_us() - c->attempt->began_us) / 1000;
+	int64_t left = first_ms(c) - waited;
+	int64_t look = FIRST_LEAST_MS - waited;
+
+	if (look < FIRST_LOOK_MS)
+		look = FIRST_LOOK_MS;
+	return now + (left < look ? left : look);
+}
+
 /* Until an answer that is not streamed is given up for another's: never
  * before it is known how long such answers take. */
 static int64_t
@@ -281,8 +295,8 @@ set_clocks(struct call *c)
 	int64_t now = call_now(c);
 
 	c->last_byte_ms = now;
-	c->first_due_ms = now + (c->asked.stream ? first_ms(c) :
-	    whole_answer_ms(c));
+	c->first_due_ms = c->asked.stream ? first_look(c, now) :
+	    now + whole_answer_ms(c);
 	if (!c->whole_due_ms)
 		c->whole_due_ms = now + (c->asked.stream ? ch->stream_ms :
 		    ch->whole_ms);
@@ -330,6 +344,8 @@ look_at_clocks(struct call *c)
 		return fail(c, FAULT_UP_TIMEOUT, "The upstream did not answer "
 		    "in time; try again.");
 	}
+	if (now >= c->first_due_ms && c->asked.stream && !works_long(c))
+		c->first_due_ms = first_look(c, now);
 	if (now >= c->first_due_ms) {
 		/* Not streamed: it may be at work, so it is sent once more
 		 * at most. */

@@ -161,7 +161,7 @@ chances_are_what_happens(void **state)
 	(void)state;
 	list[2].channel = &channels[0];
 	for (int i = 0; i < 2; i++) {
-		health_begin(health, &list[1].about);
+		health_begin(health, &list[1].about, true, 0);
 		health_end(health, &list[1].about, SAYS_FAILED, false, 1000);
 	}
 	pick_chances(&p, &how, chance);
@@ -229,7 +229,7 @@ a_channel_is_usable_while_one_key_is(void **state)
 	/* What was ejected is a last resort. */
 	keys[1].enabled = true;
 	for (int i = 0; i < 9; i++) {
-		health_begin(health, &two);
+		health_begin(health, &two, true, 0);
 		health_end(health, &two, SAYS_UNREACHED, false, 1000);
 	}
 	assert_int_equal(health_worst(health, 9, 2, 1000), STANDS_EJECTED);
@@ -258,7 +258,7 @@ the_clock_of_the_first_content(void **state)
 	assert_int_equal(pick_first_ms(&k, health, 0, 1000), 60000);
 	assert_int_equal(pick_first_ms(&k, health, 50000, 1000), 120000);
 	for (int i = 0; i < 25; i++) {
-		health_begin(health, &k.about);
+		health_begin(health, &k.about, true, 0);
 		health_first(health, &k.about, i < 19 ? 100 : 5000, false,
 		    1000);
 		health_end(health, &k.about, SAYS_GOOD, false, 1000);
