@@ -118,7 +118,7 @@ def machine():
 # ---- a FastCGI question of our own, to time the very first answer -------------
 
 def fcgi_ask(path, uri):
-    """The bytes weir answers to a GET, or None while nobody listens."""
+    """The bytes weir answers to a GET, or None while nobody does."""
     params = b''
     for name, value in (('REQUEST_METHOD', 'GET'), ('REQUEST_URI', uri),
                         ('SCRIPT_NAME', uri), ('QUERY_STRING', ''),
@@ -131,18 +131,18 @@ def fcgi_ask(path, uri):
                 b'\0\0' + body)
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(5)
+        got = b''
         try:
             s.connect(path)
+            s.sendall(record(1, b'\0\1\0\0\0\0\0\0') + record(4, params) +
+                      record(4, b'') + record(5, b''))
+            while True:
+                piece = s.recv(65536)
+                if not piece:
+                    return got
+                got += piece
         except OSError:
             return None
-        s.sendall(record(1, b'\0\1\0\0\0\0\0\0') + record(4, params) +
-                  record(4, b'') + record(5, b''))
-        got = b''
-        while True:
-            piece = s.recv(65536)
-            if not piece:
-                return got
-            got += piece
 
 
 # ---- the rig ------------------------------------------------------------------
