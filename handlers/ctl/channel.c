@@ -156,8 +156,8 @@ cure_of(struct upstream *u, const struct said *s, const struct credential *k)
 		return S("the provider refuses the address of this machine");
 	case UP_WRONG_BASE:
 		return arena_printf(a, "nothing is at %.*s: base_url is what "
-		    "the official SDK takes, like https://api.openai.com/v1",
-		    STR_ARGS(s->url));
+		    "the official SDK takes, like %s", STR_ARGS(s->url),
+		    u->dialect->base_hint);
 	default:
 		if (s->h.status >= 300 && s->h.status < 400)
 			return arena_printf(a, "the relay follows no redirect: "
@@ -280,6 +280,7 @@ upstream_ask(struct upstream *u, const struct credential *k, const char *path,
     bool stream, struct str json, size_t most, struct said *s)
 {
 	struct arena *a = &u->c->arena;
+	static const struct caller_headers none = { .version = { NULL, 0 } };
 	char id[ID_CHARS];
 	struct ask ask = {
 		.url = outward_url(a, u->ch->base_url, str_of(path), false),
@@ -307,6 +308,9 @@ upstream_ask(struct upstream *u, const struct credential *k, const char *path,
 	ask.request_id = u->request_id.n ? u->request_id :
 	    str_from(id, sizeof(id));
 	ask.key = u->key;
+	ask.x_api_key = u->dialect->x_api_key;
+	if (u->dialect->write_headers)
+		u->dialect->write_headers(a, &none, ask.also);
 	hear(u->client, &ask, &s->h);
 	return judge(u, k, s);
 }

@@ -128,7 +128,8 @@ ask_with(struct listing *l, const struct credential *k)
 	struct said s;
 	struct up_error e;
 
-	if (upstream_ask(&l->up, k, "/models", false, S(""), LIST_MOST, &s)) {
+	if (upstream_ask(&l->up, k, l->up.dialect->models_path, false,
+	    S(""), LIST_MOST, &s)) {
 		struct str error = json_get(s.h.body, S("error"));
 
 		if (json_kind(error) == JSON_IS_OBJECT) {

@@ -28,6 +28,7 @@ struct ask {
 	struct str key;			/* sent as credential, if any */
 	bool x_api_key;			/* in that header */
 	struct str request_id;		/* or empty */
+	struct str also[2];		/* header lines more, or empty */
 	struct str json;		/* a body */
 	int64_t filler;			/* a body of so many letters */
 	bool however_long;		/* filler is sent on a slow line too */

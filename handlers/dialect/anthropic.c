@@ -285,6 +285,7 @@ const struct dialect anthropic_dialect = {
 	.key_hint = "'x-api-key: KEY'",
 	.key_head = STR_INIT("x-api-key: "),
 	.write_headers = write_headers,
+	.models_path = "/v1/models?limit=1000",
 	.base_hint = "https://api.anthropic.com",
 	.stream_type = "text/event-stream; charset=utf-8",
 	.read_request = anthropic_read_request,

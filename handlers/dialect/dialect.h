@@ -222,8 +222,9 @@ struct dialect {
 	int (*write_headers)(struct arena *a, const struct caller_headers *h,
 	    struct str lines[static DIALECT_HEADERS]);
 
-	/* What a base_url looks like. */
-	const char *base_hint;
+	/* What a base_url looks like, and where below it the upstream lists
+	 * its models. */
+	const char *base_hint, *models_path;
 
 	/* Content type of an answer. */
 	const char *stream_type;	/* "text/event-stream; charset=utf-8" */

@@ -176,6 +176,7 @@ const struct dialect openai_dialect = {
 	.converse = ENDPOINT_CHAT,
 	.key_hint = "'Authorization: Bearer KEY'",
 	.key_head = STR_INIT("Authorization: Bearer "),
+	.models_path = "/models",
 	.base_hint = "https://api.openai.com/v1",
 	.stream_type = "text/event-stream; charset=utf-8",
 	.read_request = openai_read_request,

@@ -24,7 +24,7 @@ enum {
 	IDLE_LOOKS = 10,		/* in the time that makes idle */
 	IDLE_LOOK_MOST_MS = 60000,
 	SECRET_MAX = 4096,
-	HEADERS = 5
+	HEADERS = 5 + DIALECT_HEADERS
 };
 
 struct probe_job {
@@ -171,9 +171,9 @@ on_done(struct exchange *x, enum exchange_end end)
 static bool
 put_secret(struct probe_job *j, struct str *header)
 {
-	static const char head[] = "Authorization: Bearer ";
+	struct str head = j->what.trial.dialect->key_head;
 	const struct credential *k = j->what.with;
-	size_t at = sizeof(head) - 1;
+	size_t at = head.n;
 	int n;
 
 	wipe(j);
@@ -184,7 +184,7 @@ put_secret(struct probe_job *j, struct str *header)
 		j->secret = NULL;
 		return false;
 	}
-	memcpy(j->secret, head, at);
+	memcpy(j->secret, head.p, at);
 	j->secret_n = at + (size_t)n;
 	*header = str_from(j->secret, j->secret_n);
 	return true;
@@ -196,6 +196,8 @@ job_start(struct probe_job *j)
 {
 	const struct channel *ch = j->what.trial.ch;
 	struct relay *r = j->prober->relay;
+	const struct dialect *d = j->what.trial.dialect;
+	static const struct caller_headers none = { .version = { NULL, 0 } };
 	struct str *h = j->headers;
 	int n = 0;
 
@@ -204,9 +206,11 @@ job_start(struct probe_job *j)
 	h[n++] = S("User-Agent: weir/" PACKAGE_VERSION);
 	h[n++] = ARENA_JOIN(&j->arena, S("X-Request-Id: "),
 	    str_from(j->what.id, PROBE_ID_CHARS));
+	if (d->write_headers)
+		n += d->write_headers(&j->arena, &none, h + n);
 	if (!put_secret(j, &h[n++]))
 		return false;
-	assert(n == HEADERS);
+	assert(n <= HEADERS);
 	buf_clear(&j->body);
 	j->first_ms = -1;
 	j->hint_ms = 0;

@@ -26,16 +26,17 @@ cost_price(const struct channel *ch, const struct model *m,
 
 /* What a model is tried with; false: it makes no text, it is too dear. */
 static bool
-endpoint_of(const struct model *m, enum endpoint *e)
+endpoint_of(const struct trial *t, const struct model *m, enum endpoint *e)
 {
 	unsigned given = m && m->priced ? m->price.given : 0;
 
-	*e = ENDPOINT_CHAT;
+	*e = t->dialect->converse;
 	if (!given || m->free || given & BUCKET_BIT(OUTPUT))
 		return true;
 	if (given & BUCKET_BIT(INPUT))
 		*e = ENDPOINT_EMBEDDINGS;
-	return given & (BUCKET_BIT(INPUT) | BUCKET_BIT(REQUEST));
+	return t->dialect->path(*e) &&
+	    given & (BUCKET_BIT(INPUT) | BUCKET_BIT(REQUEST));
 }
 
 struct cheapest {
@@ -55,7 +56,7 @@ consider(const struct trial *t, struct str name, struct cheapest *best)
 	int64_t share, cost;
 
 	p = cost_price(t->ch, m, channel_serves(t->ch, name), &share);
-	if (!m || !p || !endpoint_of(m, &e) ||
+	if (!m || !p || !endpoint_of(t, m, &e) ||
 	    !price_charge(p, &use, share, &cost))
 		return;
 	/* A text that is made says more than one that is measured. */
@@ -98,7 +99,8 @@ trial_choose(struct trial *t, struct str name)
 	    name;
 	t->completion = t->ch->max_completion ||
 	    (t->model && t->model->max_completion);
-	return endpoint_of(t->model, &t->endpoint) ? TRIAL_CHOSEN : TRIAL_DEAR;
+	return endpoint_of(t, t->model, &t->endpoint) ? TRIAL_CHOSEN :
+	    TRIAL_DEAR;
 }
 
 /* Does the channel call this name so? */
@@ -144,7 +146,7 @@ trial_priced(const struct trial *t)
 struct str
 trial_body(const struct trial *t, bool stream, struct arena *a)
 {
-	bool chat = t->endpoint == ENDPOINT_CHAT;
+	bool chat = t->endpoint != ENDPOINT_EMBEDDINGS;
 	struct edits edits = { .model = t->as, .force_usage = stream,
 		.cap_output = chat ? TRIAL_TOKENS : -1,
 		.cap_as_completion = t->completion };
@@ -156,6 +158,8 @@ trial_body(const struct trial *t, bool stream, struct arena *a)
 	buf_json(&ours, t->name);
 	buf_put(&ours, chat ? S(",\"messages\":[{\"role\":\"user\","
 	    "\"content\":\"Say ok.\"}]") : S(",\"input\":\"ok\""));
+	if (t->endpoint == ENDPOINT_MESSAGES)
+		buf_printf(&ours, ",\"max_tokens\":%d", TRIAL_TOKENS);
 	if (stream)
 		buf_put(&ours, S(",\"stream\":true"));
 	buf_char(&ours, '}');

@@ -29,7 +29,7 @@ struct trial {
 	struct str as;			/* the upstream's name for it */
 	const struct model *model;	/* that prices it, or NULL */
 	const struct channel_model *serves;	/* or NULL */
-	enum endpoint endpoint;		/* chat, or embeddings */
+	enum endpoint endpoint;		/* that converses, or embeddings */
 	bool completion;		/* the limit as max_completion_tokens */
 };
 
