@@ -6,7 +6,7 @@
 
 enum { FORGET_MS = 24 * 3600 * 1000, ROOM = 64 };
 
-enum { PUT, DROP, LOAD, OLD, LIFT, N_SQL };
+enum { PUT, DROP, LOAD, OLD, LIFT, ANEW, N_SQL };
 static const char *const sql[N_SQL] = {
 	/* Of two timed ones the later end stays, whoever came first, unless
 	 * the clock was set back since. */
@@ -36,6 +36,10 @@ static const char *const sql[N_SQL] = {
 		"AND until <= ?1) OR (kind = 'ejected' AND until <= ?2)",
 	[LIFT] = "DELETE FROM park WHERE channel = ?1 "
 		 "AND (?2 = 0 OR credential = ?2)",
+	/* What failed before must not take them out again at once. */
+	[ANEW] = "UPDATE score SET good = 0, bad = 0, failures = 0, late = 0, "
+		 "at = ?3 WHERE credential IN (SELECT id FROM credential "
+		 "WHERE channel = ?1 AND (?2 = 0 OR id = ?2))",
 };
 const struct db_part park_part = { "park", sql, N_SQL };
 
@@ -77,6 +81,9 @@ park_put_run(struct db *db, struct op *op)
 int
 park_lift(struct db *db, int64_t channel, int64_t credential)
 {
+	if (db_run(db, &park_part, ANEW, "iii", channel, credential,
+	    db_now(db)) < 0)
+		return -1;
 	return db_run(db, &park_part, LIFT, "ii", channel, credential);
 }
 

@@ -56,8 +56,8 @@ bool park_put_run(struct db *db, struct op *op);
 int park_clean(struct db *db);
 
 /*
- * Takes away all parks of a channel, or of one of its credentials (0: all):
- * how many, or -1.  Inside store_write.
+ * Takes away all parks of a channel, or of one of its credentials (0: all),
+ * and what they failed: how many parks, or -1.  Inside store_write.
  */
 int park_lift(struct db *db, int64_t channel, int64_t credential);
 
