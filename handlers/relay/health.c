@@ -28,6 +28,8 @@ enum {
 	OUT_MOST_MS = 300 * SECOND,
 	JITTER = 10,			/* percent, both ways */
 	GOOD_AGAIN_MS = 10 * MINUTE,	/* so long back: ejections begin anew */
+	UNPROBED_MS = HOUR,		/* a bar whose probe is so late is only
+					 * a last resort's */
 	LATE_CALLS = 20,		/* first contents, to know the 95th */
 	LEAST_FIRST = SCORE_CALL / 2	/* of them, after decay, to know the
 					 * average: it may be fast again */
@@ -278,8 +280,10 @@ health_stance(const struct record *r, enum park_kind kind, int64_t now)
 {
 	if (!r->until[kind] || r->since[kind] > now + PARK_SLACK_MS)
 		return STANDS;
+	/* Nobody has probed it: where weir is CGI, and tick does not run. */
 	if (kind == PARK_BARRED)
-		return STANDS_BARRED;
+		return r->until[kind] + UNPROBED_MS < now ? STANDS_EJECTED :
+		    STANDS_BARRED;
 	if (kind == PARK_TIMED)
 		return r->until[kind] > now ? STANDS_PARKED : STANDS;
 	return r->until[kind] > now || r->trial > now ? STANDS_EJECTED :
@@ -545,6 +549,8 @@ bring_back(struct health *h, const struct subject *s, int64_t now)
 		struct record *r = h->n_out[level] ? record_of(h, s,
 		    (enum level)level, false) : NULL;
 
+		if (r && health_stance(r, PARK_BARRED, now) == STANDS_EJECTED)
+			health_put(h, r, PARK_BARRED, REASON_OTHER, 0, now);
 		if (!r || !r->until[PARK_EJECTED])
 			continue;
 		r->trial = 0;
@@ -780,7 +786,9 @@ is_out_so(const struct record *r, const struct health_verdict *v, int64_t now)
 {
 	/* A bar keeps the time of its next probe; of somebody ejected the
 	 * end of its trial decides. */
-	if (v->kind != PARK_TIMED)
+	if (v->kind == PARK_BARRED)
+		return health_stance(r, v->kind, now) == STANDS_BARRED;
+	if (v->kind == PARK_EJECTED)
 		return health_stance(r, v->kind, now) != STANDS;
 	/* Many calls may be refused at once: nearly the same end is no news
 	 * for all processes. */

@@ -468,7 +468,7 @@ bars_end_by_a_probe_only(void **state)
 	health_learn(h, &one, UP_KEY_BROKE, 0, T);
 	call(&one, SAYS_GOOD, false, T + 1);
 	call(&one, SAYS_GOOD, true, T + 1);
-	assert_int_equal(how(&one, T + 5 * (int64_t)HOUR), STANDS_BARRED);
+	assert_int_equal(how(&one, T + HOUR), STANDS_BARRED);
 	/* Told again, it keeps the time of its next probe. */
 	health_learn(h, &one, UP_KEY_BROKE, 0, T + MIN);
 	assert_int_equal(health_due(h, 15 * S_MS, T + 29 * MIN, &a, due, 4),
@@ -485,6 +485,25 @@ bars_end_by_a_probe_only(void **state)
 	health_lift(h, 1, 11, S(""), T + 2 * HOUR);
 	assert_int_equal(how(&one, T + 2 * HOUR), STANDS);
 	arena_release(&a);
+}
+
+/* Where nobody probes: a last resort, an hour after the probe was due. */
+static void
+a_bar_that_nobody_probes(void **state)
+{
+	int64_t late = T + 2 * (int64_t)HOUR;
+
+	(void)state;
+	health_learn(h, &one, UP_KEY_DEAD, 0, T);
+	assert_int_equal(how(&one, late), STANDS_EJECTED);
+	begin(&one, late);
+	health_end(h, &one, health_learn(h, &one, UP_KEY_DEAD, 0, late), true,
+	    late);
+	assert_int_equal(how(&one, late), STANDS_BARRED);
+	assert_int_equal(how(&one, late + HOUR), STANDS_BARRED);
+	late += 2 * (int64_t)HOUR;
+	call(&one, SAYS_GOOD, true, late);
+	assert_int_equal(how(&one, late), STANDS);
 }
 
 static void
@@ -753,6 +772,7 @@ main(void)
 		TEST(a_route_needs_several_keys),
 		TEST(a_channel_goes_by_what_was_not_reached),
 		TEST(bars_end_by_a_probe_only),
+		TEST(a_bar_that_nobody_probes),
 		TEST(probes_of_those_ejected),
 		TEST(a_clock_set_back),
 		TEST(a_clock_set_ahead),
