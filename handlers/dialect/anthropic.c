@@ -52,7 +52,9 @@ static const struct str betas[] = {
 	STR_INIT("extended-cache-ttl-"),
 	STR_INIT("fine-grained-tool-streaming-"),
 	STR_INIT("interleaved-thinking-"),
+	STR_INIT("mid-conversation-output-config-"),
 	STR_INIT("mid-conversation-system-"),
+	STR_INIT("mid-conversation-tool-changes-"),
 	STR_INIT("model-context-window-exceeded-"),
 	STR_INIT("output-128k-"),
 	STR_INIT("output-300k-"),
@@ -61,6 +63,9 @@ static const struct str betas[] = {
 	STR_INIT("redact-thinking-"),
 	STR_INIT("structured-outputs-"),
 	STR_INIT("task-budgets-"),
+	STR_INIT("thinking-binding-controls-"),
+	STR_INIT("thinking-display-updates-"),
+	STR_INIT("thinking-token-count-"),
 	STR_INIT("token-counting-"),
 	STR_INIT("token-efficient-tools-"),
 	STR_INIT("tool-examples-"),
@@ -251,6 +256,11 @@ put_error(const struct fault *f, const char *type, struct str id,
 	buf_json(out, str_of(type));
 	buf_put(out, S(",\"message\":"));
 	buf_json(out, f->text);
+	if (f->code.n) {
+		buf_put(out, S(",\"details\":{\"error_code\":"));
+		buf_json(out, f->code);
+		buf_char(out, '}');
+	}
 	buf_put(out, S("},\"request_id\":"));
 	buf_json(out, id);
 	buf_char(out, '}');

@@ -233,7 +233,8 @@ anthropic_read_usage(struct observer *o, struct watch *w, struct str usage)
 		else if (str_eq(m.name, S("output_tokens_details")))
 			read_counts(c, output_places, countof(output_places),
 			    m.value, odd);
-		else if (str_eq(m.name, S("service_tier"))) {
+		else if (str_eq(m.name, S("service_tier")) ||
+		    str_eq(m.name, S("speed"))) {
 			/* The ordinary one is what has a price. */
 			if (!str_eq(m.value, S("\"standard\"")))
 				keep_name(o, &o->service_tier, m.value);

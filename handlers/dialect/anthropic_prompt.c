@@ -59,6 +59,21 @@ hash_value(struct reading *r, struct str value)
 
 /* --- Blocks --- */
 
+/* Tools that the caller runs; those of the provider have their own prices. */
+static bool
+is_callers(struct reading *r, struct str tool)
+{
+	if (json_kind(tool) != JSON_IS_OBJECT)
+		return false;
+	for (struct json_each m = json_each(tool); json_next(&m);)
+		if (str_eq(json_name(r->arena, m.name), S("type")) &&
+		    json_kind(m.value) != JSON_IS_NULL &&
+		    !str_eq(m.value, S("\"custom\"")) &&
+		    !str_eq(m.value, S("\"function\"")))
+			return false;
+	return true;
+}
+
 static bool read_content(struct reading *r, struct str value, int depth);
 
 static bool
@@ -67,6 +82,20 @@ refuse_file(struct reading *r)
 	return anthropic_refuse(r, FAULT_UNSUPPORTED, "file_id",
 	    "file_id: stored files are not available here; send the content "
 	    "itself");
+}
+
+/* A tool that a message adds: one of `tools`, or of the caller's own. */
+static bool
+read_added_tool(struct reading *r, struct str value)
+{
+	struct str definition = json_get(value, S("definition"));
+
+	if (definition.n && !is_callers(r, definition))
+		return anthropic_refuse(r, FAULT_UNSUPPORTED_VALUE, "messages",
+		    "messages: only tools of your own, of the type custom, can "
+		    "be added here");
+	count_value(r, value);
+	return true;
 }
 
 /* Where the data of an image or a document comes from. */
@@ -179,6 +208,9 @@ read_block(struct reading *r, struct str block, int depth)
 		} else if (str_eq(name, S("file_id"))) {
 			if (json_kind(m.value) != JSON_IS_NULL)
 				return refuse_file(r);
+		} else if (str_eq(name, S("tool"))) {
+			if (!read_added_tool(r, m.value))
+				return false;
 		} else {
 			count_member(r, name, m.value);
 		}
@@ -285,21 +317,6 @@ anthropic_count_schema(struct reading *r, struct str value)
 	tokens_add_value(&c, value);
 	r->more_milli += c.milli * 108 / 100;
 	r->out->prompt_bound += (int64_t)value.n;
-}
-
-/* Tools that the caller runs; those of the provider have their own prices. */
-static bool
-is_callers(struct reading *r, struct str tool)
-{
-	if (json_kind(tool) != JSON_IS_OBJECT)
-		return false;
-	for (struct json_each m = json_each(tool); json_next(&m);)
-		if (str_eq(json_name(r->arena, m.name), S("type")) &&
-		    json_kind(m.value) != JSON_IS_NULL &&
-		    !str_eq(m.value, S("\"custom\"")) &&
-		    !str_eq(m.value, S("\"function\"")))
-			return false;
-	return true;
 }
 
 bool

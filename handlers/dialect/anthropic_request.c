@@ -186,6 +186,18 @@ read_context_management(struct reading *r, struct str value)
 	return true;
 }
 
+/* Clients that are told so in this code send the whole conversation. */
+static bool
+read_thread(struct reading *r, struct str value)
+{
+	if (is_empty(value))
+		return true;
+	r->fault->code = S("thread_unsupported_request");
+	return anthropic_refuse(r, FAULT_UNSUPPORTED, "thread",
+	    "thread: conversations are not held here; leave it out and send "
+	    "all messages");
+}
+
 static bool
 tier_is_neutral(struct str value)
 {
@@ -224,7 +236,12 @@ static const struct member members[] = {
 	{ STR_INIT("speed"), NULL, speed_is_neutral },
 	{ STR_INIT("inference_geo"), NULL, geo_is_neutral },
 	{ STR_INIT("container"), NULL, is_empty },
+	{ STR_INIT("compaction"), NULL, is_empty },
+	{ STR_INIT("billing_policy"), NULL, is_empty },
 	{ STR_INIT("mcp_servers"), NULL, is_empty },
+
+	/* What it refers to is held by the provider, under a key of ours. */
+	{ STR_INIT("thread"), read_thread, NULL },
 
 	/* They choose another model or another provider. */
 	{ STR_INIT("fallbacks"), NULL, is_empty },

@@ -55,10 +55,11 @@ read_code(struct arena *a, struct up_report *r, struct str value)
 		r->status = (int)n;
 }
 
-/* Google's list: ErrorInfo has a reason, QuotaFailure the quota's name. */
+/* Anthropic's object has a code.  Google's list: ErrorInfo has a reason, QuotaFailure the quota's name. */
 static void
 read_details(struct arena *a, struct up_report *r, struct str details)
 {
+	add_code(r, json_text(a, json_get(details, S("error_code"))));
 	for (struct json_each m = json_each(details); json_next(&m);)
 		add_code(r, json_text(a, json_get(m.value, S("reason"))));
 	if (str_has(details, S("PerDay")))
@@ -140,7 +141,7 @@ up_error_read(struct arena *a, int status, struct str content_type,
     struct str body, struct up_error *out)
 {
 	struct up_report r = { .status = status >= 300 ? status : 0 };
-	struct str e = { 0 };
+	struct str e = { 0 }, code;
 
 	body = str_trim(body);
 	if (body.n > LIMIT_ERROR_BYTES)
@@ -155,11 +156,14 @@ up_error_read(struct arena *a, int status, struct str content_type,
 		    body.p, body.n < PLAIN_BYTES ? body.n : PLAIN_BYTES);
 	if (r.message.n > MESSAGE_BYTES)
 		r.message.n = MESSAGE_BYTES;
+	code = json_text(a, json_get(e, S("code")));
+	if (code.n == 0)
+		code = json_text(
+		    a, json_get(json_get(e, S("details")), S("error_code")));
 	*out = (struct up_error){
 		.kind = up_judge(&r),
 		.message = redact(a, r.message, MESSAGE_BYTES),
-		.code =
-		    redact(a, json_text(a, json_get(e, S("code"))), CODE_BYTES),
+		.code = redact(a, code, CODE_BYTES),
 		.param = redact(
 		    a, json_text(a, json_get(e, S("param"))), 2 * CODE_BYTES),
 	};
