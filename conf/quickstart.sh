@@ -951,7 +951,8 @@ check() {
 	run plain "" all
 	run asan --enable-sanitizers quick
 	run tsan --enable-sanitizers=thread unit/machine unit/upstream \
-	    unit/writer web/nginx sdk/run
+	    unit/writer unit/affinity unit/budget unit/health_share web/nginx \
+	    sdk/run
 	say "$passed passed, $failed failed"
 	[ "$failed" = 0 ]
 }
