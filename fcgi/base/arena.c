@@ -30,7 +30,15 @@ struct arena_block {
 
 enum { CLASSES = 4, KEPT = 32 };	/* 512 to 4096 bytes; blocks of each */
 
-#ifndef __SANITIZE_ADDRESS__
+/* Under the address sanitizer, whose name is another with clang, nothing is
+ * kept: it must see each use. */
+#ifdef __has_feature
+#define CLANG_ADDRESS	__has_feature(address_sanitizer)
+#else
+#define CLANG_ADDRESS	0
+#endif
+
+#if !defined(__SANITIZE_ADDRESS__) && !CLANG_ADDRESS
 static _Thread_local struct {
 	struct arena_block *first;
 	int n;
