@@ -55,7 +55,8 @@ read_code(struct arena *a, struct up_report *r, struct str value)
 		r->status = (int)n;
 }
 
-/* Anthropic's object has a code.  Google's list: ErrorInfo has a reason, QuotaFailure the quota's name. */
+/* Anthropic's object has a code.  Google's list: ErrorInfo has a reason,
+ * QuotaFailure the quota's name. */
 static void
 read_details(struct arena *a, struct up_report *r, struct str details)
 {

@@ -3,6 +3,7 @@
 #include "handlers/relay/hint.h"
 
 #include "fcgi/base/clock.h"
+#include "fcgi/base/mem.h"
 
 static const int64_t LONGEST = (int64_t)366 * 24 * 3600 * 1000;
 
@@ -65,16 +66,33 @@ hint_duration(struct str s)
 	return total;
 }
 
+/* A moment, or a duration, whose tokens or requests are used up; -1: none. */
 static int64_t
 reset_of(struct str (*header)(const void *from, const char *name),
-    const void *from, const char *left, const char *reset)
+    const void *from, const char *left, const char *reset, int64_t now)
 {
-	int64_t n;
+	struct str text = str_trim(header(from, reset));
+	int64_t n, at;
 
 	if (!str_int(str_trim(header(from, left)), &n) || n > 0)
 		return -1;
-	return hint_duration(header(from, reset));
+	if (str_has(text, S("T")) && clock_read(text, now, &at))
+		return at - now;
+	return hint_duration(text);
 }
+
+static const struct { const char *left, *reset; } limits[] = {
+	{ "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests" },
+	{ "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens" },
+	{ "anthropic-ratelimit-requests-remaining",
+	    "anthropic-ratelimit-requests-reset" },
+	{ "anthropic-ratelimit-tokens-remaining",
+	    "anthropic-ratelimit-tokens-reset" },
+	{ "anthropic-ratelimit-input-tokens-remaining",
+	    "anthropic-ratelimit-input-tokens-reset" },
+	{ "anthropic-ratelimit-output-tokens-remaining",
+	    "anthropic-ratelimit-output-tokens-reset" },
+};
 
 int64_t
 hint_of(struct str (*header)(const void *from, const char *name),
@@ -92,12 +110,11 @@ hint_of(struct str (*header)(const void *from, const char *name),
 		return ms;
 	if (clock_http_date(str_trim(s), &date) && date > now)
 		return date - now;
-	ms = reset_of(header, from, "x-ratelimit-remaining-requests",
-	    "x-ratelimit-reset-requests");
-	if (ms <= 0)
-		ms = reset_of(header, from, "x-ratelimit-remaining-tokens",
-		    "x-ratelimit-reset-tokens");
-	return ms > 0 ? ms : 0;
+	ms = 0;
+	for (size_t i = 0; i < countof(limits) && ms <= 0; i++)
+		ms = reset_of(header, from, limits[i].left, limits[i].reset,
+		    now);
+	return ms > 0 && ms < LONGEST ? ms : 0;
 }
 
 static struct str
