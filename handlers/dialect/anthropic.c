@@ -13,6 +13,7 @@
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
 #include "handlers/dialect/up_error.h"
+#include "handlers/dialect/neutral.h"
 
 static const char *const heads[] = {
 	"/v1/messages",
@@ -311,4 +312,5 @@ const struct dialect anthropic_dialect = {
 	.write_count = write_count,
 	.keep_alive = STR_INIT("event: ping\ndata: {\"type\":\"ping\"}\n\n"),
 	.status = status,
+	.neutral = &anthropic_neutral,
 };

@@ -192,7 +192,17 @@ struct observer {
 	bool inside;		/* out ends inside a frame too large to hold:
 				 * no heartbeat, no error event there */
 	void *state;		/* the dialect's own, in the arena */
+
+	/* Where the upstream speaks another dialect (bridge.h): */
+	const struct dialect *upstream;	/* that one; NULL: the same */
+	bool upstream_stream;	/* it sends frames */
+	const struct neutral *request;	/* as it was sent */
+	struct str asked_model;	/* as the caller asked for it */
+	struct str request_id;
+	int64_t now;		/* UTC seconds: when the answer began */
 };
+
+struct neutral_dialect;
 
 struct dialect {
 	const char *name;	/* "openai" */
@@ -289,6 +299,10 @@ struct dialect {
 
 	/* The status this dialect uses for a fault. */
 	int (*status)(const struct fault *f);
+
+	/* How its conversations are told in others' words (neutral.h); NULL:
+	 * they are not. */
+	const struct neutral_dialect *neutral;
 };
 
 extern const struct dialect openai_dialect;

@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #include "fcgi/base/limits.h"
+#include "handlers/dialect/neutral.h"
 #include "handlers/dialect/up_error.h"
 
 static const char *
@@ -192,4 +193,5 @@ const struct dialect openai_dialect = {
 	.write_fault_event = write_fault_event,
 	.keep_alive = STR_INIT(": keep-alive\n\n"),
 	.status = fault_status,
+	.neutral = &openai_neutral,
 };

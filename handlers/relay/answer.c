@@ -59,7 +59,8 @@ answer_head_plain(struct call *c)
 	struct str type = c->attempt->type;
 
 	reply_status(c->rq, 200);
-	reply_header(c->rq, "Content-Type", type.n ? type :
+	reply_header(c->rq, "Content-Type", type.n && !c->attempt->crosses ?
+	    type :
 	    S("application/json"));
 	reply_header(c->rq, "X-Accel-Buffering", S("no"));
 	served_headers(c);

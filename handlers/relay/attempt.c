@@ -12,6 +12,7 @@
 
 #include "fcgi/base/clock.h"
 #include "fcgi/base/log.h"
+#include "handlers/dialect/bridge.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/outward.h"
 #include "handlers/relay/relay.h"
@@ -27,6 +28,8 @@ attempt_new(struct call *c, struct candidate *with)
 	arena_child(c->arena, &a->arena);
 	a->call = c;
 	a->with = with;
+	a->speaks = dialect_find(with->channel->dialect);
+	a->crosses = a->speaks != c->dialect;
 	a->began_us = clock_us();
 	a->began_utc = clock_utc_ms();
 	a->out = BUF_HEAP(LIMIT_FOLD_BYTES);
@@ -65,6 +68,7 @@ on_head(struct exchange *x)
 	struct attempt *a = holder(x, struct attempt, exchange);
 	struct call *c = a->call;
 	struct str type = exchange_header(x, "content-type");
+	struct asked asked;
 	enum answer_as as;
 
 	trace_line(&c->trace, "status %d%s", x->status,
@@ -73,18 +77,29 @@ on_head(struct exchange *x)
 	a->type = arena_str(&a->arena, type);
 	if (x->status != 200)
 		return;
-	as = c->dialect->answer_as(&c->asked, type);
+	asked = c->asked;
+	if (a->crosses) {
+		asked.endpoint = a->speaks->converse;
+		asked.stream = true;
+	}
+	as = a->speaks->answer_as(&asked, type);
 	a->observer = (struct observer){
 		.dialect = c->dialect,
 		.arena = &a->arena,
-		.stream = as == AS_EVENTS,
+		.stream = a->crosses ? c->asked.stream : as == AS_EVENTS,
 		.bytes = as == AS_BYTES,
 		.hide_usage = c->asked.stream && !c->asked.usage_wanted,
 		.endpoint = c->asked.endpoint,
 		.sound_rate = c->asked.sound_rate,
 		.pictures = c->asked.pictures,
+		.upstream = a->crosses ? a->speaks : NULL,
+		.upstream_stream = as == AS_EVENTS,
+		.request = a->request,
+		.asked_model = a->with->name,
+		.request_id = request_id(c->rq),
+		.now = clock_utc_ms() / 1000,
 	};
-	c->dialect->observe(&a->observer);
+	bridge_observe(&a->observer);
 	a->foreign = exchange_header(x, "content-encoding").n ||
 	    as == AS_FOREIGN;
 	if (a->foreign)
@@ -99,7 +114,7 @@ feed(struct attempt *a, struct str bytes)
 	int64_t before = o->out_milli;
 	bool unread = o->inside;
 
-	o->dialect->feed(o, bytes, &a->out, &a->last);
+	bridge_feed(o, bytes, &a->out, &a->last);
 	if (unread || o->inside)
 		a->unread_milli += o->out_milli - before;
 }
@@ -144,7 +159,7 @@ on_done(struct exchange *x, enum exchange_end end)
 static bool
 put_secret(struct attempt *a, struct str *header)
 {
-	struct str head = a->call->dialect->key_head;
+	struct str head = a->speaks->key_head;
 	const struct credential *k = a->with->credential;
 	char secret[SECRET_MAX];
 	int n;
@@ -187,13 +202,16 @@ static int
 put_dialect(struct attempt *a, struct str lines[static DIALECT_HEADERS])
 {
 	const struct call *c = a->call;
-	const struct caller_headers said = {
+	struct caller_headers said = {
 		.version = c->rq->param[PARAM_HTTP_ANTHROPIC_VERSION],
 		.beta = c->rq->param[PARAM_HTTP_ANTHROPIC_BETA],
 	};
 
-	return c->dialect->write_headers ?
-	    c->dialect->write_headers(&a->arena, &said, lines) : 0;
+	/* What belongs to the caller's own words does not cross. */
+	if (a->crosses)
+		said = (struct caller_headers){ .version = S("") };
+	return a->speaks->write_headers ?
+	    a->speaks->write_headers(&a->arena, &said, lines) : 0;
 }
 
 bool
@@ -205,7 +223,7 @@ attempt_start(struct attempt *a)
 	int n = 0;
 
 	headers[n++] = content_type(a);
-	headers[n++] = c->asked.stream ? S("Accept: text/event-stream") :
+	headers[n++] = c->asked.stream || a->crosses ? S("Accept: text/event-stream") :
 	    c->asked.text_wanted || c->asked.characters ? S("Accept: */*") :
 	    S("Accept: application/json");
 	headers[n++] = S("User-Agent: weir/" PACKAGE_VERSION);
@@ -218,7 +236,8 @@ attempt_start(struct attempt *a)
 	assert(c->hold && "no byte goes upstream without a hold");
 	a->exchange = (struct exchange){
 		.url = outward_url(&a->arena, a->with->channel->base_url,
-		    str_of(c->dialect->path(c->asked.endpoint)),
+		    str_of(a->speaks->path(a->crosses ?
+			a->speaks->converse : c->asked.endpoint)),
 		    c->asked.endpoint == ENDPOINT_RERANK_V2),
 		.method = "POST",
 		.headers = headers,
@@ -226,7 +245,7 @@ attempt_start(struct attempt *a)
 		.body = buf_str(&a->body),
 		.connect_ms = a->with->channel->connect_ms,
 		.ca_file = a->with->channel->ca_file,
-		.small_buffer = c->asked.stream ||
+		.small_buffer = c->asked.stream || a->crosses ||
 		    a->body.n > LIMIT_SPOOL_MEMORY,
 		.env_proxy = str_eq(c->relay->house->conf->text[CONF_PROXY],
 		    S("env")),
@@ -237,7 +256,7 @@ attempt_start(struct attempt *a)
 	a->running = true;
 	a->begun = true;
 	health_begin(c->relay->house->health, &a->with->about,
-	    c->asked.stream, clock_utc_ms());
+	    c->asked.stream || a->crosses, clock_utc_ms());
 	exchange_start(c->rq->worker->pool, &a->exchange);
 	return true;
 }

@@ -75,6 +75,9 @@ struct attempt {
 	struct buf last;		/* for the caller once it is settled */
 	struct buf error_body;		/* of an error status */
 	int64_t began_us, began_utc;
+	const struct dialect *speaks;	/* its upstream's */
+	bool crosses;			/* which is not the caller's */
+	struct neutral *request;	/* then: as it was written */
 	enum verdict says;		/* of its upstream's health */
 	bool begun;			/* health counts it as running */
 	struct str type;		/* the answer's Content-Type */
@@ -139,6 +142,9 @@ struct call {
 	int64_t claimed;	/* choose: the attempt's credential, if it has
 				 * a claim; else 0 */
 	struct attempt *attempt;		/* choose: the running one */
+	struct neutral *neutral;	/* translate: what is asked, in no
+					 * dialect's words */
+	struct str dropped;		/* translate: what could not be said */
 	struct buf again;		/* choose: a large body as it was sent
 					 * last, when the caller's is gone */
 	struct attempt_row rows[LIMIT_ATTEMPTS + 1];	/* choose … */

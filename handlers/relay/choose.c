@@ -133,7 +133,7 @@ go_to(struct call *c, struct candidate *next)
 	if (next->chain && c->plan.model != next->model)
 		relay_count(c->relay, COUNT_FALLBACKS, 1);
 	quote_take(c, next->model);
-	if (c->attempt && c->rq->body.n == 0) {
+	if (c->attempt && !c->attempt->crosses && c->rq->body.n == 0) {
 		c->again = c->attempt->body;
 		c->attempt->body = (struct buf){ 0 };
 	}

@@ -12,6 +12,7 @@
 
 #include "fcgi/base/clock.h"
 #include "fcgi/base/json.h"
+#include "handlers/dialect/bridge.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/relay.h"
 #include "handlers/relay/units.h"
@@ -138,8 +139,10 @@ serving(const struct channel *ch, const struct wanted *w, struct str model)
 {
 	const struct dialect *d = dialect_find(ch->dialect);
 
-	if (!ch->enabled || !channel_has_group(ch, w->group) || !d ||
-	    (w->dialect && d != w->dialect))
+	if (!ch->enabled || !channel_has_group(ch, w->group) || !d)
+		return NULL;
+	if (w->dialect && d != w->dialect &&
+	    !(w->converses && bridge_joins(w->dialect, d)))
 		return NULL;
 	return channel_serves(ch, model);
 }
@@ -472,6 +475,7 @@ plan(struct call *c)
 	int64_t now = clock_utc_ms();
 	struct wanted w = { .group = c->key.group, .model = c->asked.model,
 		.dialect = c->dialect, .allowed = c->key.models, .now = now,
+		.converses = c->asked.endpoint == c->dialect->converse,
 		.tokens = c->asked.prompt_tokens };
 
 	if (!plan_allowed(c->key.models, c->asked.model)) {

@@ -12,6 +12,7 @@
 
 #include "fcgi/base/clock.h"
 #include "fcgi/base/log.h"
+#include "handlers/dialect/bridge.h"
 #include "handlers/dialect/redact.h"
 #include "handlers/relay/affinity.h"
 #include "handlers/relay/call.h"
@@ -211,14 +212,14 @@ judge_end(struct call *c)
 	    a->exchange.status == 200 && !(a->observer.seen & SEEN_BAD)))
 		return transport_failed(c);
 	if (a->exchange.status != 200) {
-		c->dialect->read_error(c->arena, a->exchange.status,
+		a->speaks->read_error(c->arena, a->exchange.status,
 		    a->type,
 		    buf_str(&a->error_body), &e);
 		return refused_by_upstream(c, &e);
 	}
 	if (a->observer.seen & SEEN_BAD)
 		return bad_answer(c, a->foreign);
-	whole = c->dialect->finish(&a->observer, &a->out, &a->last);
+	whole = bridge_finish(&a->observer, &a->out, &a->last);
 	if (a->observer.seen & SEEN_ERROR)
 		return refused_by_upstream(c, &a->observer.error);
 	if (!whole)
@@ -228,6 +229,13 @@ judge_end(struct call *c)
 }
 
 /* --- Clocks ------------------------------------------------------------- */
+
+/* Does the upstream tell its answer as it comes?  Another dialect's always. */
+static bool
+streams(const struct call *c)
+{
+	return c->asked.stream || c->attempt->crosses;
+}
 
 static bool
 another_is_left(struct call *c)
@@ -295,7 +303,7 @@ set_clocks(struct call *c)
 	int64_t now = call_now(c);
 
 	c->last_byte_ms = now;
-	c->first_due_ms = c->asked.stream ? first_look(c, now) :
+	c->first_due_ms = streams(c) ? first_look(c, now) :
 	    now + whole_answer_ms(c);
 	if (!c->whole_due_ms)
 		c->whole_due_ms = now + (c->asked.stream ? ch->stream_ms :
@@ -344,14 +352,14 @@ look_at_clocks(struct call *c)
 		return fail(c, FAULT_UP_TIMEOUT, "The upstream did not answer "
 		    "in time; try again.");
 	}
-	if (now >= c->first_due_ms && c->asked.stream && !works_long(c))
+	if (now >= c->first_due_ms && streams(c) && !works_long(c))
 		c->first_due_ms = first_look(c, now);
 	if (now >= c->first_due_ms) {
 		/* Not streamed: it may be at work, so it is sent once more
 		 * at most. */
-		if (another_is_left(c) && (c->asked.stream ||
+		if (another_is_left(c) && (streams(c) ||
 		    c->ambiguous < MAX_AMBIGUOUS)) {
-			c->ambiguous += !c->asked.stream;
+			c->ambiguous += !streams(c);
 			c->attempt->says = SAYS_LATE;
 			attempt_end(c->attempt, "first_late");
 			c->wasted = true;
@@ -378,7 +386,7 @@ content_begins(struct call *c)
 	assert(!c->content);
 	c->content = true;
 	c->first_us = clock_us();
-	if (a->observer.stream) {
+	if (streams(c)) {
 		health_first(c->relay->house->health, &a->with->about,
 		    (c->first_us - a->began_us) / 1000,
 		    a->with->standing != STANDS, clock_utc_ms());
@@ -390,7 +398,9 @@ content_begins(struct call *c)
 		    a->with->credential->id, call_now(c));
 	if (!a->exchange.body_taken)
 		return;
-	request_drop_body(c->rq);
+	/* What was asked is still compared with what is answered. */
+	if (!a->crosses)
+		request_drop_body(c->rq);
 	attempt_drop_body(a);
 	a->exchange.body = (struct str){ NULL, 0 };
 }

@@ -22,6 +22,8 @@
 #include "handlers/relay/relay.h"
 #include "handlers/relay/units.h"
 
+enum { REMARKS_BYTES = 2048 };
+
 struct settlement {
 	struct hold_settle settle;
 	struct post post;
@@ -234,8 +236,14 @@ static struct str
 remarks(const struct call *c, struct arena *a)
 {
 	const struct attempt *at = c->attempt;
-	struct buf b = BUF(a, 512);
+	struct str dropped = c->dropped;
+	struct buf b = BUF(a, REMARKS_BYTES);
 
+	while (dropped.n) {
+		struct str name = str_cut(&dropped, ' ');
+
+		buf_printf(&b, "dropped:%.*s ", STR_ARGS(name));
+	}
 	if (c->cap_output >= 0)
 		buf_printf(&b, "capped:%lld ", (long long)c->cap_output);
 	if (c->plan.model != c->plan.asked)

@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #include "fcgi/base/clock.h"
+#include "handlers/dialect/bridge.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/relay.h"
 
@@ -96,7 +97,7 @@ at_end(struct call *c)
 
 	if (!whole && (a->end == EXCHANGE_DONE ||
 	    a->observer.seen & SEEN_END))
-		whole = c->dialect->finish(&a->observer, &a->out, &a->last);
+		whole = bridge_finish(&a->observer, &a->out, &a->last);
 	forward(c);
 	if (a->observer.seen & SEEN_ERROR)
 		return told_in_stream(c);
@@ -105,7 +106,7 @@ at_end(struct call *c)
 		    "upstream broke while it answered.");
 	a->complete = true;
 	a->says = SAYS_GOOD;
-	if (!a->observer.stream && !c->gone)
+	if (!a->observer.stream && !a->crosses && !c->gone)
 		health_whole(c->relay->house->health, a->with->upstream_model,
 		    c->quote->output_planned,
 		    (clock_us() - a->began_us) / 1000);
@@ -123,7 +124,7 @@ drips(struct call *c, int64_t now)
 	const struct attempt *a = c->attempt;
 	int64_t milli = a->observer.out_milli;
 
-	if (!a->observer.stream || now < c->drip_due_ms)
+	if ((!a->observer.stream && !a->crosses) || now < c->drip_due_ms)
 		return false;
 	if (c->drip_due_ms && !a->paused && milli == c->drip_milli)
 		return true;

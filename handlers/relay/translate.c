@@ -2,17 +2,24 @@
 /*
  * translate.c - in the upstream's words.
  *
- * Caller and upstream speak the same dialect: the body's bytes go on with
- * the edits that are allowed.  Copying a large body is a reader's work, and
- * one copy of it is enough: what was sent is edited again if another
- * upstream must be tried (the same edits made twice change nothing more).
+ * Where caller and upstream speak the same dialect, the body's bytes go on
+ * with the edits that are allowed; where they do not, it is read into the
+ * neutral form once, and written from it for each upstream.  Copying or
+ * translating a large body is a reader's work.  Of a body that is passed on
+ * one copy is enough: what was sent is edited again if another upstream must
+ * be tried (the same edits made twice change nothing more).
  */
+#include "fcgi/base/mem.h"
+#include "handlers/dialect/families.h"
+#include "handlers/dialect/neutral.h"
 #include "handlers/relay/call.h"
 
 enum {
 	EDIT_ROOM = 4096,		/* what the edits can add */
 	KEPT_TWICE = 64 << 10,		/* a body kept beside its copy */
-	ON_LOOP = 256 << 10		/* bytes copied without a reader */
+	ON_LOOP = 256 << 10,		/* bytes copied without a reader, */
+	ACROSS = LIMIT_PEEK_BYTES,	/* and translated so */
+	NAMES_BYTES = 1024		/* of what could not be said */
 };
 
 /* The places of the edits, in the text that was sent last. */
@@ -34,6 +41,59 @@ find_places(struct call *c)
 	c->asked.max_completion_at = k.max_completion_at;
 	return true;
 }
+
+/* --- Another dialect ------------------------------------------------------ */
+
+/* What is known of the model: by its name, and by the catalogue. */
+static struct target
+target_of(const struct call *c)
+{
+	const struct attempt *a = c->attempt;
+	struct target t = family_target(a->with->upstream_model);
+
+	t.max_output = c->plan.model->max_output;
+	t.max_completion |= a->with->channel->max_completion ||
+	    c->plan.model->max_completion;
+	return t;
+}
+
+/* The caller's text stays: what is read of it are slices. */
+static bool
+understood(struct call *c)
+{
+	struct str text = c->rq->body.n ? c->rq->body : buf_str(&c->again);
+
+	if (c->neutral)
+		return true;
+	c->neutral = arena_new(c->arena, struct neutral);
+	return c->dialect->neutral->decode(c->arena, text, c->neutral,
+	    &c->fault);
+}
+
+static void
+write_across(struct call *c)
+{
+	struct attempt *a = c->attempt;
+	struct target t = target_of(c);
+	struct dropped dropped = { .names = BUF(c->arena, NAMES_BYTES) };
+
+	if (!understood(c))
+		return;
+	a->request = arena_new(c->arena, struct neutral);
+	*a->request = *c->neutral;
+	if (c->cap_output >= 0 && (a->request->max_output < 0 ||
+	    a->request->max_output > c->cap_output))
+		a->request->max_output = c->cap_output;
+	if (!a->speaks->neutral->encode(c->arena, a->request, &t, &a->body,
+	    &dropped, &c->fault) && c->fault.kind == FAULT_NONE)
+		fail(c, FAULT_TOO_LARGE, "The request is too large in the "
+		    "words of its upstream.");
+	c->dropped = buf_str(&dropped.names);
+	a->body_counted = (int64_t)a->body.room;
+	request_count_bytes(a->body_counted);
+}
+
+/* --- The same dialect ----------------------------------------------------- */
 
 static void
 write_body(struct call *c)
@@ -70,15 +130,18 @@ translate(struct call *c)
 		return WAIT;
 	if (!(c->woken & WAKE_READER)) {
 		size_t n = c->again.n ? c->again.n : c->rq->body.n;
+		void (*write)(struct call *) = a->crosses ? write_across :
+		    write_body;
 
-		a->body = BUF_HEAP(n + EDIT_ROOM);
+		a->body = BUF_HEAP(a->crosses ? LIMIT_BODY_BYTES :
+		    n + EDIT_ROOM);
 		/* One piece, not a doubling one. */
 		buf_room(&a->body, n + EDIT_ROOM / 2);
-		if (n > ON_LOOP) {
-			call_read(c, write_body);
+		if (n > (a->crosses ? ACROSS : ON_LOOP)) {
+			call_read(c, write);
 			return WAIT;
 		}
-		write_body(c);
+		write(c);
 	}
 	return c->fault.kind == FAULT_NONE ? NEXT : STOP;
 }

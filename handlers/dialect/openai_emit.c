@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * openai_emit.c - events written as an answer in Chat Completions' words.
+ *
+ * Streamed: a chunk for each event; the role once, the id and name of a call
+ * once, calls counted for themselves.  Not streamed: texts are gathered and
+ * the whole answer is written at the end.  What must wait for the settlement
+ * (the finish reason, usage and [DONE]; all of an answer that is not
+ * streamed) goes to `last`.
+ */
+#include "fcgi/base/limits.h"
+#include "fcgi/base/mem.h"
+#include "handlers/dialect/openai.h"
+#include "handlers/dialect/openai_neutral.h"
+
+struct chat_call {
+	struct str id, name;	/* raw */
+	struct buf args;	/* raw */
+	bool custom;		/* args is the input of a custom tool */
+};
+
+struct chat_writer {
+	struct str id;		/* raw, with its prefix */
+	int64_t created;
+	bool role_said;
+	struct buf text, reasoning, refusal, notes;	/* of a fold */
+	struct chat_call *calls;
+	size_t n_calls;
+	bool args_seen;		/* of the call that is open */
+	bool any_text;
+	enum stop_reason stop;
+	struct tokens tokens;
+};
+
+static const char *const finishes[] = {
+	[STOP_END] = "stop", [STOP_SEQUENCE] = "stop",
+	[STOP_LENGTH] = "length", [STOP_CONTEXT] = "length",
+	[STOP_CALLS] = "tool_calls", [STOP_FILTER] = "content_filter",
+	[STOP_REFUSAL] = "content_filter", [STOP_PAUSE] = "stop",
+	[STOP_OTHER] = "stop",
+};
+
+static void
+put_raw(struct buf *b, struct str raw)
+{
+	buf_char(b, '"');
+	buf_put(b, raw);
+	buf_char(b, '"');
+}
+
+/* --- Usage ---------------------------------------------------------------- */
+
+static void
+put_count(struct buf *b, const char *name, int64_t n, bool more)
+{
+	buf_printf(b, "\"%s\":%lld%s", name, (long long)(n < 0 ? 0 : n),
+	    more ? "," : "");
+}
+
+static void
+put_usage(struct buf *b, const struct tokens *t)
+{
+	int64_t in = t->in_total < 0 ? 0 : t->in_total;
+	int64_t out = t->out_total < 0 ? 0 : t->out_total;
+
+	buf_put(b, S("\"usage\":{"));
+	put_count(b, "prompt_tokens", in, true);
+	put_count(b, "completion_tokens", out, true);
+	put_count(b, "total_tokens", in + out, true);
+	buf_put(b, S("\"prompt_tokens_details\":{"));
+	put_count(b, "cached_tokens", t->cache_read, true);
+	put_count(b, "cache_write_tokens", t->cache_write, true);
+	put_count(b, "audio_tokens", t->in_audio, false);
+	buf_put(b, S("},\"completion_tokens_details\":{"));
+	put_count(b, "reasoning_tokens", t->reasoning, true);
+	put_count(b, "audio_tokens", t->out_audio, false);
+	buf_put(b, S("}}"));
+}
+
+/* --- A stream ------------------------------------------------------------- */
+
+static void
+head(const struct event_writer *w, struct buf *b)
+{
+	const struct chat_writer *s = w->state;
+
+	buf_put(b, S("data: {\"id\":"));
+	put_raw(b, s->id);
+	buf_printf(b, ",\"object\":\"chat.completion.chunk\",\"created\":"
+	    "%lld,\"model\":", (long long)s->created);
+	buf_json(b, w->model);
+}
+
+static void
+choice_head(struct event_writer *w, struct buf *b)
+{
+	struct chat_writer *s = w->state;
+
+	head(w, b);
+	buf_put(b, S(",\"choices\":[{\"index\":0,\"delta\":{"));
+	if (!s->role_said)
+		buf_put(b, S("\"role\":\"assistant\","));
+}
+
+static void
+choice_tail(struct event_writer *w, struct buf *b, const char *finish)
+{
+	struct chat_writer *s = w->state;
+
+	s->role_said = true;
+	buf_put(b, S("},\"logprobs\":null,\"finish_reason\":"));
+	if (finish)
+		buf_printf(b, "\"%s\"", finish);
+	else
+		buf_put(b, S("null"));
+	buf_put(b, w->usage_wanted ? S("}],\"usage\":null}\n\n") :
+	    S("}]}\n\n"));
+}
+
+static void
+put_delta(struct event_writer *w, struct buf *b, const char *name,
+    struct str raw)
+{
+	choice_head(w, b);
+	buf_printf(b, "\"%s\":", name);
+	put_raw(b, raw);
+	choice_tail(w, b, NULL);
+}
+
+static void
+put_call(struct event_writer *w, struct buf *b, const struct event *e)
+{
+	const struct chat_writer *s = w->state;
+
+	choice_head(w, b);
+	buf_printf(b, "\"tool_calls\":[{\"index\":%zu,", s->n_calls - 1);
+	if (e) {
+		buf_put(b, S("\"id\":"));
+		put_raw(b, s->calls[s->n_calls - 1].id);
+		buf_put(b, e->custom ? S(",\"type\":\"custom\",\"custom\":"
+		    "{\"name\":") : S(",\"type\":\"function\","
+		    "\"function\":{\"name\":"));
+		put_raw(b, e->name);
+		buf_put(b, e->custom ? S(",\"input\":\"\"}}]") :
+		    S(",\"arguments\":\"\"}}]"));
+	}
+}
+
+static void
+put_args(struct event_writer *w, struct buf *b, struct str raw)
+{
+	const struct chat_writer *s = w->state;
+
+	put_call(w, b, NULL);
+	buf_put(b, s->calls[s->n_calls - 1].custom ?
+	    S("\"custom\":{\"input\":") : S("\"function\":{\"arguments\":"));
+	put_raw(b, raw);
+	buf_put(b, S("}}]"));
+	choice_tail(w, b, NULL);
+}
+
+static void
+stream_last(struct event_writer *w, struct buf *b)
+{
+	struct chat_writer *s = w->state;
+
+	choice_head(w, b);
+	if (!s->any_text && s->n_calls == 0)
+		buf_put(b, S("\"content\":\"\""));
+	else if (b->p[b->n - 1] == ',')
+		b->n--;
+	choice_tail(w, b, finishes[s->stop]);
+	if (w->usage_wanted) {
+		head(w, b);
+		buf_put(b, S(",\"choices\":[],"));
+		put_usage(b, &s->tokens);
+		buf_put(b, S("}\n\n"));
+	}
+	buf_put(b, S("data: [DONE]\n\n"));
+}
+
+/* --- An answer that is not streamed --------------------------------------- */
+
+static void
+fold_calls(const struct chat_writer *s, struct buf *b)
+{
+	buf_put(b, S(",\"tool_calls\":["));
+	for (size_t i = 0; i < s->n_calls; i++) {
+		const struct chat_call *c = &s->calls[i];
+
+		buf_put(b, i ? S(",{\"id\":") : S("{\"id\":"));
+		put_raw(b, c->id);
+		buf_put(b, c->custom ? S(",\"type\":\"custom\",\"custom\":"
+		    "{\"name\":") : S(",\"type\":\"function\","
+		    "\"function\":{\"name\":"));
+		put_raw(b, c->name);
+		buf_put(b, c->custom ? S(",\"input\":") :
+		    S(",\"arguments\":"));
+		put_raw(b, c->args.n || c->custom ? buf_str(&c->args) :
+		    S("{}"));
+		buf_put(b, S("}}"));
+	}
+	buf_char(b, ']');
+}
+
+static void
+fold(struct event_writer *w, struct buf *b)
+{
+	struct chat_writer *s = w->state;
+
+	buf_put(b, S("{\"id\":"));
+	put_raw(b, s->id);
+	buf_printf(b, ",\"object\":\"chat.completion\",\"created\":%lld,"
+	    "\"model\":", (long long)s->created);
+	buf_json(b, w->model);
+	buf_put(b, S(",\"choices\":[{\"index\":0,\"message\":{\"role\":"
+	    "\"assistant\",\"content\":"));
+	if (s->text.n || (!s->n_calls && !s->refusal.n))
+		put_raw(b, buf_str(&s->text));
+	else
+		buf_put(b, S("null"));
+	if (s->reasoning.n) {
+		buf_put(b, S(",\"reasoning_content\":"));
+		put_raw(b, buf_str(&s->reasoning));
+	}
+	buf_put(b, S(",\"refusal\":"));
+	if (s->refusal.n)
+		put_raw(b, buf_str(&s->refusal));
+	else
+		buf_put(b, S("null"));
+	buf_put(b, S(",\"annotations\":["));
+	buf_put(b, buf_str(&s->notes));
+	buf_char(b, ']');
+	if (s->n_calls)
+		fold_calls(s, b);
+	buf_printf(b, "},\"logprobs\":null,\"finish_reason\":\"%s\"}],",
+	    finishes[s->stop]);
+	put_usage(b, &s->tokens);
+	buf_char(b, '}');
+}
+
+/* --- Events --------------------------------------------------------------- */
+
+static void
+begin(struct event_writer *w, const struct event *e)
+{
+	struct chat_writer *s = w->state;
+	struct str id = e->id;
+
+	if (s->created == 0)
+		s->created = e->created ? e->created : w->now;
+	if (str_starts(id, S("chatcmpl-")) && id.n > 9)
+		s->id = arena_str(w->arena, id);
+	else
+		s->id = ARENA_JOIN(w->arena, S("chatcmpl-"), w->request_id);
+}
+
+static void
+begin_call(struct event_writer *w, const struct event *e)
+{
+	struct chat_writer *s = w->state;
+	struct chat_call *c;
+
+	s->calls = neutral_grow(w->arena, s->calls, s->n_calls,
+	    sizeof(*s->calls));
+	c = &s->calls[s->n_calls++];
+	c->name = arena_str(w->arena, e->name);
+	c->custom = e->custom;
+	c->id = e->id.n ? arena_str(w->arena, e->id) :
+	    arena_printf(w->arena, "call_%.*s%zu", STR_ARGS(w->request_id),
+	    s->n_calls);
+	c->args = BUF_HEAP(LIMIT_FOLD_BYTES);
+	s->args_seen = false;
+}
+
+static void
+put_text(struct event_writer *w, const struct event *e, struct buf *out)
+{
+	struct chat_writer *s = w->state;
+	bool thinks = e->block == BLOCK_REASONING;
+	bool refuses = e->block == BLOCK_REFUSAL;
+
+	s->any_text |= !thinks;
+	if (w->stream)
+		put_delta(w, out, thinks ? "reasoning_content" : refuses ?
+		    "refusal" : "content", e->text);
+	else
+		buf_put(thinks ? &s->reasoning : refuses ? &s->refusal :
+		    &s->text, e->text);
+}
+
+static void
+writer_put(struct event_writer *w, const struct event *e, struct buf *out,
+    struct buf *last)
+{
+	struct chat_writer *s = w->state;
+
+	switch (e->kind) {
+	case EVENT_START:
+		begin(w, e);
+		break;
+	case EVENT_BLOCK:
+		if (e->block != BLOCK_CALL)
+			break;
+		begin_call(w, e);
+		if (w->stream) {
+			put_call(w, out, e);
+			choice_tail(w, out, NULL);
+		}
+		break;
+	case EVENT_TEXT:
+		put_text(w, e, out);
+		break;
+	case EVENT_ARGS:
+		s->args_seen = true;
+		if (w->stream)
+			put_args(w, out, e->text);
+		else
+			buf_put(&s->calls[s->n_calls - 1].args, e->text);
+		break;
+	case EVENT_NOTE:
+		if (s->notes.n)
+			buf_char(&s->notes, ',');
+		buf_put(&s->notes, e->text);
+		break;
+	case EVENT_BLOCK_END:
+		if (e->block == BLOCK_CALL && !s->args_seen && w->stream &&
+		    !s->calls[s->n_calls - 1].custom)
+			put_args(w, out, S("{}"));
+		break;
+	case EVENT_USAGE:
+		s->tokens = e->tokens;
+		break;
+	case EVENT_STOP:
+		s->stop = e->stop;
+		if (w->stream)
+			stream_last(w, last);
+		else
+			fold(w, last);
+		break;
+	case EVENT_SIGN:
+	case EVENT_ERROR:
+	case EVENT_END:
+		break;
+	}
+}
+
+/* --- The writer ----------------------------------------------------------- */
+
+static void
+release(void *object)
+{
+	struct chat_writer *s = object;
+
+	buf_release(&s->text);
+	buf_release(&s->reasoning);
+	buf_release(&s->refusal);
+	buf_release(&s->notes);
+	for (size_t i = 0; i < s->n_calls; i++)
+		buf_release(&s->calls[i].args);
+}
+
+static void
+writer_init(struct event_writer *w)
+{
+	struct chat_writer *s = arena_new(w->arena, struct chat_writer);
+
+	s->text = s->reasoning = s->refusal = s->notes =
+	    BUF_HEAP(LIMIT_FOLD_BYTES);
+	s->tokens = TOKENS_ABSENT;
+	arena_attach(w->arena, release, s);
+	w->state = s;
+}
+
+const struct neutral_dialect openai_neutral = {
+	.decode = openai_decode,
+	.encode = openai_encode,
+	.reader_init = openai_reader_init,
+	.reader_feed = openai_reader_feed,
+	.reader_finish = openai_reader_finish,
+	.writer_init = writer_init,
+	.writer_put = writer_put,
+};

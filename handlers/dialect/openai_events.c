@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * openai_events.c - an answer in Chat Completions' words, read as events.
+ *
+ * Chunks say little about their order: reasoning, text and calls come as
+ * they like, calls may be interleaved, usage may stand anywhere.  Out of them
+ * come blocks one after another.  Of several calls the first open one is
+ * passed on as it comes, the others wait for its end.  What stopped the
+ * answer is told at its very end, when the usage is whole.
+ */
+#include <assert.h>
+
+#include "fcgi/base/limits.h"
+#include "fcgi/base/mem.h"
+#include "handlers/dialect/openai.h"
+#include "handlers/dialect/openai_neutral.h"
+
+enum {
+	MOST_CALLS = 128,
+	NAME_MOST = 64		/* bytes, as openai_encode.c sends them */
+};
+
+/* A tool call while its pieces come. */
+struct part_call {
+	int64_t index;
+	struct str id, name;	/* raw */
+	struct buf args;	/* raw; what was not yet given */
+	bool custom, begun;
+};
+
+struct chat_reader {
+	struct observer facts;	/* model, usage, error */
+	struct watch watch;
+	struct sse sse;
+	struct buf body;	/* of an answer that is not streamed */
+	bool started, ended;
+	bool broken;		/* something in it could not be read */
+	bool open;		/* a text block is */
+	enum block_kind kind;	/* of it */
+	struct part_call *calls;
+	size_t n_calls, room_calls;
+	size_t at;		/* the first call that has not ended */
+	struct buf late;	/* text that came while a call was open */
+	struct str finish;	/* finish_reason, raw */
+	bool done;		/* [DONE] came */
+	bool any;		/* some choice came */
+};
+
+static void
+give(struct event_reader *r, struct event e)
+{
+	r->take(r, &e);
+}
+
+static struct str
+inside(struct str value)
+{
+	return json_kind(value) == JSON_IS_STRING ?
+	    str_from(value.p + 1, value.n - 2) : S("");
+}
+
+/* --- Blocks --------------------------------------------------------------- */
+
+static void
+start(struct event_reader *r, struct str id, int64_t created)
+{
+	struct chat_reader *s = r->state;
+
+	if (s->started)
+		return;
+	s->started = true;
+	give(r, (struct event){ .kind = EVENT_START, .id = id,
+	    .name = s->facts.model, .created = created,
+	    .tokens = s->facts.tokens });
+}
+
+static void
+close_block(struct event_reader *r)
+{
+	struct chat_reader *s = r->state;
+
+	if (s->open)
+		give(r, (struct event){ .kind = EVENT_BLOCK_END,
+		    .block = s->kind });
+	s->open = false;
+}
+
+static void
+text(struct event_reader *r, enum block_kind kind, struct str raw)
+{
+	struct chat_reader *s = r->state;
+
+	if (raw.n == 0)
+		return;
+	if (s->at < s->n_calls && s->calls[s->at].begun) {
+		/* It waits for the end of the calls. */
+		if (kind != BLOCK_REASONING)
+			buf_put(&s->late, raw);
+		return;
+	}
+	if (s->open && s->kind != kind)
+		close_block(r);
+	if (!s->open) {
+		s->open = true;
+		s->kind = kind;
+		give(r, (struct event){ .kind = EVENT_BLOCK, .block = kind });
+	}
+	give(r, (struct event){ .kind = EVENT_TEXT, .block = kind,
+	    .text = raw });
+}
+
+/* What has come of the first open call goes on. */
+static void
+forward_call(struct event_reader *r)
+{
+	struct chat_reader *s = r->state;
+	struct part_call *c = &s->calls[s->at];
+	const struct tool *t;
+
+	if (s->at == s->n_calls)
+		return;		/* there were too many */
+	if (!c->begun) {
+		if (c->name.n == 0)
+			return;	/* it comes in pieces, or late */
+		close_block(r);
+		c->begun = true;
+		t = neutral_tool(r->asked, neutral_plain(r->arena, c->name),
+		    NAME_MOST);
+		if (t)
+			c->name = neutral_raw(r->arena, t->name);
+		give(r, (struct event){ .kind = EVENT_BLOCK,
+		    .block = BLOCK_CALL, .id = c->id, .name = c->name,
+		    .custom = c->custom });
+	}
+	if (c->args.n)
+		give(r, (struct event){ .kind = EVENT_ARGS,
+		    .block = BLOCK_CALL, .text = buf_str(&c->args) });
+	buf_clear(&c->args);
+}
+
+static void
+end_calls(struct event_reader *r)
+{
+	struct chat_reader *s = r->state;
+
+	for (; s->at < s->n_calls; s->at++) {
+		forward_call(r);
+		if (s->calls[s->at].begun)
+			give(r, (struct event){ .kind = EVENT_BLOCK_END,
+			    .block = BLOCK_CALL });
+	}
+}
+
+static struct part_call *
+add_call(struct event_reader *r, int64_t index)
+{
+	struct chat_reader *s = r->state;
+	struct part_call *c;
+
+	if (s->n_calls == MOST_CALLS) {
+		s->broken = true;
+		return NULL;
+	}
+	if (s->n_calls == s->room_calls) {
+		struct part_call *more;
+
+		s->room_calls = s->room_calls ? s->room_calls * 2 : 4;
+		more = arena_zero(r->arena, sizeof(*more) * s->room_calls);
+		if (s->n_calls)
+			memcpy(more, s->calls, sizeof(*more) * s->n_calls);
+		s->calls = more;
+	}
+	c = &s->calls[s->n_calls++];
+	*c = (struct part_call){ .index = index,
+		.args = BUF(r->arena, LIMIT_FOLD_BYTES) };
+	return c;
+}
+
+/* The call a piece is of: by index; another id there is another call. */
+static struct part_call *
+call_of(struct event_reader *r, int64_t index, struct str id)
+{
+	struct chat_reader *s = r->state;
+
+	for (size_t i = s->n_calls; i > s->at; i--) {
+		struct part_call *c = &s->calls[i - 1];
+
+		if (c->index == index && (id.n == 0 || c->id.n == 0 ||
+		    str_eq(c->id, id)))
+			return c;
+	}
+	return add_call(r, index);
+}
+
+static void
+call_text(struct part_call *c, struct arena *a, struct str value)
+{
+	for (struct json_each m = json_each(value); json_next(&m);) {
+		if (str_eq(m.name, S("name")) && c->name.n == 0)
+			c->name = arena_str(a, inside(m.value));
+		else if (str_eq(m.name, S("arguments")) ||
+		    str_eq(m.name, S("input")))
+			buf_put(&c->args, inside(m.value));
+	}
+}
+
+static void
+call_piece(struct event_reader *r, struct str piece, int64_t place)
+{
+	struct chat_reader *s = r->state;
+	struct str id = inside(json_get(piece, S("id")));
+	struct str function = json_get(piece, S("function"));
+	struct str custom = json_get(piece, S("custom"));
+	int64_t index = place;
+	struct part_call *c;
+
+	json_int(json_get(piece, S("index")), &index);
+	c = call_of(r, index, id);
+	if (!c)
+		return;
+	if (c->id.n == 0)
+		c->id = arena_str(r->arena, id);
+	c->custom |= custom.n != 0;
+	call_text(c, r->arena, custom.n ? custom : function);
+	if (c == &s->calls[s->at])
+		forward_call(r);
+}
+
+/* --- A choice ------------------------------------------------------------- */
+
+/* A content that is a list: text, and what some call thinking. */
+static void
+content_list(struct event_reader *r, struct str list, enum block_kind kind)
+{
+	for (struct json_each m = json_each(list); json_next(&m);) {
+		struct str type = inside(json_get(m.value, S("type")));
+		struct str thinking = json_get(m.value, S("thinking"));
+
+		if (json_kind(m.value) == JSON_IS_STRING)
+			text(r, kind, inside(m.value));
+		else if (thinking.n && json_kind(thinking) == JSON_IS_ARRAY)
+			content_list(r, thinking, BLOCK_REASONING);
+		else if (str_eq(type, S("thinking")))
+			text(r, BLOCK_REASONING, inside(thinking));
+		else
+			text(r, kind, inside(json_get(m.value, S("text"))));
+	}
+}
+
+static void
+reasoning(struct event_reader *r, struct str delta)
+{
+	struct str one = json_get(delta, S("reasoning_content"));
+	struct str other = json_get(delta, S("reasoning"));
+	struct str details = json_get(delta, S("reasoning_details"));
+
+	if (inside(one).n || inside(other).n) {
+		text(r, BLOCK_REASONING, inside(one).n ? inside(one) :
+		    inside(other));
+		return;
+	}
+	for (struct json_each m = json_each(details); json_next(&m);) {
+		text(r, BLOCK_REASONING, inside(json_get(m.value, S("text"))));
+		text(r, BLOCK_REASONING, inside(json_get(m.value,
+		    S("summary"))));
+	}
+}
+
+/* A delta of a chunk, or the message of a whole answer. */
+static void
+message(struct event_reader *r, struct str delta)
+{
+	struct str content = json_get(delta, S("content"));
+	struct str calls = json_get(delta, S("tool_calls"));
+	struct str old = json_get(delta, S("function_call"));
+	int64_t place = 0;
+
+	reasoning(r, delta);
+	if (json_kind(content) == JSON_IS_ARRAY)
+		content_list(r, content, BLOCK_TEXT);
+	else
+		text(r, BLOCK_TEXT, inside(content));
+	text(r, BLOCK_REFUSAL, inside(json_get(delta, S("refusal"))));
+	for (struct json_each m = json_each(calls); json_next(&m); place++)
+		call_piece(r, m.value, place);
+	if (json_kind(old) == JSON_IS_OBJECT) {
+		struct part_call *c = call_of(r, 0, S(""));
+
+		if (c)
+			call_text(c, r->arena, old);
+		forward_call(r);
+	}
+	for (struct json_each m = json_each(json_get(delta,
+	    S("annotations"))); json_next(&m);)
+		give(r, (struct event){ .kind = EVENT_NOTE, .text = m.value });
+}
+
+static void
+choice(struct event_reader *r, struct str c)
+{
+	struct chat_reader *s = r->state;
+	struct str delta = json_get(c, S("delta"));
+	struct str finish = inside(json_get(c, S("finish_reason")));
+	int64_t index = 0;
+
+	json_int(json_get(c, S("index")), &index);
+	if (index != 0)
+		return;		/* more than one was never asked for */
+	s->any = true;
+	message(r, delta.n ? delta : json_get(c, S("message")));
+	if (finish.n)
+		s->finish = arena_str(r->arena, finish);
+}
+
+static void
+chunk(struct event_reader *r, struct str data)
+{
+	struct chat_reader *s = r->state;
+	struct str error = json_get(data, S("error"));
+	struct str usage = json_get(data, S("usage"));
+	struct str groq = json_get(json_get(data, S("x_groq")), S("usage"));
+	int64_t created = 0;
+
+	openai_read_model(&s->facts, json_get(data, S("model")));
+	if (json_kind(usage) == JSON_IS_OBJECT)
+		openai_read_usage(&s->facts, usage);
+	else if (json_kind(groq) == JSON_IS_OBJECT)
+		openai_read_usage(&s->facts, groq);
+	if (error.n && !openai_is_empty(error)) {
+		openai_fail(&s->facts, &s->watch, data, (struct str){ 0 });
+		return;
+	}
+	json_int(json_get(data, S("created")), &created);
+	for (struct json_each m = json_each(json_get(data, S("choices")));
+	    json_next(&m);) {
+		start(r, arena_str(r->arena, inside(json_get(data, S("id")))),
+		    created);
+		choice(r, m.value);
+	}
+}
+
+/* --- Its end -------------------------------------------------------------- */
+
+static const struct {
+	struct str word;
+	enum stop_reason reason;
+} finishes[] = {
+	{ STR_INIT("stop"), STOP_END },
+	{ STR_INIT("length"), STOP_LENGTH },
+	{ STR_INIT("tool_calls"), STOP_CALLS },
+	{ STR_INIT("function_call"), STOP_CALLS },
+	{ STR_INIT("content_filter"), STOP_FILTER },
+	{ STR_INIT("sensitive"), STOP_FILTER },
+	{ STR_INIT("model_length"), STOP_LENGTH },
+	{ STR_INIT("max_tokens"), STOP_LENGTH },
+	{ STR_INIT("truncated"), STOP_LENGTH },
+};
+
+/* Of a finish reason that is a failure, as openai_facts.c knows them. */
+static bool
+is_failure(struct str finish)
+{
+	return str_eq(finish, S("error")) ||
+	    str_eq(finish, S("network_error")) ||
+	    str_eq(finish, S("insufficient_system_resource"));
+}
+
+static enum stop_reason
+reason_of(const struct chat_reader *s)
+{
+	enum stop_reason reason = STOP_END;
+
+	for (size_t i = 0; i < countof(finishes); i++)
+		if (str_eq(s->finish, finishes[i].word))
+			reason = finishes[i].reason;
+	return reason == STOP_END && s->n_calls ? STOP_CALLS : reason;
+}
+
+static void
+end(struct event_reader *r, bool orderly)
+{
+	struct chat_reader *s = r->state;
+	struct event e = { .kind = EVENT_STOP };
+
+	if (s->ended)
+		return;
+	s->ended = true;
+	if (is_failure(s->finish))
+		openai_fail(&s->facts, &s->watch, S(""), s->finish);
+	if (s->facts.seen & SEEN_ERROR) {
+		e.kind = EVENT_ERROR;
+		e.error = s->facts.error;
+	} else if (!orderly || s->broken || s->late.full ||
+	    (!s->done && s->finish.n == 0) || !s->any) {
+		e.kind = EVENT_ERROR;
+		e.error = (struct up_error){
+			.kind = s->broken || s->late.full ? UP_SERVER :
+			    UP_OK };
+	} else {
+		start(r, S(""), 0);
+		end_calls(r);
+		text(r, BLOCK_TEXT, buf_str(&s->late));
+		close_block(r);
+		e.stop = reason_of(s);
+	}
+	give(r, (struct event){ .kind = EVENT_USAGE,
+	    .tokens = s->facts.tokens });
+	give(r, e);
+	give(r, (struct event){ .kind = EVENT_END });
+}
+
+/* --- The reader ----------------------------------------------------------- */
+
+static void
+drop(void *object)
+{
+	struct chat_reader *s = object;
+
+	sse_release(&s->sse);
+	buf_release(&s->body);
+	buf_release(&s->late);
+}
+
+void
+openai_reader_init(struct event_reader *r)
+{
+	struct chat_reader *s = arena_new(r->arena, struct chat_reader);
+
+	sse_init(&s->sse);
+	s->body = BUF_HEAP(LIMIT_FOLD_BYTES);
+	s->late = BUF_HEAP(LIMIT_FOLD_BYTES);
+	s->facts = (struct observer){ .dialect = &openai_dialect,
+		.arena = r->arena, .endpoint = ENDPOINT_CHAT,
+		.tokens = TOKENS_ABSENT };
+	arena_attach(r->arena, drop, s);
+	r->state = s;
+}
+
+static void
+frame(struct event_reader *r, struct str raw)
+{
+	struct chat_reader *s = r->state;
+	struct sse_fields f;
+	struct json_error e;
+
+	sse_read(&s->sse, raw, &f);
+	if (!f.has_data || s->ended)
+		return;
+	if (str_starts(str_trim(f.data), S("[DONE]"))) {
+		s->done = true;
+		end(r, true);
+		return;
+	}
+	/* Text goes on as it is spelt: what is no JSON must not. */
+	if (json_valid(f.data, &e))
+		chunk(r, str_trim(f.data));
+	else
+		s->broken = true;
+	if (s->broken || s->facts.seen & SEEN_ERROR)
+		end(r, false);
+}
+
+void
+openai_reader_feed(struct event_reader *r, struct str piece)
+{
+	struct chat_reader *s = r->state;
+	struct sse_frame f;
+
+	if (!r->stream) {
+		buf_put(&s->body, piece);
+		return;
+	}
+	sse_feed(&s->sse, piece);
+	while (sse_next(&s->sse, &f)) {
+		if (f.kind == SSE_FRAME) {
+			frame(r, f.raw);
+		} else if (f.kind != SSE_TAIL) {
+			/* Larger than is read here: something would lack. */
+			s->broken = true;
+			end(r, false);
+		}
+	}
+}
+
+void
+openai_reader_finish(struct event_reader *r)
+{
+	struct chat_reader *s = r->state;
+	struct str rest = sse_rest(&s->sse);
+	struct json_error e;
+	struct sse_fields f;
+
+	if (!r->stream && !s->body.full &&
+	    json_valid(buf_str(&s->body), &e)) {
+		s->done = true;
+		chunk(r, str_trim(buf_str(&s->body)));
+	} else if (r->stream && rest.n && !s->sse.large) {
+		/* Some leave the last blank line out. */
+		sse_read(&s->sse, rest, &f);
+		if (str_starts(str_trim(f.data), S("[DONE]")) ||
+		    json_valid(f.data, &e))
+			frame(r, rest);
+	}
+	end(r, true);
+}
