@@ -177,7 +177,7 @@ explain_tier(struct route *r, struct plan *t, struct route_choice *list,
 			.sight = health_sight(r->how.health, &k->about,
 			    r->outs.now),
 			.clock_ms = pick_first_ms(k, r->how.health,
-			    r->wanted.tokens, r->outs.now) };
+			    r->wanted.tokens, false, r->outs.now) };
 		if (i == 0 || list[i].score.score < best)
 			best = list[i].score.score;
 	}

@@ -407,14 +407,17 @@ pick_chances(struct plan *p, const struct pick *how, double *chance)
 
 /* --- Its clock ------------------------------------------------------------ */
 
-enum { FIRST_STEP_TOKENS = 50000 };	/* of a prompt: as long again */
+enum {
+	FIRST_STEP_TOKENS = 50000,	/* of a prompt: as long again */
+	REASONING_TIMES = 5		/* who is to think first has so long */
+};
 
 int64_t
 pick_first_ms(const struct candidate *k, struct health *health,
-    int64_t tokens, int64_t now)
+    int64_t tokens, bool reasons, int64_t now)
 {
-	int64_t most = k->channel->first_ms + k->channel->first_ms * tokens /
-	    FIRST_STEP_TOKENS;
+	int64_t base = k->channel->first_ms * (reasons ? REASONING_TIMES : 1);
+	int64_t most = base + base * tokens / FIRST_STEP_TOKENS;
 	struct sight sight = health_sight(health, &k->about, now);
 	int64_t late = sight.late_ms * (sight.silent ? 2 : 4);
 

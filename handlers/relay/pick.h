@@ -64,13 +64,13 @@ void pick_chances(struct plan *p, const struct pick *how, double *chance);
 
 /*
  * How long its first content may take, ms: what the channel allows for a
- * prompt of so many tokens, less where most come much earlier: four times
- * what 95 of 100 took, twice that long where nothing has been heard lately,
- * but not less than FIRST_LEAST_MS.  Worth asking again every FIRST_LOOK_MS
- * from then on.
+ * prompt of so many tokens, five times that for a call that asks for
+ * reasoning; less where most come much earlier: four times what 95 of 100
+ * took, twice that long where nothing has been heard lately, but not less
+ * than FIRST_LEAST_MS.  Worth asking again every FIRST_LOOK_MS from then on.
  */
 enum { FIRST_LEAST_MS = 8000, FIRST_LOOK_MS = 2000 };
 int64_t pick_first_ms(const struct candidate *k, struct health *health,
-    int64_t tokens, int64_t now);
+    int64_t tokens, bool reasons, int64_t now);
 
 #endif

@@ -267,7 +267,7 @@ static int64_t
 first_ms(const struct call *c)
 {
 	return pick_first_ms(c->attempt->with, c->relay->house->health,
-	    c->asked.prompt_tokens, clock_utc_ms());
+	    c->asked.prompt_tokens, c->asked.reasoning, clock_utc_ms());
 }
 
 /* When that is looked at again: it may have become less, where others hear

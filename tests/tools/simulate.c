@@ -457,7 +457,7 @@ first_late(struct sim *s, void *of)
 	    c->fate.rest_ms);
 
 	if (c->asks.stream && s->now < c->sent + pick_first_ms(c->with,
-	    s->health, c->asks.prompt, utc(s))) {
+	    s->health, c->asks.prompt, false, utc(s))) {
 		waits(s, c);
 		return;
 	}
@@ -483,7 +483,7 @@ look_ms(struct sim *s, const struct call *c)
 {
 	int64_t waited = s->now - c->sent;
 	int64_t left = pick_first_ms(c->with, s->health, c->asks.prompt,
-	    utc(s)) - waited;
+	    false, utc(s)) - waited;
 	int64_t look = FIRST_LEAST_MS - waited;
 
 	if (look < FIRST_LOOK_MS)

@@ -252,7 +252,7 @@ who_is_silent_is_passed_over(void **state)
 	answered(1, 30, 400);
 	for (int i = 0; i < 3; i++)
 		health_begin(health, &list[0].about, true, T);
-	assert_int_equal(pick_first_ms(&list[0], health, 0, T), 8000);
+	assert_int_equal(pick_first_ms(&list[0], health, 0, false, T), 8000);
 	p.now = T + 1500;
 	p.sticky = 11;
 	for (p.dice = 0; p.dice < 100; p.dice++)

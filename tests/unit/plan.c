@@ -255,17 +255,18 @@ the_clock_of_the_first_content(void **state)
 		true } };
 
 	(void)state;
-	assert_int_equal(pick_first_ms(&k, health, 0, 1000), 60000);
-	assert_int_equal(pick_first_ms(&k, health, 50000, 1000), 120000);
+	assert_int_equal(pick_first_ms(&k, health, 0, false, 1000), 60000);
+	assert_int_equal(pick_first_ms(&k, health, 50000, false, 1000), 120000);
+	assert_int_equal(pick_first_ms(&k, health, 0, true, 1000), 300000);
 	for (int i = 0; i < 25; i++) {
 		health_begin(health, &k.about, true, 0);
 		health_first(health, &k.about, i < 19 ? 100 : 5000, false,
 		    1000);
 		health_end(health, &k.about, SAYS_GOOD, false, 1000);
 	}
-	assert_in_range(pick_first_ms(&k, health, 0, 1000), 20000, 32000);
+	assert_in_range(pick_first_ms(&k, health, 0, false, 1000), 20000, 32000);
 	ch.first_ms = 9000;
-	assert_int_equal(pick_first_ms(&k, health, 0, 1000), 9000);
+	assert_int_equal(pick_first_ms(&k, health, 0, false, 1000), 9000);
 }
 
 int
