@@ -264,7 +264,8 @@ the_clock_of_the_first_content(void **state)
 		    1000);
 		health_end(health, &k.about, SAYS_GOOD, false, 1000);
 	}
-	assert_in_range(pick_first_ms(&k, health, 0, false, 1000), 20000, 32000);
+	assert_in_range(pick_first_ms(&k, health, 0, false, 1000), 20000,
+	    32000);
 	ch.first_ms = 9000;
 	assert_int_equal(pick_first_ms(&k, health, 0, false, 1000), 9000);
 }
