@@ -440,6 +440,7 @@ stop(struct decoding *d, struct str value)
 {
 	struct neutral *n = d->n;
 
+	n->n_stops = 0;		/* it may stand there twice: the last counts */
 	if (json_kind(value) == JSON_IS_STRING) {
 		n->stops[n->n_stops++] = inside(value);
 		return true;
