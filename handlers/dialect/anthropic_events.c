@@ -165,13 +165,16 @@ args(struct event_reader *r, struct str raw)
 		    .block = BLOCK_CALL, .text = raw });
 }
 
-/* {"input":"…"}: what stands between the quotes. */
+/* {"input":"…"}: what stands between the quotes.  What a model wrote may be
+ * no JSON: then all of it is the input, as it was spelt. */
 static struct str
 unwrap(struct event_reader *r, struct str raw)
 {
 	struct str object = str_trim(neutral_plain(r->arena, raw));
+	struct json_error e;
 
-	return inside(json_get(object, S("input")));
+	return json_valid(object, &e) && json_kind(object) == JSON_IS_OBJECT ?
+	    inside(json_get(object, S("input"))) : raw;
 }
 
 static void
