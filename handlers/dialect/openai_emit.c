@@ -237,6 +237,11 @@ fold(struct event_writer *w, struct buf *b)
 	    finishes[s->stop]);
 	put_usage(b, &s->tokens);
 	buf_char(b, '}');
+	/* What lost a part is not all. */
+	b->full |= s->text.full || s->reasoning.full || s->refusal.full ||
+	    s->notes.full;
+	for (size_t i = 0; i < s->n_calls; i++)
+		b->full |= s->calls[i].args.full;
 }
 
 /* --- Events --------------------------------------------------------------- */

@@ -40,6 +40,7 @@ struct chat_reader {
 	struct part_call *calls;
 	size_t n_calls, room_calls;
 	size_t at;		/* the first call that has not ended */
+	size_t waiting;		/* bytes of arguments not yet given */
 	struct buf late;	/* text that came while a call was open */
 	struct str finish;	/* finish_reason, raw */
 	bool done;		/* [DONE] came */
@@ -135,6 +136,7 @@ forward_call(struct event_reader *r)
 	if (c->args.n)
 		give(r, (struct event){ .kind = EVENT_ARGS,
 		    .block = BLOCK_CALL, .text = buf_str(&c->args) });
+	s->waiting -= c->args.n;
 	buf_clear(&c->args);
 }
 
@@ -192,15 +194,27 @@ call_of(struct event_reader *r, int64_t index, struct str id)
 	return add_call(r, index);
 }
 
+/* All that waits together is what one answer may be. */
 static void
-call_text(struct part_call *c, struct arena *a, struct str value)
+hold_args(struct chat_reader *s, struct part_call *c, struct str raw)
+{
+	if (raw.n > LIMIT_FOLD_BYTES - s->waiting) {
+		s->broken = true;
+		return;
+	}
+	s->waiting += raw.n;
+	buf_put(&c->args, raw);
+}
+
+static void
+call_text(struct event_reader *r, struct part_call *c, struct str value)
 {
 	for (struct json_each m = json_each(value); json_next(&m);) {
 		if (str_eq(m.name, S("name")) && c->name.n == 0)
-			c->name = arena_str(a, inside(m.value));
+			c->name = arena_str(r->arena, inside(m.value));
 		else if (str_eq(m.name, S("arguments")) ||
 		    str_eq(m.name, S("input")))
-			buf_put(&c->args, inside(m.value));
+			hold_args(r->state, c, inside(m.value));
 	}
 }
 
@@ -221,7 +235,7 @@ call_piece(struct event_reader *r, struct str piece, int64_t place)
 	if (c->id.n == 0)
 		c->id = arena_str(r->arena, id);
 	c->custom |= custom.n != 0;
-	call_text(c, r->arena, custom.n ? custom : function);
+	call_text(r, c, custom.n ? custom : function);
 	if (c == &s->calls[s->at])
 		forward_call(r);
 }
@@ -287,7 +301,7 @@ message(struct event_reader *r, struct str delta)
 		struct part_call *c = call_of(r, 0, S(""));
 
 		if (c)
-			call_text(c, r->arena, old);
+			call_text(r, c, old);
 		forward_call(r);
 	}
 	for (struct json_each m = json_each(json_get(delta,
