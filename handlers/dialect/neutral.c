@@ -184,7 +184,7 @@ neutral_mime(struct arena *a, struct str type)
 		char c = type.p[i];
 
 		p[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-		if (!fits(str_from(&c, 1), 1) && !strchr("/.+", c))
+		if (!c || (!fits(str_from(&c, 1), 1) && !strchr("/.+", c)))
 			return (struct str){ NULL, 0 };
 	}
 	type = str_from(p, type.n);
