@@ -1586,6 +1586,132 @@ large_answers(void **state)
 	}
 }
 
+/* What a model writes as the input of a custom tool may be no JSON: it comes
+ * as it is, and no line of it begins a frame. */
+static void
+custom_tool_broken(void **state)
+{
+	static const char text[] = START_A
+	    BLOCK_A("0", "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":"
+		"\"p\",\"input\":{}}")
+	    DELTA_A("0", "{\"type\":\"input_json_delta\",\"partial_json\":"
+		"\"{\\\"input\\\": \\\"a\\n\\ndata: x\\n\\n\\\"}\"}")
+	    STOP_A("0") END_A("tool_use");
+	struct arena a;
+	struct tool tool = { .kind = TOOL_CUSTOM, .name = S("p") };
+	struct neutral asked = { .tools = &tool, .n_tools = 1 };
+	struct flow x;
+
+	(void)state;
+	arena_init(&a);
+	asked.arena = &a;
+	convert(&x, &anthropic_neutral, &openai_neutral, text, true, true,
+	    &asked);
+	assert_int_equal(count(buf_str(&x.out), "\n\ndata: x"), 0);
+	flow_release(&x);
+	convert(&x, &anthropic_neutral, &openai_neutral, text, true, false,
+	    &asked);
+	assert_true(json_valid(buf_str(&x.out), &(struct json_error){ 0 }));
+	assert_int_equal(count(buf_str(&x.out), "a\\n\\ndata: x"), 1);
+	flow_release(&x);
+	arena_release(&a);
+}
+
+/* A member that is not looked at before may stand there any number of times:
+ * the last one counts. */
+static void
+stops_again(void **state)
+{
+	struct arena a;
+	struct buf text, out;
+	struct dropped d;
+	struct fault f;
+
+	(void)state;
+	arena_init(&a);
+	text = BUF(&a, 1 << 16);
+	buf_put(&text, S("{\"model\":\"m\"," HI));
+	for (int i = 0; i < 4 * NEUTRAL_STOPS; i++)
+		buf_printf(&text, ",\"stop\":\"s%d\"", i);
+	buf_put(&text, S("}"));
+	buf_char(&text, '\0');
+	assert_true(translate(&a, &openai_dialect, text.p, &old_claude, &out,
+	    &d, &f));
+	expect_text("stops", at(buf_str(&out), "stop_sequences"),
+	    "[\"s63\"]");
+	arena_release(&a);
+}
+
+/* Of what is too large to be held no part is told as if it were all. */
+static void
+large_folds(void **state)
+{
+	static char piece[200000];
+	const char *const kinds[] = { "content", "reasoning_content",
+		"refusal", "tool_calls" };
+
+	(void)state;
+	memset(piece, 'a', sizeof(piece));
+	for (size_t i = 0; i < countof(kinds); i++) {
+		bool calls = i == 3;
+		struct buf frame = BUF_HEAP(LIMIT_EVENT_BYTES);
+		struct flow x;
+
+		buf_printf(&frame, "data: {\"choices\":[{\"index\":0,"
+		    "\"delta\":{\"%s\":%s\"", kinds[i], calls ? "[{\"index\":"
+		    "0,\"id\":\"c\",\"function\":{\"name\":\"f\","
+		    "\"arguments\":" : "");
+		buf_put(&frame, str_from(piece, sizeof(piece)));
+		buf_put(&frame, calls ? S("\"}}]}}]}\n\n") :
+		    S("\"}}]}\n\n"));
+		flow_init(&x, &openai_neutral, &openai_neutral, true, false,
+		    NULL);
+		for (size_t n = 0; n <= LIMIT_FOLD_BYTES / sizeof(piece) + 1;
+		    n++)
+			feed(&x, &openai_neutral, buf_str(&frame));
+		feed(&x, &openai_neutral, S("data: {\"choices\":[{\"index\":0,"
+		    "\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+		    "data: [DONE]\n\n"));
+		flow_finish(&x, &openai_neutral);
+		assert_true(x.last.full || x.ended.kind == EVENT_ERROR);
+		flow_release(&x);
+		buf_release(&frame);
+	}
+}
+
+/* Calls that wait for the first one's end: none loses a part. */
+static void
+large_waiting_calls(void **state)
+{
+	static char piece[200000];
+	struct buf frame = BUF_HEAP(LIMIT_EVENT_BYTES);
+	struct flow x;
+
+	(void)state;
+	memset(piece, 'a', sizeof(piece));
+	flow_init(&x, &openai_neutral, &anthropic_neutral, true, true, NULL);
+	feed(&x, &openai_neutral, S("data: {\"choices\":[{\"index\":0,"
+	    "\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\","
+	    "\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}\n\n"));
+	for (size_t n = 0; n <= LIMIT_FOLD_BYTES / sizeof(piece) + 1; n++) {
+		buf_clear(&frame);
+		buf_printf(&frame, "data: {\"choices\":[{\"index\":0,"
+		    "\"delta\":{\"tool_calls\":[{\"index\":%zu,\"id\":"
+		    "\"c%zu\",\"function\":{\"name\":\"f\",\"arguments\":\"",
+		    n % 3 + 1, n % 3);
+		buf_put(&frame, str_from(piece, sizeof(piece)));
+		buf_put(&frame, S("\"}}]}}]}\n\n"));
+		feed(&x, &openai_neutral, buf_str(&frame));
+	}
+	feed(&x, &openai_neutral, S("data: {\"choices\":[{\"index\":0,"
+	    "\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n"
+	    "data: [DONE]\n\n"));
+	flow_finish(&x, &openai_neutral);
+	assert_int_equal(x.ended.kind, EVENT_ERROR);
+	flow_release(&x);
+	buf_release(&frame);
+}
+
 int
 main(void)
 {
@@ -1609,6 +1735,10 @@ main(void)
 		cmocka_unit_test(custom_tools),
 		cmocka_unit_test(text_among_calls),
 		cmocka_unit_test(large_answers),
+		cmocka_unit_test(custom_tool_broken),
+		cmocka_unit_test(stops_again),
+		cmocka_unit_test(large_folds),
+		cmocka_unit_test(large_waiting_calls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
