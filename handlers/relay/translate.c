@@ -116,6 +116,9 @@ write_body(struct call *c)
 		    "for its upstream.");
 	a->body_counted = (int64_t)a->body.room;
 	request_count_bytes(a->body_counted);
+	/* What was read of a text that goes is slices of it. */
+	if (c->again.n || c->rq->body.n > KEPT_TWICE)
+		c->neutral = NULL;
 	buf_release(&c->again);
 	if (c->rq->body.n > KEPT_TWICE)
 		request_drop_body(c->rq);
@@ -133,6 +136,7 @@ translate(struct call *c)
 		void (*write)(struct call *) = a->crosses ? write_across :
 		    write_body;
 
+		c->dropped = (struct str){ NULL, 0 };
 		a->body = BUF_HEAP(a->crosses ? LIMIT_BODY_BYTES :
 		    n + EDIT_ROOM);
 		/* One piece, not a doubling one. */
