@@ -15,6 +15,8 @@
 #include "handlers/dialect/up_error.h"
 #include "handlers/dialect/neutral.h"
 
+enum { COUNT_DIGITS = 3 };	/* a count of tokens has so many, or more */
+
 static const char *const heads[] = {
 	"/v1/messages",
 	"/messages",
@@ -248,6 +250,51 @@ type_of(const struct fault *f)
 	}
 }
 
+/* The first two numbers of a text that may be counts of tokens. */
+static int
+two_counts(struct str text, int64_t counts[static 2])
+{
+	int n = 0;
+
+	for (size_t i = 0, end; i < text.n && n < 2; i = end + 1) {
+		for (end = i; end < text.n && text.p[end] >= '0' &&
+		    text.p[end] <= '9';)
+			end++;
+		if (end - i >= COUNT_DIGITS && str_int(str_from(text.p + i,
+		    end - i), &counts[n]))
+			n++;
+	}
+	return n;
+}
+
+/* Coding agents make their prompt shorter when they read these words. */
+static void
+put_too_long(struct buf *out, struct str text)
+{
+	static const struct str words = STR_INIT("prompt is too long");
+	int64_t n[2];
+	size_t at;
+
+	if (str_has(text, words)) {
+		buf_json(out, text);
+		return;
+	}
+	buf_printf(out, "\"%s: ", words.p);
+	if (two_counts(text, n) == 2 && n[0] != n[1]) {
+		buf_printf(out, "%lld tokens > %lld maximum\"",
+		    (long long)(n[0] > n[1] ? n[0] : n[1]),
+		    (long long)(n[0] < n[1] ? n[0] : n[1]));
+		return;
+	}
+	at = out->n;
+	buf_json(out, text);
+	if (out->full)
+		return;
+	/* The text's own first quote goes. */
+	memmove(out->p + at, out->p + at + 1, out->n - at - 1);
+	out->n--;
+}
+
 static void
 put_error(const struct fault *f, const char *type, struct str id,
     struct buf *out)
@@ -256,7 +303,10 @@ put_error(const struct fault *f, const char *type, struct str id,
 	buf_put(out, S("{\"type\":\"error\",\"error\":{\"type\":"));
 	buf_json(out, str_of(type));
 	buf_put(out, S(",\"message\":"));
-	buf_json(out, f->text);
+	if (f->kind == FAULT_CONTEXT_LENGTH)
+		put_too_long(out, f->text);
+	else
+		buf_json(out, f->text);
 	if (f->code.n) {
 		buf_put(out, S(",\"details\":{\"error_code\":"));
 		buf_json(out, f->code);
