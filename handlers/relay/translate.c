@@ -124,6 +124,27 @@ write_body(struct call *c)
 		request_drop_body(c->rq);
 }
 
+/* What its dialect has no words for may go as it is to one that speaks the
+ * caller's own: nothing was sent. */
+static enum go
+not_expressible(struct call *c)
+{
+	bool any = false;
+
+	for (int i = 0; i < c->plan.n; i++) {
+		struct candidate *k = &c->plan.list[i];
+
+		if (dialect_find(k->channel->dialect) != c->dialect)
+			k->avoid = true;
+		else
+			any |= k->tries == 0 && !k->avoid;
+	}
+	if (!any)
+		return STOP;
+	attempt_end(c->attempt, "not_expressible");
+	return AGAIN;
+}
+
 enum go
 translate(struct call *c)
 {
@@ -147,5 +168,7 @@ translate(struct call *c)
 		}
 		write(c);
 	}
-	return c->fault.kind == FAULT_NONE ? NEXT : STOP;
+	if (c->fault.kind == FAULT_NONE)
+		return NEXT;
+	return a->crosses ? not_expressible(c) : STOP;
 }
