@@ -101,6 +101,17 @@ estimated(const struct call *c)
 	return t;
 }
 
+/* A folded answer that broke off: a fault was told in its stead, and nothing
+ * of it was forwarded. */
+static bool
+told_instead(const struct call *c)
+{
+	const struct attempt *a = c->attempt;
+
+	return c->content && a->crosses && !a->observer.stream &&
+	    !a->complete && c->told && !c->broken;
+}
+
 /* What was used, if anything is to be paid. */
 static bool
 used(const struct call *c, struct usage_row *row)
@@ -111,7 +122,7 @@ used(const struct call *c, struct usage_row *row)
 	bool whole = a && a->complete;
 	bool left = c->gone && a && a->exchange.sent && !c->told;
 
-	if ((!c->content && !left) ||
+	if ((!c->content && !left) || told_instead(c) ||
 	    c->asked.endpoint == ENDPOINT_COUNT_TOKENS)
 		return false;
 	if (!endpoint_is_text(c->asked.endpoint)) {
@@ -210,7 +221,7 @@ put_money(const struct call *c, struct usage_row *row)
 			row->charge = c->quote->bound;
 		row->list = charge(price, &row->use, PPM);
 		row->cost = cost_of(c, with, &row->use);
-	} else if (c->wasted && with &&
+	} else if ((c->wasted || told_instead(c)) && with &&
 	    c->asked.endpoint != ENDPOINT_COUNT_TOKENS) {
 		/* The caller pays nothing; the upstream may want its due. */
 		units_sent(c, &prompt);
