@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * neutral.c - fuzzes what goes from one dialect to another: a request that is
+ * taken is written as JSON, the same each time, or refused with words; an
+ * answer is told in frames and bodies that are JSON, however it was cut, and
+ * its events come in the order that readers promise.
+ */
+#include "handlers/dialect/neutral.h"
+
+#include "fcgi/base/json.h"
+#include "handlers/dialect/sse.h"
+#include "tests/fuzz/fuzz.h"
+
+enum { MOST = 1 << 24 };
+
+static const struct target targets[] = {
+	{ .model = STR_INIT("m\"1"), .max_output = 8192,
+	    .reasoning = REASONING_BUDGET, .temp_or_top_p = true,
+	    .prefill = true },
+	{ .model = STR_INIT("m2"), .reasoning = REASONING_ADAPTIVE,
+	    .sampling = SAMPLING_NO, .json_schema = true,
+	    .strict_tools = true, .mid_system = true },
+	{ .model = STR_INIT("m3"), .reasoning = REASONING_EFFORT,
+	    .max_completion = true, .developer_role = true,
+	    .reasoning_replay = true },
+	{ .model = STR_INIT("m4"), .plain_default = true, .strict = true },
+};
+
+/* --- Requests ------------------------------------------------------------- */
+
+static bool
+encode(struct arena *a, const struct neutral_dialect *to,
+    const struct neutral *form, const struct target *t, struct buf *out)
+{
+	struct dropped d = { .names = BUF(a, 4096) };
+	struct fault f = { 0 };
+
+	*out = BUF(a, MOST);
+	if (!to->encode(a, form, t, out, &d, &f)) {
+		assert(out->full || (f.kind != FAULT_NONE && f.text.n));
+		return false;
+	}
+	assert(json_valid(buf_str(out), NULL));
+	return true;
+}
+
+static void
+request(struct arena *a, const struct dialect *from, struct str text)
+{
+	static const struct neutral_dialect *const to[] = { &openai_neutral,
+		&anthropic_neutral };
+	struct fault f = { 0 };
+	struct asked asked;
+	struct neutral form;
+	struct buf out, again;
+
+	if (!from->read_request(a, from->converse, text, &asked, &f))
+		return;
+	if (!from->neutral->decode(a, text, &form, &f)) {
+		assert(f.kind != FAULT_NONE && f.text.n);
+		return;
+	}
+	assert(form.n_stops <= NEUTRAL_STOPS);
+	for (size_t i = 0; i < 4; i++)
+		for (size_t j = 0; j < 2; j++)
+			if (encode(a, to[j], &form, &targets[i], &out)) {
+				assert(encode(a, to[j], &form, &targets[i],
+				    &again));
+				assert(str_eq(buf_str(&out),
+				    buf_str(&again)));
+			}
+}
+
+/* --- Answers -------------------------------------------------------------- */
+
+struct flow {
+	struct event_reader reader;
+	struct event_writer writer;
+	const struct neutral_dialect *to;
+	struct buf out, last;
+	int starts, ends, depth;
+	bool over, stopped;
+};
+
+static void
+take(struct event_reader *r, const struct event *e)
+{
+	struct flow *x = r->arg;
+
+	assert(!x->ends);
+	switch (e->kind) {
+	case EVENT_START:
+		assert(x->starts++ == 0);
+		break;
+	case EVENT_BLOCK:
+		assert(x->starts == 1 && x->depth++ == 0);
+		break;
+	case EVENT_TEXT:
+	case EVENT_ARGS:
+	case EVENT_SIGN:
+		assert(x->depth == 1);
+		break;
+	case EVENT_BLOCK_END:
+		assert(--x->depth == 0);
+		break;
+	case EVENT_STOP:
+		assert(x->starts == 1 && x->depth == 0);
+		x->stopped = true;
+		/* fall through */
+	case EVENT_ERROR:
+		assert(!x->over);
+		x->over = true;
+		break;
+	case EVENT_END:
+		assert(x->over);
+		x->ends++;
+		break;
+	default:
+		break;
+	}
+	x->to->writer_put(&x->writer, e, &x->out, &x->last);
+}
+
+static void
+answer(struct arena *a, const struct neutral_dialect *from, bool framed,
+    const struct neutral_dialect *to, bool stream, struct str text,
+    const struct neutral *asked, uint32_t seed, struct flow *x)
+{
+	*x = (struct flow){ .to = to, .out = BUF(a, MOST),
+		.last = BUF(a, MOST) };
+	x->reader = (struct event_reader){ .arena = a, .stream = framed,
+		.asked = asked, .take = take, .arg = x };
+	x->writer = (struct event_writer){ .arena = a, .stream = stream,
+		.usage_wanted = true, .model = S("my\"model"),
+		.request_id = S("id"), .now = 1 };
+	from->reader_init(&x->reader);
+	to->writer_init(&x->writer);
+	while (text.n) {
+		size_t n = seed ? fuzz_cut(&seed, text.n) : text.n;
+
+		from->reader_feed(&x->reader, str_from(text.p, n));
+		text = str_skip(text, n);
+	}
+	from->reader_finish(&x->reader);
+	assert(x->ends == 1);
+	buf_put(&x->out, buf_str(&x->last));
+}
+
+/* Every frame has data, and they are JSON. */
+static void
+frames_are_json(struct str text)
+{
+	struct sse sse;
+	struct sse_frame f;
+	struct sse_fields fields;
+
+	sse_init(&sse);
+	sse_feed(&sse, text);
+	while (sse_next(&sse, &f)) {
+		if (f.kind != SSE_FRAME)
+			break;
+		sse_read(&sse, f.raw, &fields);
+		assert(fields.has_data);
+		assert(str_eq(fields.data, S("[DONE]")) ||
+		    json_valid(fields.data, NULL));
+	}
+	sse_release(&sse);
+}
+
+static void
+answers(const struct neutral_dialect *from, const struct neutral_dialect *to,
+    struct str text, const struct neutral *asked)
+{
+	for (int i = 0; i < 4; i++) {
+		bool stream = i & 1;
+		struct flow x, y;
+		struct arena a;
+
+		arena_init(&a);
+		answer(&a, from, i & 2, to, stream, text, asked, 0, &x);
+		answer(&a, from, i & 2, to, stream, text, asked, 1, &y);
+		assert(str_eq(buf_str(&x.out), buf_str(&y.out)));
+		if (stream)
+			frames_are_json(buf_str(&x.out));
+		else if (x.stopped)
+			assert(json_valid(buf_str(&x.out), NULL));
+		arena_release(&a);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct str text = str_from(data, n);
+	struct tool tools[] = {
+		{ .kind = TOOL_CUSTOM, .name = S("p") },
+		{ .kind = TOOL_FUNCTION, .name = S("f\"g") },
+	};
+	struct neutral asked = { .tools = tools, .n_tools = 2 };
+	struct neutral schema = { .format = FORMAT_SCHEMA };
+	struct arena a;
+
+	arena_init(&a);
+	asked.arena = schema.arena = &a;
+	request(&a, &openai_dialect, text);
+	request(&a, &anthropic_dialect, text);
+	answers(&anthropic_neutral, &openai_neutral, text, &asked);
+	answers(&anthropic_neutral, &openai_neutral, text, &schema);
+	answers(&openai_neutral, &anthropic_neutral, text, &asked);
+	answers(&openai_neutral, &openai_neutral, text, NULL);
+	arena_release(&a);
+	return 0;
+}
