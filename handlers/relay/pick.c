@@ -19,6 +19,10 @@ static const struct exponents {
 
 static const double LEAST_OK = 0.01;
 
+/* First contents that come sooner are all the same to callers: what a
+ * neighbour's few milliseconds more cost decides nothing. */
+static const double LEAST_FIRST_MS = 50;
+
 /* A session keeps to the first one drawn unless the other is that much
  * better: small changes of the averages must not send it back and forth. */
 static const double CLEARLY = 0.8 * 0.8 * 0.8 * 0.8;
@@ -148,7 +152,8 @@ score(const struct candidate *k, const struct sight *sight,
 		.ok = sight->ok > LEAST_OK && !sight->silent ? sight->ok :
 		    LEAST_OK,
 	};
-	double wait = s.first_ms > 1 ? s.first_ms : 1;
+	double wait = s.first_ms > LEAST_FIRST_MS ? s.first_ms :
+	    LEAST_FIRST_MS;
 
 	s.score = power(s.cost_nano, e->cost) *
 	    power(wait * s.load, e->first) / power(s.ok, e->ok);

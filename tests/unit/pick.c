@@ -143,6 +143,24 @@ who_fails_gets_less(void **state)
 	assert_int_equal(taken[1], MANY);
 }
 
+/* What nobody would feel decides nothing. */
+static void
+a_few_ms_are_no_difference(void **state)
+{
+	int taken[N];
+
+	(void)state;
+	answered(0, 30, 3);
+	answered(1, 30, 48);
+	for (int i = 0; i < 3; i++) {
+		shares((enum routing)i, taken);
+		assert_in_range(taken[0], MANY * 4 / 10, MANY * 6 / 10);
+	}
+	answered(1, 300, 200);
+	shares(ROUTING_BALANCED, taken);
+	assert_int_equal(taken[0], MANY);
+}
+
 static void
 who_is_busy_gets_less(void **state)
 {
@@ -373,6 +391,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(each_dial),
 		TEST(who_fails_gets_less),
+		TEST(a_few_ms_are_no_difference),
 		TEST(who_is_busy_gets_less),
 		TEST(no_sample_is_the_median),
 		TEST(the_same_dice_draw_the_same),
