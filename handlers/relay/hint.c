@@ -7,6 +7,9 @@
 
 static const int64_t LONGEST = (int64_t)366 * 24 * 3600 * 1000;
 
+/* Nobody is left alone for longer, nor any caller told so. */
+enum { MOST_MS = 3600 * 1000 };
+
 /* Digits with an optional fraction, in thousandths; -1: none. */
 static int64_t
 thousandths(struct str *s)
@@ -94,6 +97,12 @@ static const struct { const char *left, *reset; } limits[] = {
 	    "anthropic-ratelimit-output-tokens-reset" },
 };
 
+static int64_t
+at_most(int64_t ms)
+{
+	return ms < MOST_MS ? ms : MOST_MS;
+}
+
 int64_t
 hint_of(struct str (*header)(const void *from, const char *name),
     const void *from, int64_t now)
@@ -103,18 +112,18 @@ hint_of(struct str (*header)(const void *from, const char *name),
 
 	ms = thousandths(&s);
 	if (ms > 0 && s.n == 0)
-		return ms / 1000;
+		return at_most(ms / 1000);
 	s = header(from, "retry-after");
 	ms = hint_duration(s);
 	if (ms > 0)
-		return ms;
+		return at_most(ms);
 	if (clock_http_date(str_trim(s), &date) && date > now)
-		return date - now;
+		return at_most(date - now);
 	ms = 0;
 	for (size_t i = 0; i < countof(limits) && ms <= 0; i++)
 		ms = reset_of(header, from, limits[i].left, limits[i].reset,
 		    now);
-	return ms > 0 && ms < LONGEST ? ms : 0;
+	return ms > 0 && ms < LONGEST ? at_most(ms) : 0;
 }
 
 static struct str
