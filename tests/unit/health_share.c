@@ -339,6 +339,13 @@ more_models_than_are_kept(void **state)
 	one.model = arena_printf(&arena, "no-such-model-%d", PARK_MODELS + 5);
 	assert_int_equal(how(&a, &one), STANDS_PARKED);
 	assert_int_equal(how(&b, &one), STANDS);
+	/* Of those that are kept everybody still hears what changes. */
+	one.model = S("no-such-model-5");
+	health_learn(a.health, &one, UP_RATE_LIMIT, 3600 * S_MS, now);
+	drain();
+	load(&b);
+	assert_string_equal(health_tell(b.health, &one, now).reason,
+	    "rate_limit");
 	arena_release(&arena);
 }
 
