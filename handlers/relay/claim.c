@@ -100,7 +100,7 @@ note_full(struct call *c, const struct claim_take *t, struct candidate *with)
 
 	with->full_until = now + t->retry_ms;
 	if (t->full_ms > 0)
-		health_full(c->relay->house->health, &with->about,
+		health_full(c->relay->house->health, &with->about, now,
 		    now + t->full_ms);
 	trace_line(&c->trace, "channel %.*s, credential %.*s: its %s is "
 	    "reached, for %lld ms", STR_ARGS(with->channel->name),

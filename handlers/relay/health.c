@@ -41,6 +41,9 @@ enum {
 	SILENT_MOST_MS = MINUTE		/* what is older tells nothing */
 };
 
+/* So long after its last call a model of an ejected key is probed. */
+enum { WANTED_MS = HOUR };
+
 enum {
 	FIRST_BUCKETS = 256,
 	MOST_RECORDS = 65536,		/* of which those of names that nobody
@@ -350,26 +353,31 @@ health_standing(struct health *h, const struct subject *s, int64_t now,
 }
 
 void
-health_full(struct health *h, const struct subject *s, int64_t until)
+health_full(struct health *h, const struct subject *s, int64_t now,
+    int64_t until)
 {
 	struct record *r;
 
 	pthread_mutex_lock(&h->lock);
 	r = record_of(h, s, LEVEL_KEY, true);
-	if (r)
+	if (r) {
+		r->full_since = now;
 		r->full = until;
+	}
 	pthread_mutex_unlock(&h->lock);
 }
 
 int64_t
-health_full_until(struct health *h, const struct subject *s)
+health_full_until(struct health *h, const struct subject *s, int64_t now)
 {
 	struct record *r;
-	int64_t until;
+	int64_t until = 0;
 
 	pthread_mutex_lock(&h->lock);
 	r = record_of(h, s, LEVEL_KEY, false);
-	until = r ? r->full : 0;
+	/* Full since a later moment: the clock was set back. */
+	if (r && r->full > now && r->full_since <= now + PARK_SLACK_MS)
+		until = r->full;
 	pthread_mutex_unlock(&h->lock);
 	return until;
 }
@@ -910,6 +918,18 @@ health_whole_late(struct health *h, struct str model, int64_t output)
 
 /* --- Probes --------------------------------------------------------------- */
 
+/*
+ * Has anybody called it lately?  Callers can make up names where a pattern
+ * has a price: they must not be probed for ever.  Who calls it again later
+ * makes its trial.  Scores tell of all processes; 0: nobody knows here.
+ */
+static bool
+is_wanted(const struct record *r, int64_t now)
+{
+	return r->name_n == 0 || r->news || r->known.at == 0 ||
+	    now - r->known.at < WANTED_MS;
+}
+
 int
 health_due(struct health *h, int64_t every, int64_t now, struct arena *a,
     struct health_due *list, int max)
@@ -924,7 +944,7 @@ health_due(struct health *h, int64_t every, int64_t now, struct arena *a,
 		    r->until[PARK_BARRED] <= now;
 
 		if (!barred && (!r->until[PARK_EJECTED] ||
-		    r->until[PARK_BARRED]))
+		    r->until[PARK_BARRED] || !is_wanted(r, now)))
 			continue;
 		/* Probed in the future: the clock was set back. */
 		if (r->probed <= now && now - r->probed < every)

@@ -77,8 +77,10 @@ void health_untried(struct health *h, const struct subject *s, int64_t now);
 
 /* All of a key's own limits are used up until then (db/claim.h): it need not
  * be asked meanwhile.  0: they are not, as far as is known here. */
-void health_full(struct health *h, const struct subject *s, int64_t until);
-int64_t health_full_until(struct health *h, const struct subject *s);
+void health_full(struct health *h, const struct subject *s, int64_t now,
+    int64_t until);
+int64_t health_full_until(struct health *h, const struct subject *s,
+    int64_t now);
 
 /* --- What calls tell ----------------------------------------------------- */
 
@@ -150,7 +152,8 @@ int64_t health_whole_late(struct health *h, struct str model,
 
 /*
  * Who waits for a probe now: barred ones whose time has come, and ejected
- * ones that were not probed for `every` ms; at most max.  They count as
+ * ones that were not probed for `every` ms, models only while they are called
+ * now and then; at most max.  They count as
  * probed from now on.  The names are in the arena.  credential 0: any of the
  * channel's; model empty: any.
  */

@@ -64,7 +64,7 @@ struct record {
 	int64_t trial;			/* somebody's until then */
 	int64_t back;			/* when it came back last */
 	int64_t probed;			/* when it was probed last */
-	int64_t full;			/* a key's: its limits, until then */
+	int64_t full, full_since;	/* a key's: its limits, until then */
 	int64_t blamed;			/* a route's last failing credential */
 	uint16_t name_n;
 	char name[];			/* the model, or empty */

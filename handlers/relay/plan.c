@@ -120,7 +120,7 @@ add_channel(const struct link *l, const struct channel *ch,
 		if (!k->enabled || p->n == LIMIT_CANDIDATES)
 			continue;
 		if (credential_limited(k) && (until = health_full_until(
-		    l->health, &one.about)) > l->now) {
+		    l->health, &one.about, l->now)) > 0) {
 			left_out(p, until);
 			continue;
 		}

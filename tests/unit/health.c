@@ -540,6 +540,36 @@ probes_of_those_ejected(void **state)
 	arena_release(&a);
 }
 
+/* Names that callers made up are not probed for ever. */
+static void
+probes_that_nobody_needs(void **state)
+{
+	struct health_due due[4];
+	struct arena a;
+	int64_t now = T;
+
+	(void)state;
+	arena_init(&a);
+	calls(5, &elsewhere, SAYS_FAILED, now);
+	health_share(h, now);
+	while ((now += 20 * S_MS) < T + HOUR)
+		if (health_due(h, 15 * S_MS, now, &a, due, 4))
+			health_still(h, 2, 21, S("m"), 0, now);
+		else
+			assert_int_equal(how(&elsewhere, now),
+			    STANDS_EJECTED);
+	now += 20 * S_MS;
+	assert_int_equal(health_due(h, 15 * S_MS, now, &a, due, 4), 0);
+	/* A call that tries it shows that it is wanted. */
+	now = until(&elsewhere, now) + MIN;
+	assert_int_equal(how(&elsewhere, now), STANDS_TRIAL);
+	call(&elsewhere, SAYS_FAILED, true, now);
+	health_share(h, now);
+	now += 20 * S_MS;
+	assert_int_equal(health_due(h, 15 * S_MS, now, &a, due, 4), 1);
+	arena_release(&a);
+}
+
 /* --- clocks that jump ----------------------------------------------------- */
 
 static void
@@ -568,6 +598,11 @@ a_clock_set_back(void **state)
 	assert_true(until(&elsewhere, past) < past + 2 * MIN);
 	assert_int_equal(health_due(h, 15 * S_MS, past + 15 * S_MS, &a, due,
 	    4), 1);
+	/* Who was full is not so for as long as the jump. */
+	health_full(h, &one, T, T + MIN);
+	assert_int_equal(health_full_until(h, &one, T + 1), T + MIN);
+	assert_int_equal(health_full_until(h, &one, T + MIN), 0);
+	assert_int_equal(health_full_until(h, &one, past), 0);
 	/* A second's difference between processes is no jump. */
 	health_learn(h, &other, UP_RATE_LIMIT, 0, T);
 	assert_int_equal(how(&other, T - 900), STANDS_PARKED);
@@ -774,6 +809,7 @@ main(void)
 		TEST(bars_end_by_a_probe_only),
 		TEST(a_bar_that_nobody_probes),
 		TEST(probes_of_those_ejected),
+		TEST(probes_that_nobody_needs),
 		TEST(a_clock_set_back),
 		TEST(a_clock_set_ahead),
 		TEST(sights),
