@@ -421,14 +421,16 @@ int64_t
 pick_first_ms(const struct candidate *k, struct health *health,
     int64_t tokens, bool reasons, int64_t now)
 {
-	int64_t base = k->channel->first_ms * (reasons ? REASONING_TIMES : 1);
-	int64_t most = base + base * tokens / FIRST_STEP_TOKENS;
+	int64_t most = k->channel->first_ms;
 	struct sight sight = health_sight(health, &k->about, now);
 	int64_t late = sight.late_ms * (sight.silent ? 2 : 4);
 
-	if (late == 0)
-		return most;
-	if (late < FIRST_LEAST_MS)
+	if (late && late < FIRST_LEAST_MS)
 		late = FIRST_LEAST_MS;
-	return late < most ? late : most;
+	if (!late || late > most)
+		late = most;
+	/* Most calls are short: what they took says little of this one, and
+	 * three in a row that are given up put it out for everybody. */
+	late *= reasons ? REASONING_TIMES : 1;
+	return late + late * tokens / FIRST_STEP_TOKENS;
 }

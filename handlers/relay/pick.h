@@ -63,11 +63,12 @@ int pick_two(struct plan *p, const struct pick *how,
 void pick_chances(struct plan *p, const struct pick *how, double *chance);
 
 /*
- * How long its first content may take, ms: what the channel allows for a
- * prompt of so many tokens, five times that for a call that asks for
- * reasoning; less where most come much earlier: four times what 95 of 100
- * took, twice that long where nothing has been heard lately, but not less
- * than FIRST_LEAST_MS.  Worth asking again every FIRST_LOOK_MS from then on.
+ * How long its first content may take, ms: what the channel allows, less where
+ * most come much earlier: four times what 95 of 100 took, twice that long
+ * where nothing has been heard lately, but not less than FIRST_LEAST_MS.  As
+ * long again for each 50,000 tokens of the prompt, and five times as long for
+ * a call that asks for reasoning.  Worth asking again every FIRST_LOOK_MS from
+ * then on.
  */
 enum { FIRST_LEAST_MS = 8000, FIRST_LOOK_MS = 2000 };
 int64_t pick_first_ms(const struct candidate *k, struct health *health,

@@ -266,6 +266,11 @@ the_clock_of_the_first_content(void **state)
 	}
 	assert_in_range(pick_first_ms(&k, health, 0, false, 1000), 20000,
 	    32000);
+	/* What takes others long is no reason to give up a long prompt. */
+	assert_in_range(pick_first_ms(&k, health, 50000, false, 1000), 40000,
+	    64000);
+	assert_in_range(pick_first_ms(&k, health, 0, true, 1000), 100000,
+	    160000);
 	ch.first_ms = 9000;
 	assert_int_equal(pick_first_ms(&k, health, 0, false, 1000), 9000);
 }
