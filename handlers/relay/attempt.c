@@ -51,6 +51,10 @@ void
 attempt_free(struct attempt *a)
 {
 	assert(!a->running);
+	/* Nothing was asked of it: the trial is another call's to make. */
+	if (!a->exchange.method && a->with->standing == STANDS_TRIAL)
+		health_untried(a->call->relay->house->health, &a->with->about,
+		    clock_utc_ms());
 	if (a->call->attempt == a)
 		a->call->attempt = NULL;
 	attempt_drop_body(a);

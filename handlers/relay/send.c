@@ -414,6 +414,11 @@ send_call(struct call *c)
 	enum go go;
 
 	if (!a->running && !a->ended) {
+		/* While a reader wrote its body: nobody waits for it. */
+		if (c->gone || c->draining) {
+			attempt_end(a, "left");
+			return give_up(c);
+		}
 		set_clocks(c);
 		if (!attempt_start(a)) {
 			attempt_end(a, "sealed");
