@@ -33,6 +33,7 @@ struct chat_reader {
 	struct watch watch;
 	struct sse sse;
 	struct buf body;	/* of an answer that is not streamed */
+	bool began, as_body;	/* a stream that is none */
 	bool started, ended;
 	bool broken;		/* something in it could not be read */
 	bool open;		/* a text block is */
@@ -474,13 +475,19 @@ frame(struct event_reader *r, struct str raw)
 		end(r, false);
 }
 
+/* A stream that begins as a JSON text is one. */
 void
 openai_reader_feed(struct event_reader *r, struct str piece)
 {
 	struct chat_reader *s = r->state;
+	struct str rest = str_trim(piece);
 	struct sse_frame f;
 
-	if (!r->stream) {
+	if (!s->began && rest.n) {
+		s->began = true;
+		s->as_body = !r->stream || rest.p[0] == '{';
+	}
+	if (s->as_body) {
 		buf_put(&s->body, piece);
 		return;
 	}
@@ -504,11 +511,11 @@ openai_reader_finish(struct event_reader *r)
 	struct json_error e;
 	struct sse_fields f;
 
-	if (!r->stream && !s->body.full &&
+	if (s->as_body && !s->body.full &&
 	    json_valid(buf_str(&s->body), &e)) {
 		s->done = true;
 		chunk(r, str_trim(buf_str(&s->body)));
-	} else if (r->stream && rest.n && !s->sse.large) {
+	} else if (!s->as_body && rest.n && !s->sse.large) {
 		/* Some leave the last blank line out. */
 		sse_read(&s->sse, rest, &f);
 		if (str_starts(str_trim(f.data), S("[DONE]")) ||
