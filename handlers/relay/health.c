@@ -2,11 +2,12 @@
 /*
  * health.c - how upstreams are doing, and who is out; see health.h.
  *
- * Records are found by (channel, credential, model).  A call asks about four
- * of them: its pair, its key, its route and its channel; who is out is rare,
- * so levels without anybody are not looked up.
+ * A call asks about four records: of its pair, its key, its route and its
+ * channel; who is out is rare, so levels without anybody are not looked up.
  *
- * Not here: what the store's rows change (health_share.c).
+ * Not here: the table of records (health_record.c), what the store's rows
+ * change (health_share.c), whole answers (health_whole.c), probes
+ * (health_probe.c).
  */
 #include "handlers/relay/health.h"
 
@@ -30,7 +31,6 @@ enum {
 	GOOD_AGAIN_MS = 10 * MINUTE,	/* so long back: ejections begin anew */
 	UNPROBED_MS = HOUR,		/* a bar whose probe is so late is only
 					 * a last resort's */
-	LATE_CALLS = 20,		/* first contents, to know the 95th */
 	LEAST_FIRST = SCORE_CALL / 2	/* of them, after decay, to know the
 					 * average: it may be fast again */
 };
@@ -39,17 +39,6 @@ enum {
 enum {
 	SILENT_LEAST_MS = SECOND,
 	SILENT_MOST_MS = MINUTE		/* what is older tells nothing */
-};
-
-/* So long after its last call a model of an ejected key is probed. */
-enum { WANTED_MS = HOUR };
-
-enum {
-	FIRST_BUCKETS = 256,
-	MOST_RECORDS = 65536,		/* of which those of names that nobody
-					 * has are soon forgotten */
-	IDLE_MS = 10 * MINUTE,
-	CROWDED_IDLE_MS = 10 * SECOND	/* when few places are left */
 };
 
 static const struct health_verdict rules[N_UP_CLASSES] = {
@@ -91,191 +80,6 @@ health_reason(enum reason r)
 	    own_reasons[r - N_UP_CLASSES];
 }
 
-/* --- Records -------------------------------------------------------------- */
-
-/* The name eight bytes at a time, mixed with the ids: a decision asks for it
- * a hundred times. */
-static uint64_t
-hash_of(int64_t channel, int64_t credential, struct str model)
-{
-	uint64_t h = (uint64_t)channel * UINT64_C(0x9e3779b97f4a7c15) ^
-	    (uint64_t)credential * UINT64_C(0x94d049bb133111eb) ^ model.n;
-
-	for (size_t i = 0; i < model.n; i += 8) {
-		size_t n = model.n - i < 8 ? model.n - i : 8;
-		uint64_t part = 0;
-
-		memcpy(&part, model.p + i, n);
-		h = (h ^ part) * UINT64_C(0xbf58476d1ce4e5b9);
-		h ^= h >> 29;
-	}
-	h *= UINT64_C(0x94d049bb133111eb);
-	return h ^ h >> 32;
-}
-
-static struct record **
-bucket_of(struct health *h, uint64_t hash)
-{
-	return &h->buckets[hash & (h->n_buckets - 1)];
-}
-
-struct record *
-health_find(struct health *h, int64_t channel, int64_t credential,
-    struct str model)
-{
-	uint64_t hash = hash_of(channel, credential, model);
-	struct record *r = *bucket_of(h, hash);
-
-	while (r && !(r->hash == hash && r->channel == channel &&
-	    r->credential == credential && r->name_n == model.n &&
-	    (model.n == 0 || memcmp(r->name, model.p, model.n) == 0)))
-		r = r->next;
-	return r;
-}
-
-static void
-grow(struct health *h)
-{
-	struct record **old = h->buckets;
-	size_t n = h->n_buckets;
-
-	h->n_buckets = n * 2;
-	h->buckets = xalloc(sizeof(*h->buckets) * h->n_buckets);
-	h->bytes += sizeof(*h->buckets) * n;
-	for (size_t i = 0; i < n; i++)
-		for (struct record *r = old[i], *next; r; r = next) {
-			struct record **to = bucket_of(h, r->hash);
-
-			next = r->next;
-			r->next = *to;
-			*to = r;
-		}
-	free(old);
-}
-
-static size_t
-bytes_of(const struct record *r)
-{
-	return sizeof(*r) + r->name_n + 1;
-}
-
-void
-health_evict(struct health *h, int64_t now)
-{
-	bool crowded = h->n_records > MOST_RECORDS / 4 * 3;
-	int64_t idle_since = now - (crowded ? CROWDED_IDLE_MS : IDLE_MS);
-
-	for (size_t n = 0; h->n_records > MOST_RECORDS / 2 &&
-	    n < h->n_buckets / 8; n++) {
-		struct record **at = &h->buckets[h->hand++ &
-		    (h->n_buckets - 1)];
-
-		while (*at) {
-			struct record *r = *at;
-
-			/* Used in the future: the clock was set back. */
-			if (r->running || r->listed || r->dirty || r->on_way ||
-			    (r->known.at > idle_since && r->known.at <= now)) {
-				at = &r->next;
-				continue;
-			}
-			*at = r->next;
-			h->n_channels -= r->level == LEVEL_CHANNEL;
-			h->n_records--;
-			h->bytes -= bytes_of(r);
-			free(r);
-		}
-	}
-}
-
-struct record *
-health_make(struct health *h, int64_t channel, int64_t credential,
-    struct str model)
-{
-	struct record *r = health_find(h, channel, credential, model);
-	struct record **at;
-
-	if (r || h->n_records >= MOST_RECORDS || model.n > UINT16_MAX)
-		return r;
-	if (h->n_records >= h->n_buckets)
-		grow(h);
-	r = xalloc(sizeof(*r) + model.n + 1);
-	r->hash = hash_of(channel, credential, model);
-	r->channel = channel;
-	r->credential = credential;
-	r->level = credential ? model.n ? LEVEL_PAIR : LEVEL_KEY :
-	    model.n ? LEVEL_ROUTE : LEVEL_CHANNEL;
-	r->name_n = (uint16_t)model.n;
-	if (model.n)
-		memcpy(r->name, model.p, model.n);
-	at = bucket_of(h, r->hash);
-	r->next = *at;
-	*at = r;
-	h->n_records++;
-	h->n_channels += r->level == LEVEL_CHANNEL;
-	h->bytes += bytes_of(r);
-	return r;
-}
-
-/* The subject's record of a level; made when asked for. */
-static struct record *
-record_of(struct health *h, const struct subject *s, enum level level,
-    bool make)
-{
-	int64_t credential = level <= LEVEL_KEY ? s->credential : 0;
-	struct str model = level == LEVEL_PAIR || level == LEVEL_ROUTE ?
-	    s->model : S("");
-
-	return make ? health_make(h, s->channel, credential, model) :
-	    health_find(h, s->channel, credential, model);
-}
-
-struct health *
-health_new(struct writer *w, uint64_t seed)
-{
-	struct health *h = xnew(struct health);
-
-	pthread_mutex_init(&h->lock, NULL);
-	h->writer = w;
-	h->dice = seed;
-	h->changes = 1;
-	h->n_buckets = FIRST_BUCKETS;
-	h->buckets = xalloc(sizeof(*h->buckets) * h->n_buckets);
-	h->bytes = sizeof(*h) + sizeof(*h->buckets) * h->n_buckets;
-	return h;
-}
-
-void
-health_free(struct health *h)
-{
-	if (!h)
-		return;
-	for (size_t i = 0; i < h->n_buckets; i++)
-		for (struct record *r = h->buckets[i], *next; r; r = next) {
-			next = r->next;
-			free(r->news);
-			free(r);
-		}
-	free(h->buckets);
-	free(h->out.at);
-	free(h->dirty.at);
-	free(h->whole);
-	pthread_mutex_destroy(&h->lock);
-	free(h);
-}
-
-size_t
-health_bytes(struct health *h)
-{
-	size_t n;
-
-	pthread_mutex_lock(&h->lock);
-	n = h->bytes + sizeof(struct record *) *
-	    (size_t)(h->out.room + h->dirty.room);
-	pthread_mutex_unlock(&h->lock);
-	return n;
-}
-
 /* --- Who is out ----------------------------------------------------------- */
 
 enum stance
@@ -310,7 +114,7 @@ stand(struct health *h, const struct subject *s, int64_t now)
 	struct health_told told = { STANDS, 0, "", "" };
 
 	for (int level = 0; level < N_LEVELS; level++) {
-		struct record *r = h->n_out[level] ? record_of(h, s,
+		struct record *r = h->n_out[level] ? health_of(h, s,
 		    (enum level)level, false) : NULL;
 
 		for (int kind = 0; r && kind < N_PARK_KINDS; kind++) {
@@ -359,7 +163,7 @@ health_full(struct health *h, const struct subject *s, int64_t now,
 	struct record *r;
 
 	pthread_mutex_lock(&h->lock);
-	r = record_of(h, s, LEVEL_KEY, true);
+	r = health_of(h, s, LEVEL_KEY, true);
 	if (r) {
 		r->full_since = now;
 		r->full = until;
@@ -374,7 +178,7 @@ health_full_until(struct health *h, const struct subject *s, int64_t now)
 	int64_t until = 0;
 
 	pthread_mutex_lock(&h->lock);
-	r = record_of(h, s, LEVEL_KEY, false);
+	r = health_of(h, s, LEVEL_KEY, false);
 	/* Full since a later moment: the clock was set back. */
 	if (r && r->full > now && r->full_since <= now + PARK_SLACK_MS)
 		until = r->full;
@@ -403,7 +207,7 @@ half_open(struct health *h, const struct subject *s, int64_t now,
 	int n = 0;
 
 	for (int level = 0; level < N_LEVELS; level++) {
-		struct record *r = h->n_out[level] ? record_of(h, s,
+		struct record *r = h->n_out[level] ? health_of(h, s,
 		    (enum level)level, false) : NULL;
 
 		if (r && ejected(r, now) && r->until[PARK_EJECTED] <= now)
@@ -530,8 +334,8 @@ jitter(struct health *h, int64_t ms)
 	    (2 * JITTER + 1))) / 100;
 }
 
-static void
-eject(struct health *h, struct record *r, enum reason why, int64_t now)
+void
+health_eject(struct health *h, struct record *r, enum reason why, int64_t now)
 {
 	int64_t ms;
 
@@ -550,11 +354,11 @@ eject(struct health *h, struct record *r, enum reason why, int64_t now)
 }
 
 /* Its ejections end; it starts afresh. */
-static void
-bring_back(struct health *h, const struct subject *s, int64_t now)
+void
+health_back(struct health *h, const struct subject *s, int64_t now)
 {
 	for (int level = 0; level < N_LEVELS; level++) {
-		struct record *r = h->n_out[level] ? record_of(h, s,
+		struct record *r = h->n_out[level] ? health_of(h, s,
 		    (enum level)level, false) : NULL;
 
 		if (r && health_stance(r, PARK_BARRED, now) == STANDS_EJECTED)
@@ -577,7 +381,7 @@ trial_failed(struct health *h, const struct subject *s, int64_t now)
 	int n = half_open(h, s, now, list);
 
 	for (int i = 0; i < n; i++)
-		eject(h, list[i], list[i]->reason[PARK_EJECTED], now);
+		health_eject(h, list[i], list[i]->reason[PARK_EJECTED], now);
 }
 
 static void
@@ -588,18 +392,18 @@ judge(struct health *h, struct record *r, int64_t now)
 	if (ejected(r, now))
 		return;
 	if (s.failures >= FAILURES)
-		eject(h, r, REASON_FAILURES, now);
+		health_eject(h, r, REASON_FAILURES, now);
 	else if (s.late >= LATES)
-		eject(h, r, REASON_LATE, now);
+		health_eject(h, r, REASON_LATE, now);
 	else if (share_is_bad(r))
-		eject(h, r, REASON_SHARE, now);
+		health_eject(h, r, REASON_SHARE, now);
 }
 
 /* Failures of several keys in a row are the route's. */
 static void
 blame_route(struct health *h, const struct subject *s, int64_t now)
 {
-	struct record *r = s->alone ? NULL : record_of(h, s, LEVEL_ROUTE,
+	struct record *r = s->alone ? NULL : health_of(h, s, LEVEL_ROUTE,
 	    true);
 
 	if (!r)
@@ -608,19 +412,19 @@ blame_route(struct health *h, const struct subject *s, int64_t now)
 	r->blamed = s->credential;
 	r->known.at = now;
 	if (++r->known.failures >= FAILURES && r->mixed && !ejected(r, now))
-		eject(h, r, REASON_FAILURES, now);
+		health_eject(h, r, REASON_FAILURES, now);
 }
 
 static void
 blame_channel(struct health *h, const struct subject *s, int64_t now)
 {
-	struct record *r = record_of(h, s, LEVEL_CHANNEL, true);
+	struct record *r = health_of(h, s, LEVEL_CHANNEL, true);
 
 	if (!r)
 		return;
 	r->known.at = now;
 	if (++r->known.failures >= FAILURES && !ejected(r, now))
-		eject(h, r, REASON_UNREACHED, now);
+		health_eject(h, r, REASON_UNREACHED, now);
 }
 
 /* Something came from it: its channel can be reached; a good answer clears
@@ -628,12 +432,12 @@ blame_channel(struct health *h, const struct subject *s, int64_t now)
 static void
 praise(struct health *h, const struct subject *s, bool good)
 {
-	struct record *r = h->n_channels ? record_of(h, s, LEVEL_CHANNEL,
+	struct record *r = h->n_channels ? health_of(h, s, LEVEL_CHANNEL,
 	    false) : NULL;
 
 	if (r)
 		r->known.failures = 0;
-	r = good && !s->alone ? record_of(h, s, LEVEL_ROUTE, false) : NULL;
+	r = good && !s->alone ? health_of(h, s, LEVEL_ROUTE, false) : NULL;
 	if (r) {
 		r->known.failures = 0;
 		r->mixed = false;
@@ -650,7 +454,7 @@ health_begin(struct health *h, const struct subject *s, bool stream,
 	struct record *r;
 
 	pthread_mutex_lock(&h->lock);
-	r = record_of(h, s, LEVEL_PAIR, true);
+	r = health_of(h, s, LEVEL_PAIR, true);
 	if (r) {
 		r->running++;
 		if (stream && r->n_asked < SILENT_CALLS)
@@ -684,8 +488,8 @@ health_first(struct health *h, const struct subject *s, int64_t ms,
 
 	pthread_mutex_lock(&h->lock);
 	if (trial)
-		bring_back(h, s, now);
-	r = record_of(h, s, LEVEL_PAIR, true);
+		health_back(h, s, now);
+	r = health_of(h, s, LEVEL_PAIR, true);
 	if (r) {
 		struct news *n = health_news(h, r, now);
 
@@ -729,7 +533,7 @@ hear(struct health *h, const struct subject *s, struct record *r,
 		break;
 	case SAYS_GOOD:
 		if (trial)
-			bring_back(h, s, now);
+			health_back(h, s, now);
 		praise(h, s, true);
 		count(h, r, verdict, now);
 		return;
@@ -760,7 +564,7 @@ health_end(struct health *h, const struct subject *s, enum verdict verdict,
 	struct record *r;
 
 	pthread_mutex_lock(&h->lock);
-	r = record_of(h, s, LEVEL_PAIR, false);
+	r = health_of(h, s, LEVEL_PAIR, false);
 	if (r) {
 		if (r->running > 0)
 			r->running--;
@@ -822,7 +626,7 @@ health_learn(struct health *h, const struct subject *s, enum up_class class,
 	if (v.out == HEALTH_NOTHING)
 		return v.says;
 	pthread_mutex_lock(&h->lock);
-	r = record_of(h, s, levels[v.out], true);
+	r = health_of(h, s, levels[v.out], true);
 	if (r && !is_out_so(r, &v, now)) {
 		if (v.kind == PARK_EJECTED)
 			r->trial = 0;
@@ -842,7 +646,7 @@ health_sight(struct health *h, const struct subject *s, int64_t now)
 	struct score c;
 
 	pthread_mutex_lock(&h->lock);
-	r = record_of(h, s, LEVEL_PAIR, false);
+	r = health_of(h, s, LEVEL_PAIR, false);
 	if (r) {
 		c = health_score(r, now);
 		/* As if one good call had been seen before all others. */
@@ -857,140 +661,4 @@ health_sight(struct health *h, const struct subject *s, int64_t now)
 	}
 	pthread_mutex_unlock(&h->lock);
 	return sight;
-}
-
-/* --- Whole answers -------------------------------------------------------- */
-
-/* Lossy: two of them that meet in one place displace each other. */
-enum { WHOLES = 512 };
-
-struct whole {
-	uint64_t key;
-	uint16_t times[SCORE_TIMES];
-};
-
-static uint64_t
-whole_key(struct str model, int64_t output)
-{
-	int octave = 0;
-
-	while (output > 1 && octave < 40) {
-		output /= 2;
-		octave++;
-	}
-	return hash_of(octave + 1, 0, model);
-}
-
-void
-health_whole(struct health *h, struct str model, int64_t output, int64_t ms)
-{
-	uint64_t key = whole_key(model, output);
-	struct score s = { 0 };
-	struct whole *w;
-
-	pthread_mutex_lock(&h->lock);
-	if (!h->whole) {
-		h->whole = xalloc(sizeof(*h->whole) * WHOLES);
-		h->bytes += sizeof(*h->whole) * WHOLES;
-	}
-	w = &h->whole[key % WHOLES];
-	if (w->key == key)
-		memcpy(s.times, w->times, sizeof(s.times));
-	score_first(&s, ms < 0 ? 0 : ms);
-	w->key = key;
-	memcpy(w->times, s.times, sizeof(w->times));
-	pthread_mutex_unlock(&h->lock);
-}
-
-int64_t
-health_whole_late(struct health *h, struct str model, int64_t output)
-{
-	uint64_t key = whole_key(model, output);
-	int64_t ms = 0;
-
-	pthread_mutex_lock(&h->lock);
-	if (h->whole && h->whole[key % WHOLES].key == key)
-		ms = score_within(h->whole[key % WHOLES].times, 950,
-		    LATE_CALLS);
-	pthread_mutex_unlock(&h->lock);
-	return ms;
-}
-
-/* --- Probes --------------------------------------------------------------- */
-
-/*
- * Has anybody called it lately?  Callers can make up names where a pattern
- * has a price: they must not be probed for ever.  Who calls it again later
- * makes its trial.  Scores tell of all processes; 0: nobody knows here.
- */
-static bool
-is_wanted(const struct record *r, int64_t now)
-{
-	return r->name_n == 0 || r->news || r->known.at == 0 ||
-	    now - r->known.at < WANTED_MS;
-}
-
-int
-health_due(struct health *h, int64_t every, int64_t now, struct arena *a,
-    struct health_due *list, int max)
-{
-	int n = 0;
-
-	pthread_mutex_lock(&h->lock);
-	/* Each in its turn: probes may take longer than `every`. */
-	for (int left = h->out.n; left > 0 && n < max; left--) {
-		struct record *r = h->out.at[++h->due_hand % h->out.n];
-		bool barred = r->until[PARK_BARRED] &&
-		    r->until[PARK_BARRED] <= now;
-
-		if (!barred && (!r->until[PARK_EJECTED] ||
-		    r->until[PARK_BARRED] || !is_wanted(r, now)))
-			continue;
-		/* Probed in the future: the clock was set back. */
-		if (r->probed <= now && now - r->probed < every)
-			continue;
-		r->probed = now;
-		list[n++] = (struct health_due){ r->channel, r->credential,
-			arena_str(a, str_from(r->name, r->name_n)),
-			barred ? PARK_BARRED : PARK_EJECTED,
-			r->until[PARK_BARRED] - r->since[PARK_BARRED] };
-	}
-	h->due_hand %= h->out.n ? h->out.n : 1;
-	pthread_mutex_unlock(&h->lock);
-	return n;
-}
-
-void
-health_lift(struct health *h, int64_t channel, int64_t credential,
-    struct str model, int64_t now)
-{
-	struct subject s = { .channel = channel, .credential = credential,
-		.model = model };
-
-	pthread_mutex_lock(&h->lock);
-	bring_back(h, &s, now);
-	for (int level = 0; level < N_LEVELS; level++) {
-		struct record *r = h->n_out[level] ? record_of(h, &s,
-		    (enum level)level, false) : NULL;
-
-		if (r && r->until[PARK_BARRED])
-			health_put(h, r, PARK_BARRED, REASON_OTHER, 0, now);
-	}
-	pthread_mutex_unlock(&h->lock);
-}
-
-void
-health_still(struct health *h, int64_t channel, int64_t credential,
-    struct str model, int64_t next, int64_t now)
-{
-	struct record *r;
-
-	pthread_mutex_lock(&h->lock);
-	r = health_find(h, channel, credential, model);
-	if (r && r->until[PARK_BARRED])
-		health_put(h, r, PARK_BARRED, r->reason[PARK_BARRED], next,
-		    now);
-	else if (r && health_stance(r, PARK_EJECTED, now) == STANDS_TRIAL)
-		eject(h, r, r->reason[PARK_EJECTED], now);
-	pthread_mutex_unlock(&h->lock);
 }

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * health_part.h - the inside of health: what health.c (calls tell, choosing
- * asks) and health_share.c (the store's rows) have in common.
+ * health_part.h - the inside of health: what its files have in common.
+ *
+ *	health.c	who is out; what calls tell, and choosing asks
+ *	health_record.c	the table of what is known
+ *	health_share.c	the store's rows
+ *	health_whole.c	how long whole answers took
+ *	health_probe.c	who waits for a probe
  *
  * One lock guards everything and is held for look-ups and sums only.
  */
@@ -23,6 +28,7 @@ enum reason { REASON_FAILURES = N_UP_CLASSES, REASON_LATE, REASON_SHARE,
 	REASON_UNREACHED, REASON_OTHER, N_REASONS };
 
 enum { SLOTS = 6, SLOT_MS = 10000 };
+enum { LATE_CALLS = 20 };	/* times, to know what 95 of 100 took */
 
 enum { SILENT_CALLS = 3 };
 
@@ -93,12 +99,23 @@ struct health {
 	struct whole *whole;		/* or NULL */
 };
 
+uint64_t health_hash(int64_t channel, int64_t credential, struct str model);
+
 /* The record, or NULL. */
 struct record *health_find(struct health *h, int64_t channel,
     int64_t credential, struct str model);
 /* Made if it is not there; NULL: the table is full. */
 struct record *health_make(struct health *h, int64_t channel,
     int64_t credential, struct str model);
+
+/* The subject's record of a level; made when asked for. */
+struct record *health_of(struct health *h, const struct subject *s,
+    enum level level, bool make);
+
+/* Out by what was seen, for longer each time; back, to start afresh. */
+void health_eject(struct health *h, struct record *r, enum reason why,
+    int64_t now);
+void health_back(struct health *h, const struct subject *s, int64_t now);
 
 /* Somebody is out (until 0: back): here now, in the store soon. */
 void health_put(struct health *h, struct record *r, enum park_kind kind,
