@@ -152,8 +152,10 @@ struct call {
 	int ambiguous;				/* resends after a break */
 	bool once_more;			/* send: a 408 or 409 was retried */
 	bool transient;				/* send: it may pass */
-	bool wasted;			/* send: an upstream may have worked
+	bool wasted;			/* send: this upstream may have worked
 						 * for nothing */
+	int64_t lost;			/* choose: what those before it may
+					 * want, nano-dollars */
 	struct journal *journal;		/* send: the stream's, busy */
 
 	int64_t whole_due_ms;			/* send */
@@ -270,6 +272,8 @@ void claim_give_back(struct call *c);
 void claim_leave(struct call *c);
 /* settle.c */
 void settlement_leave(struct call *c);
+/* Another attempt follows: what this one may cost is in c->lost now. */
+void settle_wasted(struct call *c);
 /* extend.c: asks for more money when the stream needs it.  False: it must
  * end; c->fault says why. */
 bool extend_hold(struct call *c);

@@ -130,6 +130,7 @@ go_to(struct call *c, struct candidate *next)
 	c->again_due_ms = 0;
 	c->budgeted = false;
 	next->tries++;
+	settle_wasted(c);
 	if (next->chain && c->plan.model != next->model)
 		relay_count(c->relay, COUNT_FALLBACKS, 1);
 	quote_take(c, next->model);

@@ -197,13 +197,38 @@ dearer(const struct call *c, const struct buckets *use)
 	return &m->price;
 }
 
+/* For its prompt an upstream may want its due, though nobody pays it. */
+static int64_t
+due_for_nothing(const struct call *c)
+{
+	struct buckets prompt = { { 0 } };
+
+	if (c->asked.endpoint == ENDPOINT_COUNT_TOKENS)
+		return 0;
+	units_sent(c, &prompt);
+	return cost_of(c, c->attempt->with, &prompt);
+}
+
+static int64_t
+sum(int64_t a, int64_t b)
+{
+	return a < MONEY_MAX - b ? a + b : MONEY_MAX;
+}
+
+void
+settle_wasted(struct call *c)
+{
+	if (c->wasted)
+		c->lost = sum(c->lost, due_for_nothing(c));
+	c->wasted = false;
+}
+
 static void
 put_money(const struct call *c, struct usage_row *row)
 {
 	const struct attempt *a = c->attempt;
 	const struct candidate *with = a ? a->with : NULL;
 	const struct price *price = &c->plan.model->price;
-	struct buckets prompt = { { 0 } };
 
 	row->model = c->plan.model->id;
 	row->price = price->id;
@@ -221,12 +246,10 @@ put_money(const struct call *c, struct usage_row *row)
 			row->charge = c->quote->bound;
 		row->list = charge(price, &row->use, PPM);
 		row->cost = cost_of(c, with, &row->use);
-	} else if ((c->wasted || told_instead(c)) && with &&
-	    c->asked.endpoint != ENDPOINT_COUNT_TOKENS) {
-		/* The caller pays nothing; the upstream may want its due. */
-		units_sent(c, &prompt);
-		row->loss = cost_of(c, with, &prompt);
+	} else if (with && (c->wasted || told_instead(c))) {
+		row->loss = due_for_nothing(c);
 	}
+	row->loss = sum(row->loss, c->lost);
 }
 
 /* --- The row ------------------------------------------------------------ */

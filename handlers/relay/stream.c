@@ -60,12 +60,13 @@ journal(struct call *c)
 	c->journal_tokens = tokens;
 }
 
-/* By the upstream's fault, unless it is the relay that ends. */
+/* By the upstream's fault, unless it is the relay that ends, or a caller who
+ * takes no bytes that it waits for. */
 static enum go
 cut(struct call *c, enum fault_kind kind, const char *outcome,
     const char *words)
 {
-	if (kind != FAULT_BUSY && !c->gone)
+	if (kind != FAULT_BUSY && !c->gone && !c->attempt->paused)
 		c->attempt->says = SAYS_FAILED;
 	attempt_end(c->attempt, outcome);
 	return fail(c, kind, "%s", words);
