@@ -110,6 +110,7 @@ enum { NEUTRAL_STOPS = 16 };
 struct neutral {
 	struct arena *arena;
 	struct str model;	/* plain; of the upstream once it is known */
+	const struct target *target;	/* as it was written for, or NULL */
 	bool stream;
 	bool own_signatures;	/* opaque blocks, signatures and server tools
 				 * are as Anthropic gave them */
@@ -156,26 +157,69 @@ struct neutral {
 	bool audio_out;		/* modalities with audio */
 };
 
-/* What is known of the model that a request is written for (1.5 of the wire
- * reference); zero is the default of an unknown one. */
-enum reasoning_style { REASONING_NONE, REASONING_EFFORT, REASONING_BUDGET,
-	REASONING_ADAPTIVE };
-enum sampling { SAMPLING_YES, SAMPLING_NO };
+/*
+ * What is known of the model and the upstream that a request is written for;
+ * zero is what every compatible server takes.  capability.h has the names
+ * these are set by.
+ */
+enum reasoning_style {
+	REASONING_NONE,
+	REASONING_EFFORT,	/* reasoning_effort; output_config.effort */
+	REASONING_BUDGET,	/* thinking {enabled, budget_tokens} */
+	REASONING_ADAPTIVE,	/* thinking {adaptive}, output_config.effort */
+	REASONING_THINKING,	/* thinking {enabled or disabled}, and
+				 * reasoning_effort where efforts are named */
+	REASONING_ENABLE,	/* enable_thinking, thinking_budget */
+	REASONING_OBJECT,	/* reasoning {effort, max_tokens} */
+	REASONING_TEMPLATE	/* chat_template_kwargs {enable_thinking} */
+};
+enum sampling { SAMPLING_YES, SAMPLING_NO,
+	SAMPLING_PLAIN };	/* only when it does not reason */
+enum choice_words { CHOICES_ALL,
+	CHOICES_ANY,		/* "any" forces; a named one: it alone, "any" */
+	CHOICES_AUTO };		/* auto and none only */
+enum tool_ids { IDS_FREE, IDS_ALNUM9 };
+enum prefill_mark { PREFILL_PLAIN, PREFILL_PREFIX, PREFILL_PARTIAL };
+enum seed_word { SEED_SEED, SEED_RANDOM, SEED_NO };
+enum user_word { USER_NO, USER_SAFETY, USER_USER };
+
 struct target {
 	struct str model;		/* the upstream's name */
 	int64_t max_output;		/* tokens; 0: unknown */
 	bool max_completion;		/* max_completion_tokens */
 	enum reasoning_style reasoning;
-	enum sampling sampling;
-	bool temp_or_top_p;		/* not both */
-	bool developer_role;
-	bool mid_system;
-	bool json_schema;		/* natively */
-	bool strict_tools;
-	bool prefill;
+	unsigned efforts;		/* 1 << enum effort; 0: low, medium,
+					 * high and what the style has */
+	bool always_reasons;		/* cannot be told not to */
 	bool reasoning_replay;		/* wants reasoning text back */
-	bool plain_default;		/* unknown compatible server: no
-					 * members that it may refuse */
+	bool think_tags;		/* writes it as <think>…</think> */
+	enum sampling sampling;
+	int64_t temperature_most;	/* 0: the dialect's own */
+	bool temp_or_top_p;		/* not both */
+	bool top_k;			/* takes it, in Chat Completions */
+	enum seed_word seed;
+	bool no_penalties, no_logit_bias, no_logprobs;
+	bool no_stop;
+	int64_t stop_most;		/* 0: the dialect's own */
+	bool developer_role;
+	bool mid_system;		/* Messages: role system in between */
+	bool one_system;		/* only one, and it leads */
+	bool json_schema;		/* natively */
+	bool no_json_object;
+	bool strict_tools;
+	bool no_tools;
+	enum choice_words choices;
+	bool no_parallel;		/* parallel_tool_calls is refused */
+	enum tool_ids ids;
+	bool tool_name;			/* results name their tool */
+	bool no_schema_uri;		/* "$schema" is refused */
+	bool no_image_url;		/* pictures only as data */
+	bool cache_marks;		/* cache_control in Chat Completions */
+	bool prefill;			/* may be begun by the caller */
+	enum prefill_mark prefill_mark;	/* and how, in Chat Completions */
+	enum user_word user;		/* who it is for */
+	bool service_tier;		/* takes it */
+	bool no_stream_usage;		/* stream_options is refused */
 	bool strict;			/* what would be dropped is refused */
 };
 

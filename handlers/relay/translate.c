@@ -10,6 +10,7 @@
  * be tried (the same edits made twice change nothing more).
  */
 #include "fcgi/base/mem.h"
+#include "handlers/dialect/capability.h"
 #include "handlers/dialect/families.h"
 #include "handlers/dialect/neutral.h"
 #include "handlers/relay/call.h"
@@ -49,9 +50,10 @@ static struct target
 target_of(const struct call *c)
 {
 	const struct attempt *a = c->attempt;
-	struct target t = family_target(a->with->upstream_model);
+	struct target t = { .model = a->with->upstream_model,
+		.max_output = c->plan.model->max_output };
 
-	t.max_output = c->plan.model->max_output;
+	capability_apply(&t, family_list(a->with->upstream_model));
 	t.max_completion |= a->with->channel->max_completion ||
 	    c->plan.model->max_completion;
 	return t;
