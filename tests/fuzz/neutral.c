@@ -23,7 +23,7 @@ static const struct target targets[] = {
 	{ .model = STR_INIT("m3"), .reasoning = REASONING_EFFORT,
 	    .max_completion = true, .developer_role = true,
 	    .reasoning_replay = true },
-	{ .model = STR_INIT("m4"), .plain_default = true, .strict = true },
+	{ .model = STR_INIT("m4"), .one_system = true, .strict = true },
 };
 
 /* --- Requests ------------------------------------------------------------- */
