@@ -9,6 +9,7 @@
 import assert from 'node:assert/strict';
 import Anthropic from '@anthropic-ai/sdk';
 import { betaTool } from '@anthropic-ai/sdk/helpers/beta/json-schema';
+import { jsonSchemaOutputFormat } from '@anthropic-ai/sdk/helpers/json-schema';
 
 const baseURL = process.env.WEIR_URL.replace(/\/v1$/, '');
 const apiKey = process.env.WEIR_KEY;
@@ -144,6 +145,22 @@ const tests = {
 			{ format: { type: 'json_schema', schema } } });
 		assert.deepEqual(JSON.parse(got.content[0].text),
 			{ city: 'Graz' });
+		const call = asked({ model: 'claude-json', output_config:
+			{ format: jsonSchemaOutputFormat(schema) } });
+		assert.deepEqual((await client.messages.parse(call))
+			.parsed_output, { city: 'Graz' });
+		assert.deepEqual((await client.messages.stream(call)
+			.finalMessage()).parsed_output, { city: 'Graz' });
+	},
+
+	async images() {
+		const source = { type: 'base64', media_type: 'image/png',
+			data: 'iVBORw0KGgo+/AA='.repeat(3000) };
+		const got = await create({ model: 'claude-echo', messages: [{
+			role: 'user', content: [{ type: 'image', source },
+				{ type: 'text', text: words }] }] });
+		assert.deepEqual(JSON.parse(got.content[0].text).messages[0]
+			.content[0].source, source);
 	},
 
 	async unknown_members() {

@@ -13,6 +13,7 @@ import traceback
 
 import anthropic
 from anthropic import Anthropic, AsyncAnthropic, beta_tool
+from pydantic import BaseModel
 
 URL = os.environ['WEIR_URL'].removesuffix('/v1')
 KEY = os.environ['WEIR_KEY']
@@ -24,6 +25,11 @@ SIGNATURE = 'EqQBCgIYAhIkMGQ1YjEyNzUtc2lnbmF0dXJl'
 WEATHER = [{'name': 'weather', 'description': 'the weather of a city',
             'input_schema': {'type': 'object', 'properties': {
                 'city': {'type': 'string'}}, 'required': ['city']}}]
+
+
+class Place(BaseModel):
+    city: str
+
 
 tests = []
 
@@ -182,6 +188,11 @@ def structured():
             'type': 'object', 'properties': {'city': {'type': 'string'}},
             'required': ['city'], 'additionalProperties': False}}})
     same(json.loads(got.content[0].text), {'city': 'Graz'})
+    got = client.messages.parse(model='claude-json', max_tokens=64,
+                                messages=HELLO, output_format=Place)
+    same(got.parsed_output, Place(city='Graz'))
+    with stream(model='claude-json', output_format=Place) as s:
+        same(s.get_final_message().parsed_output, Place(city='Graz'))
 
 
 @test

@@ -4,26 +4,25 @@ models are called, for the tests with official SDKs.
 
 usage: anthropic_up.py PORT-FILE
 
-Serves POST /v1/messages and /v1/messages/count_tokens on a port of 127.0.0.1
-that the kernel chose, and writes its number into the file.  Models:
+Serves POST /v1/messages and /v1/messages/count_tokens; see upstream.py.  Models:
 
-  claude-text       says TEXT
+  claude-text       says TEXT, as all do that are not here
   claude-tools      asks for the weather of two cities; says TEXT when it has
                     both
-  claude-thinking   thinks, signs it, and says TEXT
-  claude-json       says {"city": "Graz"}
-  claude-echo       says the request's body
+  …-thinking        thinks, signs it, and says TEXT
+  …-json            says {"city": "Graz"}, by the tool that it must call, if any
+  …-echo            says the request's body
+  claude-agent      has the file that the question names read by the tool Read,
+                    and says what is in it
   claude-overloaded, claude-context    answer with those errors
   claude-cut, claude-breaks            begin a stream; end it there, or with an
                                        error of being overloaded
 """
-import http.server
 import json
-import os
-import sys
 import time
 
-TEXT = 'Good day. This answer comes from the scripted upstream.'
+from upstream import CITIES, TEXT, THOUGHT, Upstream, file_in, pieces, serve
+
 SIGNATURE = 'EqQBCgIYAhIkMGQ1YjEyNzUtc2lnbmF0dXJl'
 ERRORS = {
     'claude-overloaded': (529, 'overloaded_error', 'Overloaded'),
@@ -36,6 +35,29 @@ def text(words):
     return {'type': 'text', 'text': words}
 
 
+def use(number, name, value):
+    return {'type': 'tool_use', 'id': 'toolu_%d' % number, 'name': name,
+            'input': value}
+
+
+def texts(content):
+    """The text of a message's content, or of a tool's result."""
+    if isinstance(content, str):
+        return content
+    return '\n'.join(texts(b.get('content', '')) if b['type'] == 'tool_result'
+                     else b.get('text', '') for b in content)
+
+
+def agent(body, last):
+    """The same of claude-agent."""
+    if isinstance(last, list) and last[0]['type'] == 'tool_result':
+        return [text('It says: ' + texts(last))], 'end_turn'
+    path = file_in(texts(last))
+    if path and 'Read' in [t.get('name') for t in body.get('tools', [])]:
+        return [use(0, 'Read', {'file_path': path})], 'tool_use'
+    return [text(TEXT)], 'end_turn'
+
+
 def content(body):
     """(blocks, stop reason) of the answer."""
     model = body['model']
@@ -44,17 +66,22 @@ def content(body):
             isinstance(last, list) and
             [b['type'] for b in last[:2]] == ['tool_result'] * 2):
         return [text('Let me see.')] + [
-            {'type': 'tool_use', 'id': 'toolu_%d' % i, 'name': 'weather',
-             'input': {'city': city}}
-            for i, city in enumerate(('Graz', 'Linz'))], 'tool_use'
-    if model == 'claude-thinking':
-        return [{'type': 'thinking', 'thinking': 'What would one say?',
+            use(i, 'weather', {'city': city})
+            for i, city in enumerate(CITIES)], 'tool_use'
+    if model == 'claude-agent':
+        return agent(body, last)
+    if model.endswith('-thinking'):
+        return [{'type': 'thinking', 'thinking': THOUGHT,
                  'signature': SIGNATURE},
                 {'type': 'redacted_thinking', 'data': 'EmwKAhgBEgy='},
                 text(TEXT)], 'end_turn'
-    if model == 'claude-json':
+    if model.endswith('-json') and \
+            body.get('tool_choice', {}).get('type') == 'tool':
+        return [use(0, body['tool_choice']['name'],
+                    {'city': 'Graz'})], 'tool_use'
+    if model.endswith('-json'):
         return [text('{"city": "Graz"}')], 'end_turn'
-    if model == 'claude-echo':
+    if model.endswith('-echo'):
         return [text(json.dumps(body))], 'end_turn'
     return [text(TEXT)], 'end_turn'
 
@@ -72,10 +99,6 @@ def message(body):
     return {'id': 'msg_01', 'type': 'message', 'role': 'assistant',
             'model': body['model'], 'content': blocks, 'stop_reason': stop,
             'stop_sequence': None, 'usage': usage()}
-
-
-def pieces(words):
-    return [words[at:at + 7] for at in range(0, len(words), 7)]
 
 
 def deltas(block):
@@ -124,60 +147,29 @@ def events(body):
     yield {'type': 'message_stop'}
 
 
-class Upstream(http.server.BaseHTTPRequestHandler):
-    protocol_version = 'HTTP/1.1'
-
-    def log_message(self, *args):
-        pass
-
-    def answer(self, status, value):
-        out = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header('content-type', 'application/json')
-        self.send_header('content-length', str(len(out)))
-        self.end_headers()
-        self.wfile.write(out)
-
+class Messages(Upstream):
     def error(self, status, kind, words):
         self.answer(status, {'type': 'error', 'request_id': 'req_up',
                              'error': {'type': kind, 'message': words}})
 
-    def stream(self, body):
-        self.send_response(200)
-        self.send_header('content-type', 'text/event-stream; charset=utf-8')
-        self.send_header('connection', 'close')
-        self.end_headers()
-        for event in events(body):
-            self.wfile.write(b'event: %s\ndata: %s\n\n' % (
-                event['type'].encode(), json.dumps(event).encode()))
-            self.wfile.flush()
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(
-            self.headers['content-length'])))
+    def post(self, body):
+        path = self.path.partition('?')[0]
         if self.headers.get('x-api-key') != 'upstream-secret-claude' or \
                 'authorization' in self.headers or \
                 not self.headers.get('anthropic-version'):
             self.error(401, 'authentication_error', 'invalid x-api-key')
-        elif self.path == '/v1/messages/count_tokens':
+        elif path == '/v1/messages/count_tokens':
             self.answer(200, {'input_tokens': 42})
-        elif self.path != '/v1/messages':
+        elif path != '/v1/messages':
             self.error(404, 'not_found_error', 'Not found')
         elif body['model'] in ERRORS:
             self.error(*ERRORS[body['model']])
         elif body.get('stream'):
-            self.stream(body)
+            self.frames(b'event: %s\ndata: %s\n\n' % (
+                event['type'].encode(), json.dumps(event).encode())
+                for event in events(body))
         else:
             self.answer(200, message(body))
 
 
-def main():
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Upstream)
-    name = sys.argv[1]
-    with open(name + '.new', 'w', encoding='ascii') as f:
-        print(server.server_port, file=f)
-    os.rename(name + '.new', name)
-    server.serve_forever()
-
-
-main()
+serve(Messages)

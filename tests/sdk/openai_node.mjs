@@ -3,10 +3,11 @@
  * openai_node.mjs - the official Node SDK, unchanged but for baseURL and key.
  *
  * Started by tests/sdk/run.  Each test is one function; what the mock upstream
- * answers is asked for by the model's name (mockup --help).
+ * answers is asked for by the model's name (mockup --help, openai_up.py).
  */
 import assert from 'node:assert/strict';
 import OpenAI, { toFile } from 'openai';
+import { makeParseableResponseFormat } from 'openai/lib/parser';
 
 const baseURL = process.env.WEIR_URL;
 const apiKey = process.env.WEIR_KEY;
@@ -16,6 +17,7 @@ const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 30000 });
 const words = 'Hello, and some words more for twenty or thirty tokens.';
 const hello = [{ role: 'user', content: words }];
 const text = 'Good day. This answer comes from the mock upstream.';
+const scripted = 'Good day. This answer comes from the scripted upstream.';
 const weather = [{ type: 'function', function: {
 	name: 'weather', description: 'the weather of a city',
 	parameters: { type: 'object', properties: {
@@ -130,7 +132,54 @@ const tests = {
 			{ city: 'Graz' });
 	},
 
-	async images() {
+	async tools_parallel() {
+		const call = { model: 'open-tools', tools: weather };
+		const final = await client.chat.completions.stream(
+			{ ...call, messages: hello }).finalChatCompletion();
+		const { message } = final.choices[0];
+
+		assert.deepEqual(message.tool_calls.map((c) =>
+			JSON.parse(c.function.arguments).city), ['Graz', 'Linz']);
+		const second = await chat({ ...call, messages: [...hello,
+			message, ...message.tool_calls.map((c) => ({ role: 'tool',
+				tool_call_id: c.id, content: 'rain' }))] });
+		assert.equal(second.choices[0].message.content, scripted);
+	},
+
+	async parse() {
+		const call = { model: 'gpt-4o-json', messages: hello,
+			response_format: makeParseableResponseFormat({
+				type: 'json_schema', json_schema: { strict: true,
+					name: 'place', schema: weather[0].function
+						.parameters } }, JSON.parse) };
+		const got = await client.chat.completions.parse(call);
+
+		assert.deepEqual(got.choices[0].message.parsed,
+			{ city: 'Graz' });
+		const final = await client.chat.completions.stream(call)
+			.finalChatCompletion();
+		assert.deepEqual(final.choices[0].message.parsed,
+			{ city: 'Graz' });
+	},
+
+	async reasoning() {
+		const call = { model: 'open-thinks', reasoning_effort: 'low' };
+		const got = await chat(call);
+
+		assert.equal(got.choices[0].message.reasoning_content,
+			'What would one say?');
+		assert.equal((await chunks(call)).map((c) =>
+			c.choices[0].delta.reasoning_content ?? '').join(''),
+		'What would one say?');
+	},
+
+	async error_in_the_middle() {
+		await assert.rejects(chunks({ model: 'open-breaks' }),
+			(e) => e instanceof OpenAI.APIError &&
+			e.type === 'server_error');
+	},
+
+	async images_in_messages() {
 		const messages = [{ role: 'user', content: [
 			{ type: 'text', text: 'What is this? \u00e4\u20ac\u{1f600}' },
 			{ type: 'image_url', image_url: { detail: 'low',

@@ -2,7 +2,7 @@
 """openai_py.py - the official Python SDK, unchanged but for base_url and key.
 
 Started by tests/sdk/run.  Each test is one function; what the mock upstream
-answers is asked for by the model's name (mockup --help).
+answers is asked for by the model's name (mockup --help, openai_up.py).
 """
 import asyncio
 import base64
@@ -13,6 +13,7 @@ import traceback
 
 import openai
 from openai import AsyncOpenAI, OpenAI
+from pydantic import BaseModel
 
 URL = os.environ['WEIR_URL']
 KEY = os.environ['WEIR_KEY']
@@ -22,11 +23,17 @@ client = OpenAI(base_url=URL, api_key=KEY, max_retries=0, timeout=30)
 WORDS = 'Hello, and some words more for twenty or thirty tokens.'
 HELLO = [{'role': 'user', 'content': WORDS}]
 TEXT = 'Good day. This answer comes from the mock upstream.'
+SCRIPTED = 'Good day. This answer comes from the scripted upstream.'
 WEATHER = [{'type': 'function', 'function': {
     'name': 'weather', 'description': 'the weather of a city',
     'parameters': {'type': 'object', 'properties': {
         'city': {'type': 'string'}}, 'required': ['city'],
         'additionalProperties': False}, 'strict': True}}]
+
+
+class Place(BaseModel):
+    city: str
+
 
 tests = []
 
@@ -145,6 +152,44 @@ def tools_helper():
     same(call.function.parsed_arguments, {'city': 'Graz'})
 
 
+@test
+def tools_parallel():
+    with client.chat.completions.stream(
+            model='open-tools', messages=HELLO, tools=WEATHER) as stream:
+        message = stream.get_final_completion().choices[0].message
+    same([c.function.parsed_arguments for c in message.tool_calls],
+         [{'city': 'Graz'}, {'city': 'Linz'}])
+    got = client.chat.completions.create(
+        model='open-tools', tools=WEATHER, messages=HELLO + [message] + [
+            {'role': 'tool', 'tool_call_id': c.id, 'content': 'rain'}
+            for c in message.tool_calls])
+    same(got.choices[0].message.content, SCRIPTED)
+
+
+@test
+def parse():
+    call = {'model': 'gpt-4o-json', 'messages': HELLO,
+            'response_format': Place}
+    got = client.chat.completions.parse(**call)
+    same(got.choices[0].message.parsed, Place(city='Graz'))
+    with client.chat.completions.stream(**call) as stream:
+        final = stream.get_final_completion()
+    same(final.choices[0].message.parsed, Place(city='Graz'))
+
+
+@test
+def reasoning():
+    call = {'model': 'open-thinks', 'messages': HELLO,
+            'reasoning_effort': 'low'}
+    got = client.chat.completions.create(**call)
+    same((got.choices[0].message.reasoning_content,
+          got.usage.completion_tokens_details.reasoning_tokens),
+         ('What would one say?', 5))
+    same(''.join(getattr(c.choices[0].delta, 'reasoning_content', None) or ''
+                 for c in client.chat.completions.create(stream=True, **call)),
+         'What would one say?')
+
+
 def echoed(**call):
     """What arrived upstream when this was sent."""
     got = client.chat.completions.create(model='mock-echo', **call)
@@ -152,7 +197,7 @@ def echoed(**call):
 
 
 @test
-def images():
+def images_in_messages():
     messages = [{'role': 'user', 'content': [
         {'type': 'text', 'text': 'What is this? \u00e4\u20ac\U0001f600 \\ "'},
         {'type': 'image_url', 'image_url': {
@@ -353,6 +398,20 @@ def cut_in_the_middle():
         assert text, 'nothing came before the cut'
         return
     raise AssertionError('the cut passed for an end: %r' % text)
+
+
+@test
+def error_in_the_middle():
+    text = ''
+    try:
+        for chunk in client.chat.completions.create(
+                model='open-breaks', messages=HELLO, stream=True):
+            text += chunk.choices[0].delta.content or ''
+    except openai.APIError as e:
+        same(e.type, 'server_error')
+        assert text, 'nothing came before it'
+        return
+    raise AssertionError('the error passed for an end: %r' % text)
 
 
 @test
