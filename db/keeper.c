@@ -11,6 +11,7 @@
 
 #include "db/catalogue.h"
 #include "db/hold.h"
+#include "db/retain.h"
 #include "db/setting.h"
 #include "fcgi/base/clock.h"
 #include "fcgi/base/log.h"
@@ -19,8 +20,10 @@
 enum {
 	LOOK_MS = 1000,
 	METRICS_MS = 10000,
+	TRIM_MS = 60000,
 	SCORES_MS = 3600 * 1000,	/* older ones tell nothing */
-	OVERLAP_MS = 5000		/* of commits that come late */
+	OVERLAP_MS = 5000,		/* of commits that come late */
+	RETAIN_MS = 60000		/* between looks for what is too old */
 };
 
 struct keeper {
@@ -35,12 +38,16 @@ struct keeper {
 	int64_t generation, reload_ms;
 	int64_t scores_ms;		/* UTC: scores are known until then */
 	int64_t metrics_ms;		/* monotonic: when to add them next */
+	int64_t trim_ms;		/* and to give memory back */
 	bool failing;			/* said so in the log */
 	atomic_bool recovering;		/* the writer has our operation */
 	struct recovery {
 		struct op op;
 		struct keeper *keeper;
 	} recovery;
+	int64_t retain_ms;		/* monotonic: when to look next */
+	atomic_bool retaining;		/* the writer has our operation */
+	struct recovery retention;
 };
 
 /* --- what it looks at ----------------------------------------------------- */
@@ -144,6 +151,44 @@ look_at_processes(struct keeper *k)
 	return true;
 }
 
+/* --- what is too old ------------------------------------------------------ */
+
+static bool
+retain(struct db *db, struct op *op)
+{
+	(void)op;
+	return retain_some(db) >= 0;
+}
+
+static void
+retained(struct op *op)
+{
+	struct recovery *r = holder(op, struct recovery, op);
+
+	atomic_store(&r->keeper->retaining, false);
+}
+
+/* Some rows a second, until none is too old. */
+static bool
+look_at_age(struct keeper *k)
+{
+	int due;
+
+	if (clock_ms() < k->retain_ms)
+		return true;
+	due = retain_due(k->db);
+	if (due <= 0)
+		k->retain_ms = clock_ms() + RETAIN_MS;
+	if (due > 0 && !atomic_exchange(&k->retaining, true)) {
+		k->retention = (struct recovery){
+			.op = { .run = retain, .done = retained },
+			.keeper = k,
+		};
+		writer_put(k->writer, &k->retention.op);
+	}
+	return due >= 0;
+}
+
 /* --- metrics -------------------------------------------------------------- */
 
 struct note {
@@ -189,7 +234,8 @@ static bool
 look(struct keeper *k)
 {
 	return store_look(k->store, k->db) && look_at_catalogue(k) &&
-	    look_at_parks(k) && look_at_scores(k) && look_at_processes(k);
+	    look_at_parks(k) && look_at_scores(k) && look_at_processes(k) &&
+	    (k->hooks.once || look_at_age(k));
 }
 
 /* Until the next look; false: it is time to end. */
@@ -229,6 +275,10 @@ run(void *arg)
 		share(k);
 		if (clock_ms() >= k->metrics_ms)
 			add_metrics(k);
+		if (clock_ms() >= k->trim_ms) {
+			k->trim_ms = clock_ms() + TRIM_MS;
+			mem_give_back();
+		}
 	}
 	share(k);
 	add_metrics(k);
@@ -303,8 +353,8 @@ keeper_stop(struct keeper *k)
 	} else {
 		pthread_join(k->thread, NULL);
 	}
-	/* The recovery that may be under way is ours. */
-	while (atomic_load(&k->recovering))
+	/* What may be under way is ours. */
+	while (atomic_load(&k->recovering) || atomic_load(&k->retaining))
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	keeper_free(k);
 }

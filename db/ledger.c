@@ -25,13 +25,14 @@ enum {
 	/* each row of these is a difference */
 	CHECK_STRUCTURE, CHECK_FOREIGN, CHECK_SUM, CHECK_FREE, CHECK_BALANCE,
 	CHECK_HELD, CHECK_BOOKS, CHECK_BOUND, CHECK_BOTH, CHECK_KEY,
-	CHECK_USED, CHECK_OWNER, CHECK_SPENT, CHECK_INDEX, CHECK_CLAIM,
-	CHECK_OPEN, N_SQL
+	CHECK_USED, CHECK_ROLLUP, CHECK_OWNER, CHECK_SPENT, CHECK_INDEX,
+	CHECK_CLAIM, CHECK_OPEN, N_SQL
 };
 
 static const char *const sql[N_SQL] = {
 	[WALLET] = "SELECT wallet FROM account WHERE id = ?1",
-	[ADD_WALLET] = "INSERT INTO /*tab*/ book(kind, account) VALUES ('wallet', ?1)",
+	[ADD_WALLET] = "INSERT INTO /*tab*/ book(kind, account) "
+		       "VALUES ('wallet', ?1)",
 	[SET_WALLET] = "UPDATE /*tab*/ account SET wallet = ?2 WHERE id = ?1",
 	[BALANCE] = "SELECT b.balance, b.held FROM account a "
 		    "JOIN book b ON b.id = a.wallet WHERE a.id = ?1",
@@ -149,6 +150,15 @@ static const char *const sql[N_SQL] = {
 	    "(SELECT key, sum(charge) AS charge FROM usage GROUP BY key) u "
 	    "ON u.key = m.key WHERE m.used <> coalesce(u.charge, 0) "
 	    "AND NOT EXISTS (SELECT 1 FROM closing)",
+	/* Counts what is gone as well. */
+	[CHECK_ROLLUP] =
+	    "SELECT 'the keys count ' || used || ' as used, the sums by hours "
+	    "say ' || sums FROM (SELECT (SELECT coalesce(sum(used), 0) "
+	    "FROM meter /*scan*/) AS used, "
+	    "(SELECT coalesce(sum(charge), 0) FROM rollup) + "
+	    "(SELECT coalesce(sum(charge), 0) FROM usage WHERE id > "
+	    "(SELECT max(id) FROM usage) / 512 * 512) AS sums) "
+	    "WHERE used <> sums",
 	[CHECK_OWNER] =
 	    "SELECT 'hold ' || h.id || ' belongs to process ' || h.process || "
 	    "', which is not there' FROM hold h /*scan*/ LEFT JOIN process p "

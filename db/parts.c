@@ -10,7 +10,7 @@ extern const struct db_part hold_part, settle_part, claim_part, tab_part,
     ledger_part, setting_part, catalogue_part, account_part, group_part,
     model_part, channel_part, user_part, park_part, score_part, probe_part,
     metric_part, audit_part,
-    process_part, seal_part, backup_part, setup_part;
+    process_part, seal_part, backup_part, setup_part, rollup_part, retain_part;
 
 const struct db_part *const db_parts[] = {
 	&hold_part,
@@ -20,6 +20,7 @@ const struct db_part *const db_parts[] = {
 	&store_part,
 	&key_part,
 	&usage_part,
+	&rollup_part,
 	&ledger_part,
 	&setting_part,
 	&catalogue_part,
@@ -38,5 +39,6 @@ const struct db_part *const db_parts[] = {
 	&seal_part,
 	&backup_part,
 	&setup_part,
+	&retain_part,
 	NULL,
 };

@@ -19,6 +19,7 @@
 #include "db/hold.h"
 #include "db/ledger.h"
 #include "db/money.h"
+#include "db/rollup.h"
 #include "db/tab.h"
 #include "fcgi/base/buf.h"
 #include "fcgi/base/log.h"
@@ -44,11 +45,11 @@ static const char *const sql[N_SQL] = {
 	    "image_in, image_out, character, image, second, search, "
 	    "charge, cost, list, "
 	    "held, bound, price, cost_price, markup_ppm, cost_ppm, first_ms, "
-	    "total_ms, weir_us, attempts, end_user, remarks) VALUES "
+	    "total_ms, weir_us, attempts, end_user, tag, remarks) VALUES "
 	    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
 	    "?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, "
 	    "?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, "
-	    "?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47)",
+	    "?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48)",
 	/* The rows of keys, 512 at once (schema, table usage_key). */
 	[LIST] = "INSERT INTO /*tab*/ usage_key(key, id) "
 		 "SELECT key, id FROM usage "
@@ -289,7 +290,7 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 	attempts_text(u, &attempts);
 	ok = !attempts.full &&
 	    db_run(db, &settle_part, USAGE,
-		"siiiiiisSsiIIsiSiiiiiiiiiiiiiiiiiiiiiIIiiIiisSs",
+		"siiiiiisSsiIIsiSiiiiiiiiiiiiiiiiiiiiiIIiiIiisSSs",
 		str_from(p->request_id, ID_CHARS), db_now(db), p->account,
 		p->project, p->key, model, p->book, u->asked,
 		u->served.n ? u->served : none, str_of(p->endpoint),
@@ -307,13 +308,15 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 		u->cost_price ? &u->cost_price : NULL, p->markup_ppm,
 		u->cost_ppm, u->first_ms >= 0 ? &u->first_ms : NULL,
 		u->total_ms, u->weir_us, buf_str(&attempts),
-		u->end_user.n ? u->end_user : none, u->remarks) == 1;
+		u->end_user.n ? u->end_user : none,
+		u->tag.n ? u->tag : none, u->remarks) == 1;
 	buf_release(&attempts);
 	if (!ok)
 		return false;
 	id = db_last_id(db);
 	return id % USAGE_CHUNK != 0 ||
-	    db_run(db, &settle_part, LIST, "i", id) >= 0;
+	    (db_run(db, &settle_part, LIST, "i", id) >= 0 &&
+	    rollup_chunk(db, id));
 }
 
 /* Cost without a charge, and charge without money: to the loss book. */

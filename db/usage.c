@@ -35,7 +35,7 @@ const char *const usage_states[N_USAGE_STATES] = {
 	"u.markup_ppm, u.cost_ppm, u.first_ms, u.total_ms, u.weir_us, " \
 	"json_array_length(u.attempts), u.end_user, u.remarks, " \
 	"CASE WHEN u.remarks LIKE '%fallback%' THEN m.name END, " \
-	"u.attempts " \
+	"u.attempts, u.tag " \
 	"FROM usage u " \
 	"LEFT JOIN account a ON a.id = u.account " \
 	"LEFT JOIN project p ON p.id = u.project " \
@@ -132,6 +132,7 @@ read_view(struct arena *a, struct row *row, struct usage_view *u)
 		.remarks = text(a, row, 51),
 		.fallback = text(a, row, 52),
 		.tried = text(a, row, 53),
+		.tag = text(a, row, 54),
 	};
 	for (int b = 0; b < N_BUCKETS; b++)
 		u->use.n[b] = row_int(row, 22 + b);

@@ -50,7 +50,7 @@ struct usage_row {
 	int64_t weir_us;
 	struct attempt_row *attempts;
 	size_t n_attempts;
-	struct str end_user;
+	struct str end_user, tag;
 	struct str remarks;		/* "capped:512 fallback" */
 	int64_t loss;			/* upstream cost nobody pays */
 };
@@ -82,7 +82,7 @@ struct usage_view {
 	int64_t total_ms, weir_us;
 	int64_t attempts;
 	struct str tried;		/* as usage_tried reads them */
-	struct str end_user, remarks;
+	struct str end_user, tag, remarks;
 	struct str fallback;		/* the model that stood in for the one
 					 * that was asked for; empty: none */
 };

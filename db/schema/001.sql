@@ -445,6 +445,7 @@ CREATE TABLE usage (
 	weir_us     INTEGER NOT NULL,
 	attempts    TEXT NOT NULL,
 	end_user    TEXT,
+	tag         TEXT,
 	remarks     TEXT NOT NULL DEFAULT '',
 	-- One check of eight: none is negative.
 	CHECK (audio_in | audio_out | image_in | image_out | character | image |
@@ -458,6 +459,78 @@ CREATE TABLE usage_key (
 	key  INTEGER NOT NULL,
 	id   INTEGER NOT NULL,
 	PRIMARY KEY (key, id)
+) STRICT, WITHOUT ROWID;
+
+-- Usage rows summed up by hours (of site.time_zone, UTC ms): a chunk of 512 is
+-- added by the settlement that fills it; the rows after the last multiple of
+-- 512 are not in it.  first_n, first_ms: how many calls had content, after how
+-- long in all.
+CREATE TABLE rollup (
+	hour        INTEGER NOT NULL,
+	account     INTEGER NOT NULL,
+	project     INTEGER NOT NULL,
+	key         INTEGER NOT NULL,
+	model       INTEGER NOT NULL,
+	channel     INTEGER NOT NULL,
+	calls       INTEGER NOT NULL,
+	failed      INTEGER NOT NULL,
+	estimated   INTEGER NOT NULL,
+	input       INTEGER NOT NULL,
+	cache_read  INTEGER NOT NULL,
+	cache_write INTEGER NOT NULL,
+	cache_write_1h INTEGER NOT NULL,
+	output      INTEGER NOT NULL,
+	reasoning   INTEGER NOT NULL,
+	request     INTEGER NOT NULL,
+	audio_in    INTEGER NOT NULL,
+	audio_out   INTEGER NOT NULL,
+	image_in    INTEGER NOT NULL,
+	image_out   INTEGER NOT NULL,
+	character   INTEGER NOT NULL,
+	image       INTEGER NOT NULL,
+	second      INTEGER NOT NULL,
+	search      INTEGER NOT NULL,
+	charge      INTEGER NOT NULL,
+	cost        INTEGER NOT NULL,
+	list        INTEGER NOT NULL,
+	first_n     INTEGER NOT NULL,
+	first_ms    INTEGER NOT NULL,
+	total_ms    INTEGER NOT NULL,
+	PRIMARY KEY (hour, account, project, key, model, channel)
+) STRICT, WITHOUT ROWID;
+
+-- The same by days, of the rows that name an end user or have a tag.
+CREATE TABLE rollup_user (
+	day         INTEGER NOT NULL,
+	account     INTEGER NOT NULL,
+	model       INTEGER NOT NULL,
+	end_user    TEXT NOT NULL,
+	tag         TEXT NOT NULL,
+	calls       INTEGER NOT NULL,
+	failed      INTEGER NOT NULL,
+	estimated   INTEGER NOT NULL,
+	input       INTEGER NOT NULL,
+	cache_read  INTEGER NOT NULL,
+	cache_write INTEGER NOT NULL,
+	cache_write_1h INTEGER NOT NULL,
+	output      INTEGER NOT NULL,
+	reasoning   INTEGER NOT NULL,
+	request     INTEGER NOT NULL,
+	audio_in    INTEGER NOT NULL,
+	audio_out   INTEGER NOT NULL,
+	image_in    INTEGER NOT NULL,
+	image_out   INTEGER NOT NULL,
+	character   INTEGER NOT NULL,
+	image       INTEGER NOT NULL,
+	second      INTEGER NOT NULL,
+	search      INTEGER NOT NULL,
+	charge      INTEGER NOT NULL,
+	cost        INTEGER NOT NULL,
+	list        INTEGER NOT NULL,
+	first_n     INTEGER NOT NULL,
+	first_ms    INTEGER NOT NULL,
+	total_ms    INTEGER NOT NULL,
+	PRIMARY KEY (day, account, model, end_user, tag)
 ) STRICT, WITHOUT ROWID;
 
 -- One line a book and day, so that rows before it may be removed.

@@ -2,6 +2,7 @@
 /* mem.c - memory for what lives long; see mem.h. */
 #include "fcgi/base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,4 +44,25 @@ xstrdup(const char *s)
 	size_t n = strlen(s) + 1;
 
 	return memcpy(xalloc(n), s, n);
+}
+
+/* glibc has had it since 2.33; other libraries give back by themselves. */
+#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 33)
+#define WITH_MALLINFO2
+#endif
+#endif
+
+/* Less than this is soon needed again. */
+enum { IDLE_BYTES = 16 << 20 };
+
+void
+mem_give_back(void)
+{
+#ifdef WITH_MALLINFO2
+	struct mallinfo2 m = mallinfo2();
+
+	if (m.fordblks > IDLE_BYTES)
+		malloc_trim(IDLE_BYTES / 4);
+#endif
 }

@@ -21,6 +21,10 @@ void *xresize(void *p, size_t n) __attribute__((returns_nonnull));
 /* A copy of the string s, never NULL.  Given back with free(). */
 char *xstrdup(const char *s) __attribute__((malloc, returns_nonnull));
 
+/* Gives memory that lies idle back to the system, if it is much: what a peak
+ * needed is not kept for ever.  Takes a millisecond or a few; any thread. */
+void mem_give_back(void);
+
 #define xnew(type)	((type *)xalloc(sizeof(type)))
 
 /* The structure that holds a member, from the member's address. */

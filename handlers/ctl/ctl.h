@@ -170,6 +170,10 @@ void out_usd(struct buf *b, const char *name, int64_t nano);
 /* UTC ms as RFC 3339; 0 is null. */
 void out_time(struct buf *b, const char *name, int64_t utc_ms);
 
+/* A line of CSV: the values of a JSON object, or the names of its members; no
+ * cell is taken for a formula by a spreadsheet. */
+void csv_line(struct arena *a, struct buf *b, struct str object, bool names);
+
 /* UTC ms as "2026-11-22 09:30:00". */
 struct str time_short(struct arena *a, int64_t utc_ms);
 

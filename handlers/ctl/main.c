@@ -19,7 +19,8 @@ extern const struct command command_init, command_apply, command_export,
     command_credential_recover,
     command_channel_test, command_channel_models,
     command_user_new, command_user_passwd, command_token_new, command_balance,
-    command_grant, command_deduct, command_usage, command_ledger_check,
+    command_grant, command_deduct, command_usage, command_report_usage,
+    command_report_spread, command_ledger_check,
     command_route, command_log, command_status, command_doctor,
     command_backup, command_restore, command_rekey, command_tick;
 
@@ -44,6 +45,8 @@ static const struct command *const commands[] = {
 	&command_grant,
 	&command_deduct,
 	&command_usage,			/* usage.c */
+	&command_report_usage,		/* report.c */
+	&command_report_spread,
 	&command_ledger_check,		/* ledger.c */
 	&command_route,			/* route.c */
 	&command_log,			/* log.c */

@@ -178,6 +178,7 @@ struct site_object {
 	struct str time_zone, note;
 	enum routing routing;
 	struct caps caps;
+	int64_t usage_days;		/* 0: for ever */
 };
 
 #define AT(member) offsetof(struct site_object, member)
@@ -185,6 +186,7 @@ static const struct member site_members[] = {
 	{ "time_zone", &kind_zone, AT(time_zone), 0, 0 },
 	{ "caps", &kind_caps, AT(caps), 0, 0 },
 	{ "routing", &kind_routing, AT(routing), 0, 0 },
+	{ "usage_days", &kind_count, AT(usage_days), 1, 36500 },
 	{ "note", &kind_text, AT(note), 0, 4096 },
 	{ "enabled", &kind_later, 0, 0, 0 },
 	{ 0 }
@@ -207,15 +209,18 @@ site_load(struct db *db, struct arena *a, const struct above *up,
     struct str name, void *object)
 {
 	struct site_object *s = object;
-	struct str routing = { 0 };
+	struct str routing = { 0 }, days = { 0 };
 
 	site_blank(s, up, name);
 	if (setting_get(db, a, S("site.time_zone"), &s->time_zone) < 0 ||
 	    setting_get(db, a, S("site.note"), &s->note) < 0 ||
 	    setting_get(db, a, S("site.routing"), &routing) < 0 ||
+	    setting_get(db, a, S("site.usage_days"), &days) < 0 ||
 	    !cap_get(db, CAP_SITE, 0, &s->caps))
 		return -1;
 	s->routing = routing_read(routing);
+	if (!str_int(days, &s->usage_days))
+		s->usage_days = 0;
 	return 1;
 }
 
@@ -225,6 +230,7 @@ site_save(struct reading *r, const struct place *at, const struct above *up,
 {
 	const struct site_object *s = object, *old = was;
 	struct str note = s->note.n ? s->note : (struct str){ 0 };
+	char digits[STR_INT];
 	struct str routing = s->routing == ROUTING_BALANCED
 	    ? (struct str){ 0 }
 	    : str_of(routing_names[s->routing]);
@@ -239,6 +245,10 @@ site_save(struct reading *r, const struct place *at, const struct above *up,
 		return lost(r);
 	if (s->routing != old->routing &&
 	    !setting_set(r->db, S("site.routing"), routing))
+		return lost(r);
+	if (s->usage_days != old->usage_days && !setting_set(r->db,
+	    S("site.usage_days"), s->usage_days ? str_digits(s->usage_days,
+	    digits) : (struct str){ 0 }))
 		return lost(r);
 	return memcmp(&s->caps, &old->caps, sizeof(s->caps)) == 0 ||
 	    cap_set(r->db, CAP_SITE, 0, &s->caps) || lost(r);

@@ -166,3 +166,40 @@ table_print(const struct table *t)
 	for (size_t i = 0; i < t->n; i += t->columns)
 		print_row(t, t->cells + i, wide);
 }
+
+/* --- CSV ------------------------------------------------------------------ */
+
+/* A cell that no spreadsheet takes for a formula. */
+static void
+put_cell(struct buf *b, struct str s)
+{
+	buf_char(b, '"');
+	if (s.n && strchr("=+-@\t\r", s.p[0]))
+		buf_char(b, '\'');
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '"')
+			buf_char(b, '"');
+		buf_char(b, s.p[i]);
+	}
+	buf_char(b, '"');
+}
+
+void
+csv_line(struct arena *a, struct buf *b, struct str object, bool names)
+{
+	struct json_each each = json_each(object);
+	bool first = true;
+
+	while (json_next(&each)) {
+		if (!first)
+			buf_char(b, ',');
+		first = false;
+		if (names)
+			buf_put(b, each.name);
+		else if (json_kind(each.value) == JSON_IS_STRING)
+			put_cell(b, json_text(a, each.value));
+		else if (json_kind(each.value) != JSON_IS_NULL)
+			buf_put(b, each.value);
+	}
+	buf_put(b, S("\r\n"));
+}

@@ -9,12 +9,14 @@
 #include "db/metric.h"
 #include "db/park.h"
 #include "db/process.h"
+#include "db/retain.h"
 #include "fcgi/base/log.h"
 #include "handlers/ctl/tick_probes.h"
 
 struct done {
 	int64_t dead;			/* processes */
 	int resolved, ended, alive;
+	int64_t gone;			/* usage rows that were too old */
 	int64_t wal, left;		/* bytes */
 	struct str frozen;
 	struct ticked probes;
@@ -28,7 +30,8 @@ keep_house(struct ctl *c, struct db *db, void *arg)
 
 	d->resolved = hold_recover(c->store, db);
 	d->ended = d->resolved < 0 ? -1 : park_clean(db);
-	return d->ended >= 0;
+	d->gone = d->ended < 0 ? -1 : retain_some(db);
+	return d->gone >= 0;
 }
 
 static bool
@@ -70,6 +73,7 @@ tell(struct ctl *c, const struct done *d)
 		out_int(&b, "processes_dead", d->dead);
 		out_int(&b, "calls_resolved", d->resolved);
 		out_int(&b, "parks_ended", d->ended);
+		out_int(&b, "usage_rows_ended", d->gone);
 		out_int(&b, "wal_bytes_before", d->wal);
 		out_int(&b, "wal_bytes", d->left);
 		out_str(&b, "frozen", d->frozen);
@@ -84,6 +88,9 @@ tell(struct ctl *c, const struct done *d)
 	printf("processes  %d alive, %lld found dead and removed, %d calls of "
 	    "theirs resolved\n", d->alive, (long long)d->dead, d->resolved);
 	printf("parks      %d ended\n", d->ended);
+	if (d->gone)
+		printf("usage      %lld rows were too old\n",
+		    (long long)d->gone);
 	printf("wal        %lld bytes, now %lld%s\n", (long long)d->wal,
 	    (long long)d->left, d->left ? ": a reader keeps the rest" : "");
 	tell_probes(&d->probes);
@@ -142,7 +149,8 @@ const struct command command_tick = {
 	.name = "tick", .usage = "[--probe] [--metrics]",
 	.summary = "does now the housekeeping that otherwise runs by itself",
 	.help =
-"Resolves the calls of processes that died, removes parks that have ended,\n"
+"Resolves the calls of processes that died, removes parks that have ended and\n"
+"usage rows that are older than site.usage_days,\n"
 "tries upstreams that are out, or idle, with tiny calls, folds the write-ahead\n"
 "log into the database, and prints what was done.  A running weir.fcgi does so\n"
 "itself; where weir runs as CGI let cron do it:\n"

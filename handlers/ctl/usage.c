@@ -12,7 +12,6 @@
 #include "db/catalogue.h"
 #include "db/group.h"
 #include "db/money.h"
-#include "fcgi/base/json.h"
 #include "handlers/ctl/noun.h"
 
 enum { SHOWN = 100 };			/* rows for people, unless --limit */
@@ -107,51 +106,11 @@ usage_json(struct buf *b, const struct usage_view *u,
 	out_int(b, "weir_us", u->weir_us);
 	out_int(b, "attempts", u->attempts);
 	out_maybe(b, "end_user", u->end_user);
+	out_maybe(b, "tag", u->tag);
 	out_str(b, "remarks", u->remarks);
 	if (cat)
 		put_attempts(b, u, cat);
 	buf_char(b, '}');
-}
-
-/* --- CSV ------------------------------------------------------------------ */
-
-/* A cell that no spreadsheet takes for a formula. */
-static void
-put_cell(struct buf *b, struct str s)
-{
-	buf_char(b, '"');
-	if (s.n && strchr("=+-@\t\r", s.p[0]))
-		buf_char(b, '\'');
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '"')
-			buf_char(b, '"');
-		buf_char(b, s.p[i]);
-	}
-	buf_char(b, '"');
-}
-
-static void
-csv_line(struct arena *a, struct buf *b, const struct usage_view *u,
-    bool names)
-{
-	struct buf row = BUF(a, 1 << 20);
-	struct json_each each;
-	bool first = true;
-
-	usage_json(&row, u, NULL);
-	each = json_each(buf_str(&row));
-	while (json_next(&each)) {
-		if (!first)
-			buf_char(b, ',');
-		first = false;
-		if (names)
-			buf_put(b, each.name);
-		else if (json_kind(each.value) == JSON_IS_STRING)
-			put_cell(b, json_text(a, each.value));
-		else if (json_kind(each.value) != JSON_IS_NULL)
-			buf_put(b, each.value);
-	}
-	buf_put(b, S("\r\n"));
 }
 
 /* --- tables --------------------------------------------------------------- */
@@ -215,11 +174,21 @@ struct using {
 };
 
 static void
+put_csv(struct arena *a, struct buf *b, const struct usage_view *u,
+    bool names)
+{
+	struct buf row = BUF(a, 1 << 20);
+
+	usage_json(&row, u, NULL);
+	csv_line(a, b, buf_str(&row), names);
+}
+
+static void
 put_row(struct ctl *c, struct arena *page, struct using *k,
     const struct usage_view *u)
 {
 	if (k->csv) {
-		csv_line(page, &k->b, u, false);
+		put_csv(page, &k->b, u, false);
 	} else if (c->json) {
 		buf_put(&k->b, k->n ? S(",\n ") : S(""));
 		usage_json(&k->b, u, k->cat);
@@ -319,7 +288,7 @@ run(struct ctl *c)
 	if (!find_filters(c, &k))
 		return failed_read(c);
 	if (k.csv)
-		csv_line(&c->arena, &k.b, &(struct usage_view){ 0 }, true);
+		put_csv(&c->arena, &k.b, &(struct usage_view){ 0 }, true);
 	else if (c->json)
 		buf_char(&k.b, '[');
 	else

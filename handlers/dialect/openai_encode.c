@@ -529,7 +529,8 @@ openai_encode(struct arena *a, const struct neutral *n,
 		buf_printf(out, ",\"reasoning_effort\":\"%s\"", effort);
 	else if (*effort && !drop(&e, "reasoning"))
 		return false;
-	if (n->end_user.n && t->user == USER_SAFETY && n->end_user.n <= USER_MOST) {
+	if (n->end_user.n && t->user == USER_SAFETY &&
+	    n->end_user.n <= USER_MOST) {
 		buf_put(out, S(",\"safety_identifier\":"));
 		buf_json(out, n->end_user);
 	}

@@ -342,6 +342,7 @@ fill(const struct call *c, struct arena *a, struct usage_row *row)
 	row->total_ms = (now - c->rq->accepted_us) / 1000;
 	row->weir_us = now - c->rq->accepted_us - upstream;
 	row->end_user = arena_str(a, c->asked.end_user);
+	row->tag = arena_str(a, c->rq->param[PARAM_HTTP_X_WEIR_TAG]);
 	row->remarks = remarks(c, a);
 	copy_attempts(c, a, row);
 	put_money(c, row);

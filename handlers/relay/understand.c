@@ -5,6 +5,7 @@
  * The caller's dialect checks the body and says what routing, limits and
  * money need to know of it.  A body above the peek window is a reader's work.
  */
+#include "db/setting.h"
 #include "handlers/relay/call.h"
 
 static void
@@ -28,11 +29,26 @@ read_body(struct call *c)
 	k->session = arena_str(c->arena, k->session);
 }
 
+/* Sums are kept by it: a short name. */
+static bool
+tag_is_good(struct call *c)
+{
+	struct str tag = c->rq->param[PARAM_HTTP_X_WEIR_TAG];
+
+	if (tag.n == 0 || name_valid(tag))
+		return true;
+	fail(c, FAULT_BAD_REQUEST, "The header x-weir-tag is 1 to 64 of A-Z "
+	    "a-z 0-9 . _ : / @ -");
+	return false;
+}
+
 enum go
 understand(struct call *c)
 {
 	if (c->job_out)
 		return WAIT;
+	if (!tag_is_good(c))
+		return STOP;
 	if (!(c->woken & WAKE_READER) && c->rq->body.n > LIMIT_PEEK_BYTES) {
 		call_read(c, read_body);
 		return WAIT;
