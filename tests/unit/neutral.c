@@ -94,6 +94,7 @@ static const struct target strict_claude = {
 };
 static const struct target chat = {
 	.model = STR_INIT("gpt"), .reasoning = REASONING_EFFORT,
+	.user = USER_SAFETY,
 };
 static const struct target deepseek = {
 	.model = STR_INIT("deep"), .reasoning_replay = true,
