@@ -12,8 +12,9 @@
 
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
-#include "handlers/dialect/up_error.h"
 #include "handlers/dialect/neutral.h"
+#include "handlers/dialect/thoughts.h"
+#include "handlers/dialect/up_error.h"
 
 enum { COUNT_DIGITS = 3 };	/* a count of tokens has so many, or more */
 
@@ -351,6 +352,7 @@ const struct dialect anthropic_dialect = {
 	.stream_type = "text/event-stream; charset=utf-8",
 	.read_request = anthropic_read_request,
 	.write_request = anthropic_write_request,
+	.thoughts = anthropic_thoughts,
 	.path = path,
 	.answer_as = answer_as,
 	.observe = observe,

@@ -86,7 +86,7 @@ take_end(struct observer *o, struct watch *w, struct str raw, struct buf *out,
 	w->closed = true;
 	w->went = TO_NOBODY;
 	if (!(o->seen & SEEN_MEANING) && !counted) {
-		o->seen |= SEEN_BAD;
+		o->seen |= SEEN_BAD | SEEN_EMPTY;
 		return;
 	}
 	flush_tail(w, out);

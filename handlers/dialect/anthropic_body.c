@@ -97,10 +97,15 @@ judge(struct observer *o, struct watch *w, struct str text, struct str content,
 	}
 	anthropic_read_model(o, v[MODEL]);
 	anthropic_read_usage(o, w, v[USAGE]);
-	good = !text.n || look_at_content(w, content) ||
-	    anthropic_stopped(v[STOP]) || o->tokens.in_total >= 0;
-	if (w->misfit || !found(w, counting ? INPUT : CONTENT) ||
-	    (!counting && !good)) {
+	good = counting || !text.n || look_at_content(w, content) ||
+	    anthropic_stopped(v[STOP]) || o->tokens.in_total > 0 ||
+	    o->tokens.out_total > 0;
+	if (w->misfit || !found(w, counting ? INPUT : CONTENT)) {
+		refuse(o, w, last);
+		return;
+	}
+	if (!good) {
+		o->seen |= SEEN_EMPTY;
 		refuse(o, w, last);
 		return;
 	}

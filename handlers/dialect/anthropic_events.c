@@ -36,6 +36,7 @@ struct messages_reader {
 	struct buf whole;	/* input that came at once, or is unwrapped */
 	bool pieces;		/* of a call's input came */
 	bool calls;		/* some were told of */
+	bool listed;		/* a whole answer with a list of blocks */
 	struct str reason, sequence, why;	/* raw */
 };
 
@@ -297,6 +298,7 @@ end(struct event_reader *r, bool complete)
 		text(r, BLOCK_REFUSAL, s->why);
 		close_block(r);
 		e.stop = reason_of(s);
+		e.unsaid = s->reason.n == 0;
 		e.stop_sequence = s->sequence;
 	}
 	s->ended = true;
@@ -307,6 +309,7 @@ end(struct event_reader *r, bool complete)
 		e.kind = EVENT_ERROR;
 		e.error = (struct up_error){
 			.kind = s->broken ? UP_SERVER : UP_OK };
+		e.unsaid = s->listed && !s->broken && s->reason.n == 0;
 	}
 	give(r, (struct event){ .kind = EVENT_USAGE,
 	    .tokens = s->facts.tokens });
@@ -436,6 +439,7 @@ body(struct event_reader *r, struct str text)
 		end_block(r);
 	}
 	stop(r, text);
+	s->listed = json_kind(json_get(text, S("content"))) == JSON_IS_ARRAY;
 	end(r, s->reason.n > 0);
 }
 

@@ -15,6 +15,7 @@
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
 #include "handlers/dialect/anthropic_neutral.h"
+#include "handlers/dialect/envelope.h"
 
 struct turning {
 	struct arena *arena;
@@ -74,8 +75,8 @@ leave_out(struct turning *g, enum role role, const struct block *b)
 static bool
 is_signed(const struct turning *g, const struct block *b)
 {
-	return g->n->own_signatures && b->signature.n &&
-	    !str_starts(b->signature, S("wr1."));
+	return b->signature.n && (b->proved ||
+	    (g->n->own_signatures && !envelope_is(b->signature)));
 }
 
 static bool

@@ -12,6 +12,7 @@
 
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
+#include "handlers/dialect/envelope.h"
 #include "handlers/dialect/neutral.h"
 #include "handlers/dialect/tokens.h"
 
@@ -53,6 +54,9 @@ note(struct bridge *b, const struct event *e)
 			o->seen |= SEEN_MEANING;
 		tokens_cut(&b->count);
 		break;
+	case EVENT_SIGN:
+		o->seen |= SEEN_MEANING;
+		break;
 	case EVENT_USAGE:
 		o->tokens = e->tokens;
 		break;
@@ -85,15 +89,59 @@ keep_back(struct bridge *b)
 	buf_release(&b->folded);
 }
 
+/* Did nothing come, neither text nor a count? */
+static bool
+is_empty(const struct observer *o)
+{
+	return !(o->seen & SEEN_MEANING) && o->tokens.in_total <= 0 &&
+	    o->tokens.out_total <= 0;
+}
+
+/* An end for no reason, after nothing, is no answer. */
+static bool
+ends_empty(const struct observer *o, const struct event *e)
+{
+	return e->unsaid && is_empty(o);
+}
+
+static void
+tell(struct bridge *b, const struct event *e)
+{
+	struct observer *o = b->observer;
+
+	o->dialect->neutral->writer_put(&b->writer, e, b->out, o->stream ?
+	    b->last : &b->folded);
+}
+
+/* The caller keeps it, but it is the upstream's. */
+static void
+tell_signature(struct bridge *b, const struct event *e)
+{
+	const struct envelope_key *k = b->observer->envelope;
+	struct event closed = *e;
+
+	if (!k)
+		return;
+	closed.text = envelope_close(b->observer->arena, k, e->text,
+	    e->redacted);
+	tell(b, &closed);
+}
+
 static void
 take(struct event_reader *r, const struct event *e)
 {
 	struct bridge *b = r->arg;
 	struct observer *o = b->observer;
 
+	if (ends_empty(o, e)) {
+		o->seen |= SEEN_BAD | SEEN_EMPTY;
+		return;
+	}
 	note(b, e);
-	o->dialect->neutral->writer_put(&b->writer, e, b->out, o->stream ?
-	    b->last : &b->folded);
+	if (e->kind == EVENT_SIGN)
+		tell_signature(b, e);
+	else
+		tell(b, e);
 	if (!o->stream && b->folded.full)
 		o->seen |= SEEN_BAD;	/* nobody can hold that */
 	else if (!o->stream && e->kind == EVENT_STOP)
@@ -167,8 +215,8 @@ bridge_feed(struct observer *o, struct str piece, struct buf *out,
 	return o->seen & ~before;
 }
 
-bool
-bridge_finish(struct observer *o, struct buf *out, struct buf *last)
+static bool
+finish(struct observer *o, struct buf *out, struct buf *last)
 {
 	struct bridge *b = o->state;
 
@@ -178,4 +226,18 @@ bridge_finish(struct observer *o, struct buf *out, struct buf *last)
 	b->last = last;
 	o->upstream->neutral->reader_finish(&b->reader);
 	return b->whole && !(o->seen & SEEN_BAD);
+}
+
+/* A stream that ends in order and has said nothing is an empty answer. */
+bool
+bridge_finish(struct observer *o, struct buf *out, struct buf *last)
+{
+	bool whole = finish(o, out, last);
+	bool stream = o->upstream ? o->upstream_stream : o->stream;
+
+	if (!whole && stream && is_empty(o) &&
+	    !(o->seen & (SEEN_ERROR | SEEN_BAD)) &&
+	    endpoint_is_text(o->endpoint))
+		o->seen |= SEEN_BAD | SEEN_EMPTY;
+	return whole;
 }

@@ -172,8 +172,12 @@ enum seen {
 	SEEN_STOP    = 2,	/* finish_reason came */
 	SEEN_END     = 4,	/* the terminal frame ([DONE]) or whole JSON */
 	SEEN_ERROR   = 8,	/* the upstream reported an error: `error` */
-	SEEN_BAD     = 16	/* not what was asked for (HTML, not JSON …) */
+	SEEN_BAD     = 16,	/* not what was asked for (HTML, not JSON …) */
+	SEEN_EMPTY   = 32	/* and that because nothing is in it: no text,
+				 * no call, no reason to stop, no usage */
 };
+
+struct envelope_key;
 
 struct observer {
 	const struct dialect *dialect;
@@ -200,6 +204,8 @@ struct observer {
 	struct str asked_model;	/* as the caller asked for it */
 	struct str request_id;
 	int64_t now;		/* UTC seconds: when the answer began */
+	const struct envelope_key *envelope;	/* signatures go to the caller
+				 * in envelopes of it; NULL: they do not */
 };
 
 struct neutral_dialect;
@@ -256,6 +262,16 @@ struct dialect {
 	/* Appends the body for the upstream. */
 	bool (*write_request)(const struct asked *asked,
 	    const struct edits *edits, struct buf *out);
+
+	/*
+	 * Appends a request's body (a JSON object that was checked) with the
+	 * thoughts of its history changed.  k NULL: without them, and thinking
+	 * switched off.  Else: what is in an envelope is taken out of it where
+	 * it is this upstream's, and left out where it is not.  All else stays
+	 * as it was spelt.  NULL: its upstreams want no thoughts back.
+	 */
+	bool (*thoughts)(struct arena *a, struct str body,
+	    const struct envelope_key *k, struct buf *out);
 
 	/* Path below an upstream's base_url: "/chat/completions"; NULL: the
 	 * dialect has no such endpoint.  An endpoint of version 2 stands below

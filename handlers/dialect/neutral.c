@@ -106,6 +106,22 @@ neutral_is_blank(struct str raw)
 	return true;
 }
 
+size_t
+neutral_length(struct str raw)
+{
+	size_t length = 0;
+
+	while (raw.n) {
+		uint32_t code = 0;
+		size_t n = raw.p[0] == '\\' ? json_escape(raw, &code) : 1;
+
+		length += code < 0x80 ? 1 : code < 0x800 ? 2 :
+		    code < 0x10000 ? 3 : 4;
+		raw = str_skip(raw, n);
+	}
+	return length;
+}
+
 struct str
 neutral_raw(struct arena *a, struct str plain)
 {

@@ -67,7 +67,8 @@ struct block {
 	const struct block *result;	/* of a call, by neutral_pair */
 	bool failed;		/* of a result */
 	bool redacted;		/* of reasoning */
-	struct str signature;	/* raw */
+	struct str signature;	/* raw; may be an envelope (envelope.h) */
+	bool proved;		/* it is the target's own: it was in one */
 	struct block *inside;	/* of a result */
 	size_t n_inside;
 	struct str raw;		/* the whole JSON of an opaque one, or of a
@@ -256,6 +257,9 @@ bool neutral_is_json_call(const struct neutral *n, struct str name);
 /* Nothing but blanks, spelt in any way? */
 bool neutral_is_blank(struct str raw);
 
+/* Bytes of the text when it is not escaped: UTF-8. */
+size_t neutral_length(struct str raw);
+
 /* Text as the inside of a JSON string, and back. */
 struct str neutral_raw(struct arena *a, struct str plain);
 struct str neutral_plain(struct arena *a, struct str raw);
@@ -318,6 +322,8 @@ struct event {
 	int64_t created;	/* START: seconds, 0: not said */
 	struct tokens tokens;	/* USAGE, START */
 	enum stop_reason stop;
+	bool unsaid;		/* STOP: the upstream gave no reason; ERROR:
+				 * nor anything else, but it was an answer */
 	struct str stop_sequence;	/* raw */
 	struct up_error error;
 };

@@ -139,12 +139,12 @@ static void
 take_done(struct observer *o, struct watch *w, struct str raw, struct buf *out,
     struct buf *last)
 {
-	bool counted = o->tokens.in_total >= 0 || o->tokens.out_total >= 0;
+	bool counted = o->tokens.in_total > 0 || o->tokens.out_total > 0;
 
 	w->closed = true;
 	w->went = TO_NOBODY;
 	if (!(o->seen & SEEN_MEANING) && !counted) {
-		o->seen |= SEEN_BAD;
+		o->seen |= SEEN_BAD | SEEN_EMPTY;
 		return;
 	}
 	flush_tail(w, out);

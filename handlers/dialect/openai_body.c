@@ -151,7 +151,7 @@ judge(struct observer *o, struct watch *w, struct str text,
 	struct glance g = { .any = true, .meaning = true };
 
 	read_facts(o, w);
-	counted = o->tokens.in_total >= 0 || o->tokens.out_total >= 0;
+	counted = o->tokens.in_total > 0 || o->tokens.out_total > 0;
 	if (text.n && chat)
 		openai_look(w, json_each(choices), &g);
 	if (looks_failed(w) || g.failure.n) {
@@ -159,8 +159,12 @@ judge(struct observer *o, struct watch *w, struct str text,
 		buf_clear(last);
 		return;
 	}
-	if (w->misfit || !is_answer(o, w) ||
-	    (!g.meaning && !g.stop && !counted)) {
+	if (w->misfit || !is_answer(o, w)) {
+		refuse(o, w, last);
+		return;
+	}
+	if (!g.meaning && !g.stop && !counted) {
+		o->seen |= SEEN_EMPTY;
 		refuse(o, w, last);
 		return;
 	}

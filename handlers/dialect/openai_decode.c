@@ -234,16 +234,11 @@ static bool
 assistant(struct decoding *d, struct str message)
 {
 	struct turn *t = neutral_turn(d->n, ROLE_ASSISTANT);
-	struct str reasoning = json_get(message, S("reasoning_content"));
 	struct str refusal = json_get(message, S("refusal"));
 	struct str calls = json_get(message, S("tool_calls"));
 	struct str old = json_get(message, S("function_call"));
 
-	if (inside(reasoning).n) {
-		neutral_block(d->n, t, BLOCK_REASONING)->text =
-		    inside(reasoning);
-		d->n->want_reasoning = YES;
-	}
+	openai_thoughts(d->n, t, message);
 	if (!content(d, t, json_get(message, S("content"))))
 		return false;
 	if (inside(refusal).n)

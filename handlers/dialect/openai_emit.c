@@ -24,6 +24,11 @@ struct chat_writer {
 	int64_t created;
 	bool role_said;
 	struct buf text, reasoning, refusal, notes;	/* of a fold */
+	struct buf details;	/* of a fold: proofs of thoughts */
+	size_t n_details;
+	struct str proof;	/* of the thoughts that go on; raw */
+	size_t thought, thought_from;	/* bytes of them, unescaped: all so
+				 * far, and before those that go on */
 	struct chat_call *calls;
 	size_t n_calls;
 	bool args_seen;		/* of the call that is open */
@@ -159,6 +164,45 @@ put_args(struct event_writer *w, struct buf *b, struct str raw)
 	choice_tail(w, b, NULL);
 }
 
+/* --- What proves thoughts ------------------------------------------------- */
+
+/*
+ * An entry of reasoning_details.  Its id says which part of the whole
+ * reasoning_content it belongs to: thoughts that came in several pieces must
+ * go back as they were, and an id is kept by clients that drop members they
+ * do not know.
+ */
+static void
+put_proof(struct chat_writer *s, struct buf *b)
+{
+	buf_put(b, S("{\"type\":\"reasoning.encrypted\",\"data\":"));
+	put_raw(b, s->proof);
+	buf_printf(b, ",\"id\":\"" OPENAI_THOUGHT "%zu-%zu\",\"index\":%zu}",
+	    s->thought_from, s->thought, s->n_details);
+}
+
+/* Thoughts have ended: what proves them is told once. */
+static void
+tell_proof(struct event_writer *w, struct buf *out)
+{
+	struct chat_writer *s = w->state;
+
+	if (s->proof.n && w->stream) {
+		choice_head(w, out);
+		buf_put(out, S("\"reasoning_details\":["));
+		put_proof(s, out);
+		buf_char(out, ']');
+		choice_tail(w, out, NULL);
+	} else if (s->proof.n) {
+		if (s->n_details)
+			buf_char(&s->details, ',');
+		put_proof(s, &s->details);
+	}
+	s->n_details += s->proof.n > 0;
+	s->proof = S("");
+	s->thought_from = s->thought;
+}
+
 static void
 stream_last(struct event_writer *w, struct buf *b)
 {
@@ -223,6 +267,11 @@ fold(struct event_writer *w, struct buf *b)
 		buf_put(b, S(",\"reasoning_content\":"));
 		put_raw(b, buf_str(&s->reasoning));
 	}
+	if (s->details.n) {
+		buf_put(b, S(",\"reasoning_details\":["));
+		buf_put(b, buf_str(&s->details));
+		buf_char(b, ']');
+	}
 	buf_put(b, S(",\"refusal\":"));
 	if (s->refusal.n)
 		put_raw(b, buf_str(&s->refusal));
@@ -239,7 +288,7 @@ fold(struct event_writer *w, struct buf *b)
 	buf_char(b, '}');
 	/* What lost a part is not all. */
 	b->full |= s->text.full || s->reasoning.full || s->refusal.full ||
-	    s->notes.full;
+	    s->notes.full || s->details.full;
 	for (size_t i = 0; i < s->n_calls; i++)
 		b->full |= s->calls[i].args.full;
 }
@@ -286,6 +335,8 @@ put_text(struct event_writer *w, const struct event *e, struct buf *out)
 	bool refuses = e->block == BLOCK_REFUSAL;
 
 	s->any_text |= !thinks;
+	if (thinks)
+		s->thought += neutral_length(e->text);
 	if (w->stream)
 		put_delta(w, out, thinks ? "reasoning_content" : refuses ?
 		    "refusal" : "content", e->text);
@@ -328,7 +379,12 @@ writer_put(struct event_writer *w, const struct event *e, struct buf *out,
 			buf_char(&s->notes, ',');
 		buf_put(&s->notes, e->text);
 		break;
+	case EVENT_SIGN:
+		s->proof = arena_str(w->arena, e->text);
+		break;
 	case EVENT_BLOCK_END:
+		if (e->block == BLOCK_REASONING)
+			tell_proof(w, out);
 		if (e->block == BLOCK_CALL && !s->args_seen && w->stream &&
 		    !s->calls[s->n_calls - 1].custom)
 			put_args(w, out, S("{}"));
@@ -343,7 +399,6 @@ writer_put(struct event_writer *w, const struct event *e, struct buf *out,
 		else
 			fold(w, last);
 		break;
-	case EVENT_SIGN:
 	case EVENT_ERROR:
 	case EVENT_END:
 		break;
@@ -361,6 +416,7 @@ release(void *object)
 	buf_release(&s->reasoning);
 	buf_release(&s->refusal);
 	buf_release(&s->notes);
+	buf_release(&s->details);
 	for (size_t i = 0; i < s->n_calls; i++)
 		buf_release(&s->calls[i].args);
 }
@@ -370,7 +426,7 @@ writer_init(struct event_writer *w)
 {
 	struct chat_writer *s = arena_new(w->arena, struct chat_writer);
 
-	s->text = s->reasoning = s->refusal = s->notes =
+	s->text = s->reasoning = s->refusal = s->notes = s->details =
 	    BUF_HEAP(LIMIT_FOLD_BYTES);
 	s->tokens = TOKENS_ABSENT;
 	arena_attach(w->arena, release, s);

@@ -45,6 +45,7 @@ struct chat_reader {
 	struct buf late;	/* text that came while a call was open */
 	struct str finish;	/* finish_reason, raw */
 	bool done;		/* [DONE] came */
+	bool listed;		/* a whole answer with a list of choices */
 	bool any;		/* some choice came */
 };
 
@@ -411,12 +412,14 @@ end(struct event_reader *r, bool orderly)
 		e.error = (struct up_error){
 			.kind = s->broken || s->late.full ? UP_SERVER :
 			    UP_OK };
+		e.unsaid = s->listed && e.error.kind == UP_OK;
 	} else {
 		start(r, S(""), 0);
 		end_calls(r);
 		text(r, BLOCK_TEXT, buf_str(&s->late));
 		close_block(r);
 		e.stop = reason_of(s);
+		e.unsaid = s->finish.n == 0;
 	}
 	give(r, (struct event){ .kind = EVENT_USAGE,
 	    .tokens = s->facts.tokens });
@@ -514,6 +517,8 @@ openai_reader_finish(struct event_reader *r)
 	if (s->as_body && !s->body.full &&
 	    json_valid(buf_str(&s->body), &e)) {
 		s->done = true;
+		s->listed = json_kind(json_get(buf_str(&s->body),
+		    S("choices"))) == JSON_IS_ARRAY;
 		chunk(r, str_trim(buf_str(&s->body)));
 	} else if (!s->as_body && rest.n && !s->sse.large) {
 		/* Some leave the last blank line out. */

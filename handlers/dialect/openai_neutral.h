@@ -4,6 +4,7 @@
  * else's.
  *
  *	openai_decode.c		a Chat Completions request into the neutral form
+ *	openai_thoughts.c	the thoughts of its history
  *	openai_encode.c		the neutral form as a Chat Completions request
  *	openai_events.c		an answer read as events
  *	openai_emit.c		events written as an answer
@@ -12,6 +13,16 @@
 #define WEIR_OPENAI_NEUTRAL_H
 
 #include "handlers/dialect/neutral.h"
+
+/* Ids of the entries of reasoning_details that weir writes: behind this the
+ * bytes of reasoning_content they are about, "3-17". */
+#define OPENAI_THOUGHT "thought-"
+
+/*
+ * The thoughts of an assistant's message as blocks of its turn: all of
+ * reasoning_content, each part with what proves it (openai_thoughts.c).
+ */
+void openai_thoughts(struct neutral *n, struct turn *t, struct str message);
 
 /* See struct neutral_dialect. */
 bool openai_decode(struct arena *a, struct str body, struct neutral *out,

@@ -19,6 +19,16 @@
 
 enum { MAX_HEADERS = 8, SECRET_MAX = 4096 };
 
+static void
+envelope_mac(const void *arg, struct str text,
+    uint8_t mac[static ENVELOPE_MAC])
+{
+	uint8_t whole[VAULT_HASH];
+
+	vault_mac(store_vault(arg), "envelope", text, whole);
+	memcpy(mac, whole, ENVELOPE_MAC);
+}
+
 struct attempt *
 attempt_new(struct call *c, struct candidate *with)
 {
@@ -30,6 +40,10 @@ attempt_new(struct call *c, struct candidate *with)
 	a->with = with;
 	a->speaks = dialect_find(with->channel->dialect);
 	a->crosses = a->speaks != c->dialect;
+	a->envelope = (struct envelope_key){ .mac = envelope_mac,
+		.arg = c->relay->house->store,
+		.family = str_of(a->speaks->name),
+		.group = with->channel->id };
 	a->began_us = clock_us();
 	a->began_utc = clock_utc_ms();
 	a->out = BUF_HEAP(LIMIT_FOLD_BYTES);
@@ -102,6 +116,7 @@ on_head(struct exchange *x)
 		.asked_model = a->with->name,
 		.request_id = request_id(c->rq),
 		.now = clock_utc_ms() / 1000,
+		.envelope = &a->envelope,
 	};
 	bridge_observe(&a->observer);
 	a->foreign = exchange_header(x, "content-encoding").n ||

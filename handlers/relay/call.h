@@ -25,6 +25,7 @@
 #include "fcgi/machine.h"
 #include "fcgi/reply.h"
 #include "handlers/dialect/dialect.h"
+#include "handlers/dialect/envelope.h"
 #include "handlers/relay/plan.h"
 
 struct relay;
@@ -78,6 +79,7 @@ struct attempt {
 	const struct dialect *speaks;	/* its upstream's */
 	bool crosses;			/* which is not the caller's */
 	struct neutral *request;	/* then: as it was written */
+	struct envelope_key envelope;	/* what its signatures go out in */
 	enum verdict says;		/* of its upstream's health */
 	bool begun;			/* health counts it as running */
 	struct str type;		/* the answer's Content-Type */
@@ -151,6 +153,9 @@ struct call {
 	int n_attempts;
 	int ambiguous;				/* resends after a break */
 	bool once_more;			/* send: a 408 or 409 was retried */
+	bool mended;			/* send: a signature was refused, and
+					 * no thoughts are sent any more */
+	bool mend;			/* send, choose: to the same one */
 	bool transient;				/* send: it may pass */
 	bool wasted;			/* send: this upstream may have worked
 						 * for nothing */

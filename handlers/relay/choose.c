@@ -212,6 +212,11 @@ choose(struct call *c)
 	if (c->claiming)
 		return look_at_claim(c);
 	claim_give_back(c);
+	if (c->mend) {
+		/* It answered: what it refused is left out now. */
+		c->mend = false;
+		return take(c, c->attempt->with);
+	}
 	if (c->again_due_ms) {
 		if (call_now(c) >= c->again_due_ms)
 			return take(c, c->next);

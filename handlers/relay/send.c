@@ -102,6 +102,14 @@ a_larger_one_is_left(struct call *c)
 	return any;
 }
 
+/* A signature that it does not take: once, it gets the same without any. */
+static bool
+can_be_mended(const struct call *c, const struct up_error *e)
+{
+	return e->kind == UP_SIGNATURE && !c->mended &&
+	    c->attempt->speaks->thoughts && c->n_attempts < LIMIT_ATTEMPTS;
+}
+
 static enum go
 refused_by_upstream(struct call *c, struct up_error *e)
 {
@@ -142,20 +150,28 @@ refused_by_upstream(struct call *c, struct up_error *e)
 	}
 	if (e->kind == UP_CONTEXT_LENGTH && a_larger_one_is_left(c))
 		return AGAIN;
+	if (can_be_mended(c, e)) {
+		c->mended = c->mend = true;
+		return AGAIN;
+	}
 	return go_on(c);
 }
 
-/* A 200 that was no answer. */
+/* A 200 that was no answer: not from the model, empty, or not whole.  Of the
+ * first two another one is asked, once. */
 static enum go
-bad_answer(struct call *c, bool not_from_model)
+bad_answer(struct call *c)
 {
 	struct attempt *a = c->attempt;
+	bool empty = !a->foreign && a->observer.seen & SEEN_EMPTY;
 
 	a->says = SAYS_FAILED;
-	attempt_end(a, not_from_model ? "not_json" : "bad_answer");
+	attempt_end(a, a->foreign ? "not_json" : empty ? "empty_answer" :
+	    "bad_answer");
 	c->wasted = true;
-	fail(c, FAULT_UP_BAD_ANSWER, "The upstream's answer was not one.");
-	if (not_from_model && c->ambiguous < MAX_AMBIGUOUS) {
+	fail(c, FAULT_UP_BAD_ANSWER, empty ? "The upstream's answer was empty; "
+	    "try again." : "The upstream's answer was not one.");
+	if ((a->foreign || empty) && c->ambiguous < MAX_AMBIGUOUS) {
 		c->ambiguous++;
 		return AGAIN;
 	}
@@ -220,12 +236,12 @@ judge_end(struct call *c)
 		return refused_by_upstream(c, &e);
 	}
 	if (a->observer.seen & SEEN_BAD)
-		return bad_answer(c, a->foreign);
+		return bad_answer(c);
 	whole = bridge_finish(&a->observer, &a->out, &a->last);
 	if (a->observer.seen & SEEN_ERROR)
 		return refused_by_upstream(c, &a->observer.error);
 	if (!whole)
-		return bad_answer(c, false);
+		return bad_answer(c);
 	a->complete = true;
 	return NEXT;
 }

@@ -282,6 +282,8 @@ remarks(const struct call *c, struct arena *a)
 		buf_printf(&b, "capped:%lld ", (long long)c->cap_output);
 	if (c->plan.model != c->plan.asked)
 		buf_put(&b, S("fallback "));
+	if (c->mended)
+		buf_put(&b, S("thoughts_cut "));
 	if (!at || !c->content)
 		return str_trim(buf_str(&b));
 	if (another_model(c)) {

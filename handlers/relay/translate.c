@@ -13,6 +13,7 @@
 #include "handlers/dialect/capability.h"
 #include "handlers/dialect/families.h"
 #include "handlers/dialect/neutral.h"
+#include "handlers/dialect/thoughts.h"
 #include "handlers/relay/call.h"
 
 enum {
@@ -83,6 +84,10 @@ write_across(struct call *c)
 		return;
 	a->request = arena_new(c->arena, struct neutral);
 	*a->request = *c->neutral;
+	if (c->mended)
+		thoughts_cut(c->arena, a->request);
+	else
+		thoughts_open(c->arena, a->request, &a->envelope);
 	if (c->cap_output >= 0 && (a->request->max_output < 0 ||
 	    a->request->max_output > c->cap_output))
 		a->request->max_output = c->cap_output;
@@ -97,6 +102,32 @@ write_across(struct call *c)
 
 /* --- The same dialect ----------------------------------------------------- */
 
+/* Does the text hold thoughts that must not go on as they are? */
+static bool
+has_foreign_thoughts(const struct call *c, struct str text)
+{
+	return c->attempt->speaks->thoughts && (c->mended ||
+	    str_has(text, S("\"wr1.")));
+}
+
+/* They are put right in a copy, which stands for the caller's text. */
+static void
+change_thoughts(struct call *c)
+{
+	struct attempt *a = c->attempt;
+	struct str text = c->again.n ? buf_str(&c->again) : c->rq->body;
+	struct buf changed = BUF_HEAP(text.n + EDIT_ROOM);
+
+	if (!has_foreign_thoughts(c, text))
+		return;
+	if (!a->speaks->thoughts(c->arena, text, c->mended ? NULL :
+	    &a->envelope, &changed))
+		fail(c, FAULT_INTERNAL, "The thoughts in the request could "
+		    "not be rewritten for its upstream.");
+	buf_release(&c->again);
+	c->again = changed;
+}
+
 static void
 write_body(struct call *c)
 {
@@ -104,7 +135,6 @@ write_body(struct call *c)
 	const struct channel *ch = a->with->channel;
 	struct edits edits = {
 		.model = a->with->upstream_model,
-		.edited = c->again.n != 0,
 		.force_usage = c->asked.stream,
 		.cap_output = c->cap_output,
 		.cap_as_completion = ch->max_completion ||
@@ -112,6 +142,8 @@ write_body(struct call *c)
 		    c->asked.max_completion_at.n != 0,
 	};
 
+	change_thoughts(c);
+	edits.edited = c->again.n != 0;
 	if ((c->again.n && !find_places(c)) ||
 	    !c->dialect->write_request(&c->asked, &edits, &a->body))
 		fail(c, FAULT_INTERNAL, "The request could not be written "

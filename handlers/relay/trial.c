@@ -239,7 +239,10 @@ read_answer(const struct trial *t, const struct trial_answer *answer,
 		return;
 	}
 	if (!whole) {
-		no_answer(v, "bad_answer", w.seen & SEEN_BAD ?
+		no_answer(v, w.seen & SEEN_EMPTY ? "empty_answer" :
+		    "bad_answer", w.seen & SEEN_EMPTY ?
+		    S("it has neither text nor a call in it, and no reason "
+		    "why it ended") : w.seen & SEEN_BAD ?
 		    S("it is not what was asked for") :
 		    S("it ends before it is whole"));
 		return;

@@ -105,6 +105,9 @@ here is an error with its line number.
       more                 more frames may follow (else none, after data)
       fault NAME           status, .error.type and .error.code are those of that
                            line of fault.def
+      remember NAME .path  what is there, or in the first frame that has it:
+                           {{NAME}} in a later caller's body stands for it, as
+                           JSON (of a string without its quotes)
       within MS;  not before MS     the time until the end
       broken               ends with eight bytes that are no FastCGI record
                            (else: with END_REQUEST, application status 0)
@@ -645,6 +648,11 @@ class Case:
             if words[1] not in faults():
                 raise Bad('fault.def has no %s' % words[1])
             check = ('fault', words[1])
+        elif re.match(r'remember ', text):
+            found = re.fullmatch(r'remember (%s) (%s)' % (WORD, PATH), text)
+            if not found:
+                raise Bad('not "remember NAME .path"')
+            check = ('remember',) + found.groups()
         elif re.fullmatch(r'(within|not before) \d+', text):
             check = (words[0], int(words[-1]))
         else:
@@ -1175,6 +1183,7 @@ class Play:
         self.lock = threading.Lock()
         self.sent, self.answers, self.upstreams = {}, [], {}
         self.secrets, self.keys, self.kept = set(), {}, None
+        self.memory = {}
         self.started = time.monotonic()
         self.weir = None
         self.folder = tempfile.mkdtemp(prefix='weir-case-')
@@ -1387,7 +1396,7 @@ class Play:
         answer = Answer()
         caller.answer = answer
         time.sleep(caller.late / 1000)
-        body = caller.body.bytes()
+        body = self.recall(caller.body.bytes())
         self.sent[None] = body
         began = time.monotonic()
         try:
@@ -1462,6 +1471,8 @@ class Play:
             if code:
                 check_path(error, '.error.code', Test('= ' + code),
                            self.names, 'the body')
+        elif kind == 'remember':
+            self.remember(answer, *rest)
         elif kind == 'within':
             if answer.ms > rest[0]:
                 raise Fail('it took %.0f ms, not %d' % (answer.ms, rest[0]))
@@ -1471,6 +1482,24 @@ class Play:
                            % (answer.ms, rest[0]))
         else:
             check(kind, rest, self, answer.headers, answer.body)
+
+    def remember(self, answer, name, path):
+        found = []
+        if answer.body[:1] == b'{':
+            found = walk(parse(answer.body), path)
+        for _, data in answer.frames():
+            if not found and data[:1] == b'{':
+                found = walk(parse(data), path)
+        if not found:
+            raise Fail('no %s is there to be remembered' % path)
+        text = json.dumps(found[0], default=str)
+        self.memory[name] = text[1:-1] if isinstance(found[0], str) else text
+
+    def recall(self, body):
+        """{{NAME}} -> what was remembered."""
+        for name, text in self.memory.items():
+            body = body.replace(b'{{%s}}' % name.encode(), text.encode())
+        return body
 
     # afterwards
 
@@ -1603,9 +1632,11 @@ class Play:
 
 def same_id(answer):
     """An answer without the request's id, which is another in each run, and
-    what weir makes of it and of the time where the upstream says neither."""
+    what weir makes of it and of the time where the upstream says neither; nor
+    what it seals with a key of its own."""
     answer = re.sub(rb'("(?:request_id|id)":"[a-z]*[-_]?)[0-9a-z]{26}"',
                     rb'\1"', answer)
+    answer = re.sub(rb'"wr1\.[\w-]+\.[\w-]+"', b'"wr1."', answer)
     return re.sub(rb'"created":\d{10},', b'"created":0,', answer)
 
 

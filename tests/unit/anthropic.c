@@ -337,7 +337,7 @@ streams(void **state)
 		{ START "data: {\"type\":\"error\",\"error\":{\"type\":"
 		    "\"overloaded_error\",\"message\":\"x\"}}\n\n" STOP,
 		    SEEN_ERROR, false, NULL, 69 + sizeof(STOP) + 1 },
-		{ STOP, SEEN_BAD, false, NULL, sizeof(STOP) - 1 },
+		{ STOP, SEEN_BAD | SEEN_EMPTY, false, NULL, sizeof(STOP) - 1 },
 	};
 
 	(void)state;
@@ -448,7 +448,7 @@ bodies(void **state)
 		    SEEN_MEANING | SEEN_STOP | SEEN_END, true },
 		{ "{\"content\":[],\"usage\":{\"input_tokens\":1}}",
 		    SEEN_MEANING | SEEN_STOP | SEEN_END, true },
-		{ "{\"content\":[]}", SEEN_BAD, false },
+		{ "{\"content\":[]}", SEEN_BAD | SEEN_EMPTY, false },
 		{ "{\"input_tokens\":4}", SEEN_BAD, false },
 		{ "{\"content\":[{\"type\":\"text\"", SEEN_BAD, false },
 		{ "<html>", SEEN_BAD, false },

@@ -806,7 +806,10 @@ take(struct event_reader *r, const struct event *e)
 	default:
 		break;
 	}
-	x->to->writer_put(&x->w, e, &x->out, &x->last);
+	/* Only in an envelope, of which a reader of the writer's own dialect
+	 * knows nothing (unit/envelope). */
+	if (e->kind != EVENT_SIGN || x->to != &openai_neutral)
+		x->to->writer_put(&x->w, e, &x->out, &x->last);
 }
 
 static void

@@ -624,7 +624,8 @@ enum {
 	T = SEEN_STOP,
 	E = SEEN_END,
 	X = SEEN_ERROR,
-	B = SEEN_BAD
+	B = SEEN_BAD,
+	N = SEEN_BAD | SEEN_EMPTY
 };
 
 static const struct stream {
@@ -671,7 +672,7 @@ static const struct stream {
 	    ": OPENROUTER PROCESSING\n\n" ROLE
 	    "data: {\"choices\":[],\"prompt_filter_results\":[{}]}\n\n",
 	    "", 0, false, -1, -1, 0 },
-	{ ROLE DONE, true, ROLE, "", B, false, -1, -1, 0 },
+	{ ROLE DONE, true, ROLE, "", N, false, -1, -1, 0 },
 	{ USAGE DONE, true, "", DONE, M | E, true, 9, 2, 0 },
 	/* each kind of meaning */
 	{ "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\","
@@ -877,8 +878,8 @@ static const struct body {
 	{ "{\"choices\":[{\"message\":{\"content\":\"\"},\"finish_reason\":"
 	  "\"error\"}]}",
 	    0, X, false, -1, -1, 0 },
-	{ "{\"choices\":[],\"usage\":null}", 0, B, false, -1, -1, 0 },
-	{ "{\"choices\":[{\"message\":{\"content\":null}}]}", 0, B, false, -1,
+	{ "{\"choices\":[],\"usage\":null}", 0, N, false, -1, -1, 0 },
+	{ "{\"choices\":[{\"message\":{\"content\":null}}]}", 0, N, false, -1,
 	    -1, 0 },
 	{ "{\"message\":\"what\"}", 0, B, false, -1, -1, 0 },
 	{ "{}", 0, B, false, -1, -1, 0 },

@@ -53,6 +53,7 @@ set(struct scene *s)
 	};
 	arena_init(&s->arena);
 	s->attempt.with = &s->with;
+	s->attempt.speaks = &s->dialect;
 	s->call = (struct call){ .rq = &s->rq, .arena = &s->arena,
 		.dialect = &s->dialect, .attempt = &s->attempt,
 		.plan = { .model = &s->model }, .cap_output = -1,

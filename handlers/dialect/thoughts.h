@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * thoughts.h - the thoughts of a history, made fit for one upstream.
+ *
+ * A signature proves thoughts to its maker alone.  On the way to an upstream
+ * envelopes (envelope.h) are opened: one of its own family becomes the
+ * signature it holds, any other leaves the thoughts without proof, and
+ * dialects that want one pass over them.  Where an upstream refuses a
+ * signature all thoughts are cut and thinking is switched off.
+ */
+#ifndef WEIR_THOUGHTS_H
+#define WEIR_THOUGHTS_H
+
+#include "fcgi/base/buf.h"
+#include "handlers/dialect/envelope.h"
+#include "handlers/dialect/neutral.h"
+
+/* Of the neutral form: the turns that change are copies in the arena, so that
+ * a form that was copied from another leaves that one as it is. */
+void thoughts_open(struct arena *a, struct neutral *n,
+    const struct envelope_key *k);
+void thoughts_cut(struct arena *a, struct neutral *n);
+
+/*
+ * Of the text of a request (struct dialect's thoughts): see there.  Messages
+ * only.
+ */
+bool anthropic_thoughts(struct arena *a, struct str body,
+    const struct envelope_key *k, struct buf *out);
+
+#endif
