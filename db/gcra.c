@@ -73,3 +73,35 @@ gcra_correct(struct gcra *g, int64_t tpm, int64_t tokens, int64_t now_us)
 	if (tokens > 0 && debt > g->tpm_debt)
 		g->tpm_debt = debt;
 }
+
+/* How long a clock that may run `burst` ahead takes to stand at now again. */
+static int64_t
+ahead(int64_t at, int64_t now_us, int64_t burst)
+{
+	int64_t us = at > now_us ? at - now_us : 0;
+
+	return us < burst ? us : burst;
+}
+
+void
+gcra_left(const struct gcra *g, int64_t rpm, int64_t tpm, int64_t now_us,
+    struct gcra_left *left)
+{
+	*left = (struct gcra_left){ .rpm = rpm, .tpm = tpm };
+	if (rpm) {
+		int64_t each = (MINUTE_US + rpm - 1) / rpm;
+		int64_t us = ahead(g->rpm_at, now_us, each * rpm);
+
+		left->requests = (each * rpm - us) / each;
+		left->requests_ms = ms_of(us);
+	}
+	if (tpm) {
+		int64_t us = ahead(g->tpm_at, now_us,
+		    MINUTE_US + g->tpm_debt);
+
+		if (us < MINUTE_US)
+			left->tokens = (int64_t)((__int128)(MINUTE_US - us) *
+			    tpm / MINUTE_US);
+		left->tokens_ms = ms_of(us);
+	}
+}

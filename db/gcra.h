@@ -35,4 +35,15 @@ bool gcra_tokens(struct gcra *g, int64_t tpm, int64_t tokens, int64_t now_us,
 void gcra_correct(struct gcra *g, int64_t tpm, int64_t tokens,
     int64_t now_us);
 
+/*
+ * What is left of the limits now, and after how long all of it would be if
+ * nothing more is taken, for whoever is to know.  A limit of 0 is none.
+ */
+struct gcra_left {
+	int64_t rpm, requests, requests_ms;
+	int64_t tpm, tokens, tokens_ms;
+};
+void gcra_left(const struct gcra *g, int64_t rpm, int64_t tpm, int64_t now_us,
+    struct gcra_left *left);
+
 #endif

@@ -19,7 +19,6 @@
 #include "db/schema.h"
 #include "db/settle.h"
 #include "db/tab.h"
-#include "db/zone.h"
 #include "fcgi/base/mem.h"
 
 enum { SERIAL_BITS = 36 };
@@ -29,9 +28,10 @@ static const char *const sql[N_SQL] = {
 	[ADD] =
 	    "INSERT INTO /*tab*/ hold(id, request_id, process, opened, account, "
 	    "project, key, model, price, markup_ppm, book, held, bound, "
-	    "prompt_tokens, tpm_taken, windows, endpoint, stream, unit, units) "
+	    "prompt_tokens, tpm_taken, windows, endpoint, stream, unit, units, "
+	    "tokens) "
 	    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
-	    "?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+	    "?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
 	[PROGRESS] =
 	    "UPDATE /*tab*/ hold SET channel = coalesce(?2, channel), "
 	    "credential = coalesce(?3, credential), "
@@ -39,9 +39,18 @@ static const char *const sql[N_SQL] = {
 	    "sent = max(sent, ?5), started = max(started, ?6), "
 	    "out_tokens = max(out_tokens, ?7), serves = coalesce(?8, serves), "
 	    "serves_price = coalesce(?9, serves_price) WHERE id = ?1",
-	[EXTEND] = "UPDATE /*tab*/ hold SET held = held + ?2 WHERE id = ?1",
+	[EXTEND] = "UPDATE /*tab*/ hold SET held = held + ?2, "
+		   "tokens = tokens + ?3 WHERE id = ?1",
 };
 const struct db_part hold_part = { "hold", sql, N_SQL };
+
+/* The cap that has least room, of those in its unit. */
+struct tightest {
+	enum cap_owner kind;
+	enum cap_window window;
+	int64_t amount, spent;
+	int64_t room;			/* MONEY_MAX: there is no cap */
+};
 
 /* What an admission looks at, and what it makes of it. */
 struct gate {
@@ -54,7 +63,7 @@ struct gate {
 	struct gcra clocks;		/* if it is admitted */
 	int64_t want;			/* to hold */
 	struct pending p;		/* owners and windows of the hold */
-	int64_t cap_room;		/* what the tightest cap has left */
+	struct tightest money, tokens;
 };
 
 /* --- limits --------------------------------------------------------------- */
@@ -80,10 +89,9 @@ tpm_good(struct gate *g, struct hold_open *h)
 
 /* --- caps ----------------------------------------------------------------- */
 
-/* Counts the hold into the windows of one owner; notes the tightest in *h. */
+/* Counts the hold into the windows of one owner. */
 static bool
-caps_of(struct gate *g, struct hold_open *h, enum cap_owner kind,
-    int64_t owner)
+caps_of(struct gate *g, enum cap_owner kind, int64_t owner)
 {
 	struct tab_caps *c = tab_caps(g->db, kind, owner);
 	char item[CAP_ITEM];
@@ -91,6 +99,8 @@ caps_of(struct gate *g, struct hold_open *h, enum cap_owner kind,
 	if (!c)
 		return false;
 	for (int w = 0; w < N_CAP_WINDOWS; w++) {
+		struct tightest *t = w < CAP_HOUR_TOKENS ? &g->money :
+		    &g->tokens;
 		struct str s;
 
 		if (c->amount[w] < 0)
@@ -99,43 +109,39 @@ caps_of(struct gate *g, struct hold_open *h, enum cap_owner kind,
 		assert(g->p.windows_n + s.n < sizeof(g->p.windows));
 		memcpy(g->p.windows + g->p.windows_n, s.p, s.n);
 		g->p.windows_n += s.n;
-		if (c->amount[w] - c->spent[w] < g->cap_room) {
-			g->cap_room = c->amount[w] - c->spent[w];
-			h->cap_owner = cap_owners[kind];
-			h->cap_window = cap_windows[w];
-			h->cap_amount = c->amount[w];
-			h->cap_spent = c->spent[w];
-		}
+		if (c->amount[w] - c->spent[w] < t->room)
+			*t = (struct tightest){ kind, (enum cap_window)w,
+				c->amount[w], c->spent[w],
+				c->amount[w] - c->spent[w] };
 	}
 	return true;
 }
 
 static bool
-caps_read(struct gate *g, struct hold_open *h)
+caps_read(struct gate *g)
 {
 	const struct tab_key *k = g->key;
 
-	return (!g->facts->capped || caps_of(g, h, CAP_SITE, 0)) &&
-	    (!k->capped[2] || caps_of(g, h, CAP_ACCOUNT, k->account)) &&
-	    (!k->capped[1] || caps_of(g, h, CAP_PROJECT, k->project)) &&
-	    (!k->capped[0] || caps_of(g, h, CAP_KEY, k->id));
+	return (!g->facts->capped || caps_of(g, CAP_SITE, 0)) &&
+	    (!k->capped[2] || caps_of(g, CAP_ACCOUNT, k->account)) &&
+	    (!k->capped[1] || caps_of(g, CAP_PROJECT, k->project)) &&
+	    (!k->capped[0] || caps_of(g, CAP_KEY, k->id));
 }
 
-/* When the window that refused begins anew; 0: never. */
-static int64_t
-cap_retry(struct db *db, const char *window)
+static bool
+over_cap(struct gate *g, struct hold_open *h, const struct tightest *t)
 {
-	static const enum zone_unit units[] = {
-		[CAP_HOUR] = ZONE_HOUR, [CAP_DAY] = ZONE_DAY,
-		[CAP_WEEK] = ZONE_WEEK, [CAP_MONTH] = ZONE_MONTH,
-	};
-	int64_t now = db_now(db);
+	int64_t end = cap_end(g->db, t->window);
 
-	for (int w = 0; w < CAP_TOTAL; w++)
-		if (window == cap_windows[w])
-			return zone_next(db_site(db)->zone, units[w], now) -
-			    now;
-	return 0;
+	h->verdict = HOLD_CAP;
+	h->cap_owner = cap_owners[t->kind];
+	h->cap_window = cap_windows[t->window];
+	h->cap_amount = t->amount;
+	h->cap_spent = t->spent;
+	h->cap_tokens = cap_of_tokens(t->window);
+	h->cap_until = end;
+	h->retry_ms = end ? end - db_now(g->db) : 0;
+	return false;
 }
 
 /* --- admission ------------------------------------------------------------ */
@@ -148,7 +154,7 @@ static bool
 credit_good(struct gate *g, struct hold_open *h)
 {
 	int64_t free = g->book->balance - g->book->held;
-	int64_t room = free < g->cap_room ? free : g->cap_room;
+	int64_t room = free < g->money.room ? free : g->money.room;
 
 	h->available = free;
 	if (room >= g->want) {
@@ -159,13 +165,19 @@ credit_good(struct gate *g, struct hold_open *h)
 		h->granted = room;
 		return true;
 	}
-	if (g->cap_room < free) {
-		h->verdict = HOLD_CAP;
-		h->retry_ms = cap_retry(g->db, h->cap_window);
-	} else {
-		h->verdict = HOLD_NO_CREDIT;
-	}
+	if (g->money.room < free)
+		return over_cap(g, h, &g->money);
+	h->verdict = HOLD_NO_CREDIT;
 	return false;
+}
+
+/* Tokens are not lent: who asks for more than is left may ask for less. */
+static bool
+tokens_good(struct gate *g, struct hold_open *h)
+{
+	h->counts_tokens = g->tokens.room < MONEY_MAX;
+	return h->limit_tokens == 0 || h->limit_tokens <= g->tokens.room ||
+	    over_cap(g, h, &g->tokens);
 }
 
 /* True: admitted.  False: h->verdict says why not. */
@@ -187,7 +199,8 @@ admitted(struct gate *g, struct hold_open *h)
 	else if (k->concurrency && k->open_holds >= k->concurrency)
 		h->verdict = HOLD_CONCURRENCY;
 	else
-		return rpm_good(g, h) && tpm_good(g, h) && credit_good(g, h);
+		return rpm_good(g, h) && tpm_good(g, h) &&
+		    tokens_good(g, h) && credit_good(g, h);
 	return false;
 }
 
@@ -221,7 +234,7 @@ gate_load(struct gate *g, struct hold_open *h)
 		return -1;
 	g->now_us = db_now(g->db) * 1000;
 	g->clocks = (struct gcra){ k->rpm_at, k->tpm_at, k->tpm_debt, false };
-	g->cap_room = MONEY_MAX;
+	g->money.room = g->tokens.room = MONEY_MAX;
 	g->p.windows_n = 0;
 	g->p.account = k->account;
 	g->p.project = k->project;
@@ -230,7 +243,7 @@ gate_load(struct gate *g, struct hold_open *h)
 	g->want = h->held;
 	if (k->raised_until > db_now(g->db))
 		g->want = h->held > h->bound / 4 ? h->bound : h->held * 4;
-	return caps_read(g, h) ? 1 : -1;
+	return caps_read(g) ? 1 : -1;
 }
 
 /* The hold itself, and what it changes elsewhere. */
@@ -253,19 +266,20 @@ set_aside(struct gate *g, struct hold_open *h)
 	p->held = h->granted;
 	p->bound = h->bound;
 	p->prompt_tokens = h->prompt_tokens;
+	p->tokens = h->limit_tokens;
 	p->tpm_taken = k->tpm ? h->limit_tokens : 0;
 	p->stream = h->stream;
 	p->unit = h->unit;
 	p->units = h->units;
 	snprintf(p->endpoint, sizeof(p->endpoint), "%s", h->endpoint);
-	if (db_run(db, &hold_part, ADD, "isiiiiiiIiiiiiissiSi", p->id,
+	if (db_run(db, &hold_part, ADD, "isiiiiiiIiiiiiissiSii", p->id,
 		str_from(p->request_id, ID_CHARS), h->process, p->opened,
 		p->account, p->project, p->key, p->model, price,
 		p->markup_ppm, p->book, p->held, p->bound, p->prompt_tokens,
 		p->tpm_taken, windows, str_of(p->endpoint),
 		(int64_t)p->stream, p->units ?
 		str_of(bucket_names[p->unit]) : (struct str){ NULL, 0 },
-		p->units) != 1)
+		p->units, p->tokens) != 1)
 		return false;
 	pending_keep(db, p);
 	k->rpm_at = g->clocks.rpm_at;
@@ -273,7 +287,15 @@ set_aside(struct gate *g, struct hold_open *h)
 	k->tpm_debt = g->clocks.tpm_debt;
 	tab_key_open(db, k);
 	tab_book_add(db, g->book->id, 0, h->granted);
-	return pending_spend(db, &g->p, h->granted);
+	return pending_spend(db, &g->p, h->granted, p->tokens, false);
+}
+
+static void
+tell_left(const struct gate *g, const struct gcra *clocks, struct hold_open *h)
+{
+	if (g->key->rpm || g->key->tpm)
+		gcra_left(clocks, g->key->rpm, g->key->tpm, g->now_us,
+		    &h->left);
 }
 
 bool
@@ -290,7 +312,9 @@ hold_open_run(struct db *db, struct op *op)
 	h->verdict = HOLD_KEY_OFF;
 	h->id = h->granted = h->available = h->retry_ms = 0;
 	h->cap_owner = h->cap_window = NULL;
-	h->cap_amount = h->cap_spent = 0;
+	h->cap_amount = h->cap_spent = h->cap_until = 0;
+	h->cap_tokens = h->counts_tokens = false;
+	h->left = (struct gcra_left){ 0 };
 
 	g.db = db;
 	n = gate_load(&g, h);
@@ -298,8 +322,11 @@ hold_open_run(struct db *db, struct op *op)
 		return n == 0;
 	if (admitted(&g, h)) {
 		h->verdict = HOLD_OPENED;
+		tell_left(&g, &g.clocks, h);
 		return set_aside(&g, h);
 	}
+	tell_left(&g, &(struct gcra){ g.key->rpm_at, g.key->tpm_at,
+	    g.key->tpm_debt, false }, h);
 	/* So that a clock put back costs one burst, not the time. */
 	if (g.clocks.clamped) {
 		g.key->rpm_at = g.clocks.rpm_at;
@@ -329,25 +356,28 @@ hold_extend_run(struct db *db, struct op *op)
 {
 	struct hold_extend *h = holder(op, struct hold_extend, op);
 	struct pending p;
-	int64_t more, free, room;
+	struct room room;
+	int64_t more;
 	int n = pending_get(db, h->hold, &p);
 
 	h->verdict = HOLD_NO_CREDIT;
-	assert(h->more >= 0);
+	assert(h->more >= 0 && h->more_tokens >= 0);
 	if (n <= 0)
 		return n == 0;
 	more = h->more < p.bound - p.held ? h->more : p.bound - p.held;
-	if (!pending_room(db, &p, &free, &room))
+	if (!pending_room(db, &p, &room))
 		return false;
-	if (more > free || more > room) {
-		h->verdict = more > free ? HOLD_NO_CREDIT : HOLD_CAP;
+	if (more > room.free || more > room.money ||
+	    h->more_tokens > room.tokens) {
+		h->verdict = more > room.free ? HOLD_NO_CREDIT : HOLD_CAP;
 		return true;
 	}
 	h->verdict = HOLD_OPENED;
-	if (more == 0)
+	if (more == 0 && h->more_tokens == 0)
 		return true;
 	tab_hold_drop(db, h->hold);
 	tab_book_add(db, p.book, 0, more);
-	return db_run(db, &hold_part, EXTEND, "ii", h->hold, more) == 1 &&
-	    pending_spend(db, &p, more);
+	return db_run(db, &hold_part, EXTEND, "iii", h->hold, more,
+		   h->more_tokens) == 1 &&
+	    pending_spend(db, &p, more, h->more_tokens, false);
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "db/gcra.h"
 #include "db/usage.h"
 #include "db/writer.h"
 
@@ -49,7 +50,7 @@ struct hold_open {
 	int64_t prompt_tokens;	/* estimate, for a crash */
 	enum bucket unit;	/* and what it uses beside tokens, so many of */
 	int64_t units;		/* it; 0: nothing */
-	int64_t limit_tokens;	/* for tpm: prompt + output */
+	int64_t limit_tokens;	/* for tpm and caps: prompt + output */
 	const char *endpoint;
 	bool stream;
 	/* out */
@@ -61,7 +62,11 @@ struct hold_open {
 	int64_t available;	/* free in the wallet before this hold */
 	int64_t retry_ms;
 	const char *cap_owner, *cap_window;
-	int64_t cap_amount, cap_spent;
+	int64_t cap_amount, cap_spent;	/* tokens if cap_tokens */
+	int64_t cap_until;	/* UTC ms, when that window ends; 0: never */
+	bool cap_tokens;
+	bool counts_tokens;	/* OPENED: it is in a window of tokens */
+	struct gcra_left left;	/* of the key's own limits, after this */
 };
 bool hold_open_run(struct db *db, struct op *op);
 
@@ -77,10 +82,11 @@ struct hold_progress {
 };
 bool hold_progress_run(struct db *db, struct op *op);
 
-/* More money for a running stream: verdict OPENED or NO_CREDIT / CAP. */
+/* More money, or tokens, for a running stream: verdict OPENED or NO_CREDIT /
+ * CAP. */
 struct hold_extend {
 	struct op op;
-	int64_t hold, more;
+	int64_t hold, more, more_tokens;
 	enum hold_verdict verdict;
 };
 bool hold_extend_run(struct db *db, struct op *op);

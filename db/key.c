@@ -2,7 +2,7 @@
 /* key.c - client keys and tokens; see key.h. */
 #include "db/key.h"
 
-#include "db/account.h"
+#include "db/gcra.h"
 #include "db/group.h"
 #include "db/setting.h"
 
@@ -15,7 +15,7 @@
 	"JOIN account a ON a.id = k.account "
 #define METERED TABLES "JOIN meter m ON m.key = k.id "
 
-enum { BY_HASH, TOKEN, OWNER, FIND, LIST, LIST_ALL, ADD, ADD_METER, PUT, ROTATE,
+enum { BY_HASH, LEFT, TOKEN, OWNER, FIND, LIST, LIST_ALL, ADD, ADD_METER, PUT, ROTATE,
 	REVOKE, N_SQL };
 static const char *const sql[N_SQL] = {
 	[BY_HASH] =
@@ -23,6 +23,8 @@ static const char *const sql[N_SQL] = {
 	    "p.enabled AND a.enabled AND k.revoked IS NULL, k.expires, k.rpm, "
 	    "k.tpm, k.concurrency, k.name, k.models, k.ips " TABLES
 	    "WHERE k.hash = ?1",
+	[LEFT] = "SELECT k.rpm, k.tpm, m.rpm_at, m.tpm_at, m.tpm_debt "
+		 "FROM key k JOIN meter m ON m.key = k.id WHERE k.id = ?1",
 	[TOKEN] = "SELECT t.role FROM token t JOIN user u ON u.id = t.user "
 		  "WHERE t.hash = ?1 AND t.enabled AND u.enabled "
 		  "AND u.account IS NULL",
@@ -71,6 +73,19 @@ key_by_hash(struct db *db, const uint8_t hash[static VAULT_HASH],
 			.models = arena_str(a, row_str(row, 10)),
 			.ips = arena_str(a, row_str(row, 11)),
 		};
+	return n;
+}
+
+int
+key_left(struct db *db, int64_t id, struct gcra_left *left)
+{
+	struct row *row;
+	int n = db_one(db, &key_part, LEFT, &row, "i", id);
+
+	if (n == 1)
+		gcra_left(&(struct gcra){ row_int(row, 2), row_int(row, 3),
+		    row_int(row, 4), false }, row_int(row, 0),
+		    row_int(row, 1), db_now(db) * 1000, left);
 	return n;
 }
 

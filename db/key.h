@@ -24,6 +24,12 @@ struct key {
 int key_by_hash(struct db *db, const uint8_t hash[static VAULT_HASH],
     struct arena *a, struct key *k);
 
+struct gcra_left;
+
+/* What is left of its limits of requests and tokens a minute, now: 1, 0 no
+ * such key, -1 the database failed. */
+int key_left(struct db *db, int64_t id, struct gcra_left *left);
+
 enum token_role { TOKEN_NONE, TOKEN_AUDITOR, TOKEN_OPERATOR };
 
 /* Role of an administrator's token; TOKEN_NONE: unknown or off; -1 failed. */

@@ -25,9 +25,17 @@ enum {
 	/* each row of these is a difference */
 	CHECK_STRUCTURE, CHECK_FOREIGN, CHECK_SUM, CHECK_FREE, CHECK_BALANCE,
 	CHECK_HELD, CHECK_BOOKS, CHECK_BOUND, CHECK_BOTH, CHECK_KEY,
-	CHECK_USED, CHECK_ROLLUP, CHECK_OWNER, CHECK_SPENT, CHECK_INDEX,
-	CHECK_CLAIM, CHECK_OPEN, N_SQL
+	CHECK_USED, CHECK_ROLLUP, CHECK_TOKENS, CHECK_OWNER, CHECK_SPENT,
+	CHECK_TOTAL, CHECK_WINDOWS, CHECK_INDEX, CHECK_CLAIM, CHECK_OPEN,
+	N_SQL
 };
+
+/* Sums of keys, or of holds, for each owner of caps. */
+#define PARTS(name, sums, key) \
+	name " AS (SELECT 'key' AS kind, " key " AS owner, " sums \
+	" GROUP BY 2 UNION ALL SELECT 'project', k.project, " sums \
+	" GROUP BY 2 UNION ALL SELECT 'account', k.account, " sums \
+	" GROUP BY 2 UNION ALL SELECT 'site', 0, " sums ")"
 
 static const char *const sql[N_SQL] = {
 	[WALLET] = "SELECT wallet FROM account WHERE id = ?1",
@@ -159,6 +167,15 @@ static const char *const sql[N_SQL] = {
 	    "(SELECT coalesce(sum(charge), 0) FROM usage WHERE id > "
 	    "(SELECT max(id) FROM usage) / 512 * 512) AS sums) "
 	    "WHERE used <> sums",
+	[CHECK_TOKENS] =
+	    "SELECT 'key ' || m.key || ' counts ' || "
+	    "m.tokens || ' tokens, its usage rows say ' || "
+	    "coalesce(u.tokens, 0) FROM meter m /*scan*/ LEFT JOIN "
+	    "(SELECT key, sum(input + cache_read + cache_write + "
+	    "cache_write_1h + audio_in + image_in + output + reasoning + "
+	    "audio_out + image_out) AS tokens FROM usage GROUP BY key) u "
+	    "ON u.key = m.key WHERE m.tokens <> coalesce(u.tokens, 0) "
+	    "AND NOT EXISTS (SELECT 1 FROM closing)",
 	[CHECK_OWNER] =
 	    "SELECT 'hold ' || h.id || ' belongs to process ' || h.process || "
 	    "', which is not there' FROM hold h /*scan*/ LEFT JOIN process p "
@@ -166,6 +183,50 @@ static const char *const sql[N_SQL] = {
 	[CHECK_SPENT] =
 	    "SELECT 'spent by ' || owner_kind || ' ' || owner || ' in a ' || "
 	    "window || ' is ' || amount FROM spent /*scan*/ WHERE amount < 0 "
+	    "LIMIT 1",
+	/* A window without an end is all that was used and is held. */
+	[CHECK_TOTAL] =
+	    "WITH " PARTS("used", "sum(m.used) AS money, "
+	    "sum(m.tokens) AS tokens FROM key k "
+	    "JOIN meter m ON m.key = k.id", "k.id") ", "
+	    PARTS("open", "sum(k.held) AS money, "
+	    "sum(k.tokens) AS tokens FROM hold k", "k.key") " "
+	    "SELECT 'the ' || c.window || ' of ' || c.owner_kind || ' ' || "
+	    "c.owner || ' counts ' || coalesce(s.amount, 0) || ', its keys "
+	    "and holds say ' || (CASE c.window WHEN 'total' "
+	    "THEN coalesce(u.money, 0) + coalesce(h.money, 0) "
+	    "ELSE coalesce(u.tokens, 0) + coalesce(h.tokens, 0) END) "
+	    "FROM cap c /*scan*/ LEFT JOIN spent s "
+	    "ON s.owner_kind = c.owner_kind AND s.owner = c.owner "
+	    "AND s.window = c.window AND s.start = 0 "
+	    "LEFT JOIN used u ON u.kind = c.owner_kind AND u.owner = c.owner "
+	    "LEFT JOIN open h ON h.kind = c.owner_kind AND h.owner = c.owner "
+	    "WHERE c.window IN ('total', 'total_tokens') "
+	    "AND coalesce(s.amount, 0) <> (CASE c.window WHEN 'total' "
+	    "THEN coalesce(u.money, 0) + coalesce(h.money, 0) "
+	    "ELSE coalesce(u.tokens, 0) + coalesce(h.tokens, 0) END) LIMIT 1",
+	/* What open calls hold is in each window they name. */
+	[CHECK_WINDOWS] =
+	    "WITH named AS (SELECT substr(j.value, 1, 2) AS what, "
+	    "CASE substr(j.value, 1, 1) WHEN 's' THEN 0 "
+	    "WHEN 'a' THEN h.account WHEN 'p' THEN h.project ELSE h.key END "
+	    "AS owner, CAST(substr(j.value, 3) AS INTEGER) AS start, "
+	    "CASE WHEN substr(j.value, 2, 1) < 'a' THEN h.tokens "
+	    "ELSE h.held END AS amount FROM hold h /*scan*/, "
+	    "json_each('[\"' || replace(rtrim(h.windows), ' ', '\",\"') || "
+	    "'\"]') j WHERE h.windows <> ''), "
+	    "summed AS (SELECT what, owner, start, sum(amount) AS amount "
+	    "FROM named GROUP BY what, owner, start) "
+	    "SELECT 'open calls hold ' || n.amount || ' in the window ' || "
+	    "n.what || n.start || ' of ' || n.owner || ', which counts ' || "
+	    "coalesce(s.amount, 0) FROM summed n LEFT JOIN spent s "
+	    "ON s.owner_kind = CASE substr(n.what, 1, 1) WHEN 's' THEN 'site' "
+	    "WHEN 'a' THEN 'account' WHEN 'p' THEN 'project' ELSE 'key' END "
+	    "AND s.owner = n.owner AND s.window = CASE lower("
+	    "substr(n.what, 2, 1)) WHEN 'h' THEN 'hour' WHEN 'd' THEN 'day' "
+	    "WHEN 'w' THEN 'week' WHEN 'm' THEN 'month' ELSE 'total' END || "
+	    "CASE WHEN substr(n.what, 2, 1) < 'a' THEN '_tokens' ELSE '' END "
+	    "AND s.start = n.start WHERE coalesce(s.amount, 0) < n.amount "
 	    "LIMIT 1",
 	[CHECK_INDEX] =
 	    "SELECT 'the rows of keys list ' || listed || ' calls of ' || all_ "

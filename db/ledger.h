@@ -64,8 +64,9 @@ int ledger_transfers(struct db *db, struct arena *a, int64_t account,
 
 /*
  * Checks every equation on one snapshot: balances against closings, usage
- * rows and transfers; held against holds; the sum of all books; open_holds
- * and `used` of keys against holds and usage rows; charges against bounds;
+ * rows and transfers; held against holds; the sum of all books; open_holds,
+ * `used` and `tokens` of keys against holds and usage rows; the totals of caps
+ * against keys and holds, other windows against holds; charges against bounds;
  * the file's structure.  1: all hold.  0: *first is the first difference in
  * words.  -1: the database failed.  A reading connection will do.
  */

@@ -7,13 +7,19 @@
 
 enum { ADD, LOAD, N_SQL };
 static const char *const sql[N_SQL] = {
-	[ADD] = "INSERT INTO metric(name, labels, value) VALUES (?1, ?2, ?3) "
+	[ADD] = "INSERT INTO /*tab*/ metric(name, labels, value) VALUES (?1, ?2, ?3) "
 		"ON CONFLICT (name, labels) DO UPDATE "
 		"SET value = value + excluded.value",
 	[LOAD] = "SELECT name, labels, value FROM metric /*scan*/ "
 		 "ORDER BY name, labels LIMIT 1000",
 };
 const struct db_part metric_part = { "metric", sql, N_SQL };
+
+bool
+metric_count(struct db *db, struct str name, int64_t n)
+{
+	return db_run(db, &metric_part, ADD, "ssi", name, S(""), n) == 1;
+}
 
 bool
 metric_add_run(struct db *db, struct op *op)

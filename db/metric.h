@@ -26,6 +26,9 @@ struct metric_add {
 };
 bool metric_add_run(struct db *db, struct op *op);
 
+/* Adds to one of them, inside a write.  False: the database failed. */
+bool metric_count(struct db *db, struct str name, int64_t n);
+
 /* All sums, in order of name and labels: how many, or -1. */
 int metric_load(struct db *db, struct arena *a, struct metric **list);
 

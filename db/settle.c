@@ -105,19 +105,20 @@ pending_read(struct row *row, struct pending *p)
 		if (str_eq(row_str(row, 17), str_of(bucket_names[b])))
 			p->unit = (enum bucket)b;
 	p->units = row_int(row, 18);
+	p->tokens = row_int(row, 19);
 }
 
 void
 journal_read(struct row *row, struct journal *j)
 {
-	j->channel = row_int(row, 19);
-	j->credential = row_int(row, 20);
-	keep(j->upstream_model, sizeof(j->upstream_model), row_str(row, 21));
-	j->sent = row_int(row, 22);
-	j->started = row_int(row, 23);
-	j->out_tokens = row_int(row, 24);
-	j->model = row_int(row, 25);
-	j->price = row_int(row, 26);
+	j->channel = row_int(row, 20);
+	j->credential = row_int(row, 21);
+	keep(j->upstream_model, sizeof(j->upstream_model), row_str(row, 22));
+	j->sent = row_int(row, 23);
+	j->started = row_int(row, 24);
+	j->out_tokens = row_int(row, 25);
+	j->model = row_int(row, 26);
+	j->price = row_int(row, 27);
 }
 
 /* Without what is behind its last window. */
@@ -163,7 +164,7 @@ struct window {
 static bool
 window_next(const struct pending *p, struct str *rest, struct window *w)
 {
-	static const char kinds[] = "sapk", windows[] = "hdwmt";
+	static const char kinds[] = "sapk", windows[] = "hdwmtHDWMT";
 	const int64_t owners[] = { 0, p->account, p->project, p->key };
 	struct str item = str_cut(rest, ' ');
 	const char *k, *u;
@@ -181,31 +182,36 @@ window_next(const struct pending *p, struct str *rest, struct window *w)
 }
 
 bool
-pending_spend(struct db *db, const struct pending *p, int64_t amount)
+pending_spend(struct db *db, const struct pending *p, int64_t amount,
+    int64_t tokens, bool ended)
 {
 	struct str rest = str_from(p->windows, p->windows_n);
 	struct window w;
 
-	if (amount == 0)
-		return true;
-	while (window_next(p, &rest, &w))
-		if (!tab_spend(db, w.kind, w.owner, w.window, w.start, amount))
+	while (window_next(p, &rest, &w)) {
+		int64_t n = cap_of_tokens(w.window) ? tokens : amount;
+
+		if ((n != 0 && !tab_spend(db, w.kind, w.owner, w.window,
+		    w.start, n)) || (ended && !tab_soft(db, w.kind, w.owner,
+		    w.window, w.start)))
 			return false;
+	}
 	return true;
 }
 
 bool
-pending_room(struct db *db, const struct pending *p, int64_t *free,
-    int64_t *room)
+pending_room(struct db *db, const struct pending *p, struct room *room)
 {
 	struct str rest = str_from(p->windows, p->windows_n);
 	struct tab_book *b;
 	struct window w;
 
-	*room = MONEY_MAX;
+	room->money = room->tokens = MONEY_MAX;
 	if (p->windows_n > 0 && !tab_flush(db))
 		return false;
 	while (window_next(p, &rest, &w)) {
+		int64_t *least = cap_of_tokens(w.window) ? &room->tokens :
+		    &room->money;
 		struct row *row;
 		int n = db_one(db, &settle_part, ROOM, &row, "sisi",
 		    str_of(cap_owners[w.kind]), w.owner,
@@ -213,12 +219,12 @@ pending_room(struct db *db, const struct pending *p, int64_t *free,
 
 		if (n < 0)
 			return false;
-		if (n == 1 && row_int(row, 0) < *room)
-			*room = row_int(row, 0) > 0 ? row_int(row, 0) : 0;
+		if (n == 1 && row_int(row, 0) < *least)
+			*least = row_int(row, 0) > 0 ? row_int(row, 0) : 0;
 	}
 	b = tab_book(db, p->book);
 	if (b)
-		*free = b->balance - b->held;
+		room->free = b->balance - b->held;
 	return b != NULL;
 }
 
@@ -228,20 +234,21 @@ bool
 settle_reckon(struct db *db, const struct pending *p, int64_t charge,
     struct bill *bill)
 {
-	int64_t rest, free, room;
+	struct room room;
+	int64_t rest;
 
 	if (charge > p->bound)
 		charge = p->bound;
 	*bill = (struct bill){ .charged = charge };
 	if (charge <= p->held)
 		return true;
-	if (!pending_room(db, p, &free, &room))
+	if (!pending_room(db, p, &room))
 		return false;
 	rest = charge - p->held;
-	if (room < free)
-		free = room;
-	if (free < rest) {
-		bill->lost = rest - free;
+	if (room.money < room.free)
+		room.free = room.money;
+	if (room.free < rest) {
+		bill->lost = rest - room.free;
 		bill->charged = charge - bill->lost;
 	}
 	return true;
@@ -345,6 +352,8 @@ static bool
 write_close(struct db *db, const struct pending *p, const struct usage_row *u,
     int64_t tokens_used, const struct bill *bill)
 {
+	int64_t tokens = buckets_in(&u->use) + buckets_out(&u->use);
+
 	tab_hold_drop(db, p->id);
 	if (db_run(db, &settle_part, DROP, "i", p->id) != 1)
 		return db_stop(db, "hold %" PRId64 " could not be closed once",
@@ -361,10 +370,11 @@ write_close(struct db *db, const struct pending *p, const struct usage_row *u,
 	ledger_tell(db, BOOK_COST, -u->cost);
 	ledger_tell(db, BOOK_CLEARING, u->cost);
 	tab_book_add(db, p->book, -bill->charged, -p->held);
-	return tab_key_close(db, p->key, bill->charged,
+	return tab_key_close(db, p->key, bill->charged, tokens,
 		   p->tpm_taken ? tokens_used - p->tpm_taken : 0) &&
 	    add_usage(db, p, u, bill->charged) &&
-	    pending_spend(db, p, bill->charged - p->held) &&
+	    pending_spend(db, p, bill->charged - p->held, tokens - p->tokens,
+		true) &&
 	    book_losses(db, p, u->loss, bill->lost);
 }
 

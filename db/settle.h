@@ -8,7 +8,7 @@
 #ifndef WEIR_SETTLE_H
 #define WEIR_SETTLE_H
 
-#include "db/account.h"
+#include "db/cap.h"
 #include "db/usage.h"
 
 enum { WINDOWS_TEXT = N_CAP_OWNERS * N_CAP_WINDOWS * 20 };
@@ -27,7 +27,7 @@ struct pending {
 	char request_id[ID_CHARS];
 	bool stream;
 	int64_t opened, account, project, key, model, price, markup_ppm, book;
-	int64_t held, bound, prompt_tokens, tpm_taken;
+	int64_t held, bound, prompt_tokens, tokens, tpm_taken;
 	enum bucket unit;	/* of units; 0: nothing but tokens */
 	int64_t units;
 	char endpoint[16];
@@ -39,7 +39,8 @@ struct pending {
 #define PENDING_COLUMNS \
 	"h.id, h.request_id, h.opened, h.account, h.project, h.key, h.model, " \
 	"h.price, h.markup_ppm, h.book, h.held, h.bound, h.prompt_tokens, " \
-	"h.tpm_taken, h.windows, h.endpoint, h.stream, h.unit, h.units"
+	"h.tpm_taken, h.windows, h.endpoint, h.stream, h.unit, h.units, " \
+	"h.tokens"
 #define JOURNAL_COLUMNS \
 	"h.channel, h.credential, h.upstream_model, h.sent, h.started, " \
 	"h.out_tokens, h.serves, h.serves_price"
@@ -52,15 +53,20 @@ void pending_keep(struct db *db, const struct pending *p);
 /* 1, 0 gone, -1 the database failed. */
 int pending_get(struct db *db, int64_t id, struct pending *p);
 
-/* Adds to what is spent in the windows a hold is counted in. */
-bool pending_spend(struct db *db, const struct pending *p, int64_t amount);
+/* Adds to what is spent in the windows a hold is counted in: money, tokens.
+ * ended: so it is for good, and soft caps that it passes are noted. */
+bool pending_spend(struct db *db, const struct pending *p, int64_t amount,
+    int64_t tokens, bool ended);
 
 /*
  * What it may take beyond what it holds: free money of its wallet, and what
- * the tightest of its caps has left.  False: the database failed.
+ * the tightest of its caps has left, of money and of tokens.
  */
-bool pending_room(struct db *db, const struct pending *p, int64_t *free,
-    int64_t *room);
+struct room {
+	int64_t free, money, tokens;
+};
+/* False: the database failed. */
+bool pending_room(struct db *db, const struct pending *p, struct room *room);
 
 /* What is charged: from the hold and what is free beyond it; and lost. */
 struct bill {

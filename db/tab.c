@@ -47,17 +47,20 @@ static const char *const sql[N_SQL] = {
 	[BOOK] = "SELECT balance, held FROM book WHERE id = ?1",
 	/* The caps of one owner, and what is spent in the running windows. */
 	[CAPS] =
-	    "SELECT c.window, c.amount, coalesce(s.amount, 0), s.id "
-	    "FROM cap c "
+	    "SELECT c.window, c.amount, coalesce(s.amount, 0), s.id, c.soft, "
+	    "c.soft > 0 AND EXISTS (SELECT 1 FROM cap_note n "
+	    "WHERE n.owner_kind = c.owner_kind AND n.owner = c.owner "
+	    "AND n.window = c.window AND n.start = s.start "
+	    "AND n.amount = c.amount AND n.percent = c.soft) FROM cap c "
 	    "LEFT JOIN spent s ON s.owner_kind = c.owner_kind "
 	    "AND s.owner = c.owner AND s.window = c.window "
-	    "AND s.start = CASE c.window WHEN 'hour' THEN ?3 "
-	    "WHEN 'day' THEN ?4 WHEN 'week' THEN ?5 WHEN 'month' THEN ?6 "
+	    "AND s.start = CASE substr(c.window, 1, 1) WHEN 'h' THEN ?3 "
+	    "WHEN 'd' THEN ?4 WHEN 'w' THEN ?5 WHEN 'm' THEN ?6 "
 	    "ELSE 0 END WHERE c.owner_kind = ?1 AND c.owner = ?2",
 	[KEY_WRITE] =
 	    "UPDATE /*tab*/ meter SET open_holds = open_holds + ?2, "
-	    "used = used + ?3, rpm_at = ?4, tpm_at = ?5, tpm_debt = ?6 "
-	    "WHERE key = ?1",
+	    "used = used + ?3, rpm_at = ?4, tpm_at = ?5, tpm_debt = ?6, "
+	    "tokens = tokens + ?7 WHERE key = ?1",
 	[BOOK_MOVE] =
 	    "UPDATE /*tab*/ book SET balance = balance + ?2, held = held + ?3 "
 	    "WHERE id = ?1",
@@ -392,7 +395,8 @@ tab_key_open(struct db *db, struct tab_key *k)
 }
 
 bool
-tab_key_close(struct db *db, int64_t id, int64_t used, int64_t tokens)
+tab_key_close(struct db *db, int64_t id, int64_t charged, int64_t tokens,
+    int64_t more)
 {
 	struct tab_key *k = tab_key(db, id);
 
@@ -402,8 +406,9 @@ tab_key_close(struct db *db, int64_t id, int64_t used, int64_t tokens)
 		return db_stop(db, "key %" PRId64 " of a hold is gone", id);
 	k->open_holds--;
 	k->d_open--;
-	k->d_used += used;
-	take_tokens(k, tokens, db_now(db) * 1000);
+	k->d_used += charged;
+	k->d_tokens += tokens;
+	take_tokens(k, more, db_now(db) * 1000);
 	touch(&db_tab(db)->keys, k);
 	return true;
 }
@@ -411,11 +416,11 @@ tab_key_close(struct db *db, int64_t id, int64_t used, int64_t tokens)
 static bool
 write_key(struct db *db, struct tab_key *k)
 {
-	int64_t open = k->d_open, used = k->d_used;
+	int64_t open = k->d_open, used = k->d_used, tokens = k->d_tokens;
 
-	k->d_open = k->d_used = 0;
-	return db_run(db, &tab_part, KEY_WRITE, "iiiiii", k->id, open, used,
-		   k->rpm_at, k->tpm_at, k->tpm_debt) == 1;
+	k->d_open = k->d_used = k->d_tokens = 0;
+	return db_run(db, &tab_part, KEY_WRITE, "iiiiiii", k->id, open, used,
+		   k->rpm_at, k->tpm_at, k->tpm_debt, tokens) == 1;
 }
 
 /* --- wallets -------------------------------------------------------------- */
@@ -528,25 +533,31 @@ static bool
 load_caps(struct db *db, struct tab_caps *c)
 {
 	struct row *row;
+	enum cap_window w;
 
 	/* What is not yet written is of windows that have ended. */
 	if (!write_caps(db, c))
 		return false;
 	caps_times(db, c);
-	for (int w = 0; w < N_CAP_WINDOWS; w++) {
-		c->amount[w] = -1;
-		c->spent[w] = c->row[w] = 0;
+	for (int i = 0; i < N_CAP_WINDOWS; i++) {
+		c->amount[i] = -1;
+		c->spent[i] = c->row[i] = 0;
+		c->soft[i] = INT64_MAX;
 	}
 	row = db_each(db, &tab_part, CAPS, "siiiii",
 	    str_of(cap_owners[c->id & 3]), c->id / 4, c->start[CAP_HOUR],
 	    c->start[CAP_DAY], c->start[CAP_WEEK], c->start[CAP_MONTH]);
-	while (db_next(row) == 1)
-		for (int w = 0; w < N_CAP_WINDOWS; w++)
-			if (str_eq(row_str(row, 0), str_of(cap_windows[w]))) {
-				c->amount[w] = row_int(row, 1);
-				c->spent[w] = row_int(row, 2);
-				c->row[w] = row_int(row, 3);
-			}
+	while (db_next(row) == 1) {
+		w = cap_window_of(row_str(row, 0));
+		if (w == N_CAP_WINDOWS)
+			continue;
+		c->amount[w] = row_int(row, 1);
+		c->spent[w] = row_int(row, 2);
+		c->row[w] = row_int(row, 3);
+		c->percent = row_int(row, 4);
+		if (c->percent && !row_int(row, 5))
+			c->soft[w] = cap_soft(c->amount[w], c->percent);
+	}
 	c->loaded = !db_failed(db);
 	return c->loaded;
 }
@@ -576,6 +587,25 @@ tab_spend(struct db *db, enum cap_owner kind, int64_t owner,
 	c->spent[window] += amount;
 	touch(&db_tab(db)->caps, c);
 	return true;
+}
+
+bool
+tab_soft(struct db *db, enum cap_owner kind, int64_t owner,
+    enum cap_window window, int64_t start)
+{
+	struct tab_caps *c = tab_caps(db, kind, owner);
+	struct cap_note note;
+
+	if (!c)
+		return false;
+	if (c->start[window] != start || c->spent[window] < c->soft[window])
+		return true;
+	c->soft[window] = INT64_MAX;
+	note = (struct cap_note){ .at = db_now(db), .kind = kind,
+		.owner = owner, .window = window, .start = start,
+		.amount = c->amount[window], .percent = c->percent,
+		.spent = c->spent[window] };
+	return cap_note_add(db, &note);
 }
 
 /* --- holds ---------------------------------------------------------------- */

@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "db/account.h"
+#include "db/cap.h"
 
 /* Members of all: dirty: it has changes that are not yet written. */
 
@@ -38,7 +38,7 @@ struct tab_key {
 	int64_t id;
 	bool loaded, dirty;
 	bool known;			/* it has a row */
-	int64_t d_open, d_used;		/* not yet written */
+	int64_t d_open, d_used, d_tokens;	/* not yet written */
 	/* the row, its project, account and wallet */
 	bool on, account_on;
 	bool capped[3];			/* key, project, account */
@@ -58,6 +58,9 @@ struct tab_caps {
 	int64_t spent[N_CAP_WINDOWS];
 	int64_t start[N_CAP_WINDOWS];
 	int64_t row[N_CAP_WINDOWS];	/* in table spent; 0: none yet */
+	int64_t soft[N_CAP_WINDOWS];	/* noted from so much on; INT64_MAX:
+					 * not, or it was noted already */
+	int64_t percent;		/* that makes `soft` */
 	int64_t d_spent[N_CAP_WINDOWS];	/* not yet written */
 };
 
@@ -101,10 +104,12 @@ void tab_key_clocks(struct db *db, struct tab_key *k);
 void tab_key_open(struct db *db, struct tab_key *k);
 
 /*
- * A call has ended: one less open, `used` more charged, `tokens` more (or
- * less) taken from tpm than at admission.  False: the database failed.
+ * A call has ended: one less open, so much more charged and so many tokens
+ * used, `more` (or less) of them taken from tpm than at admission.  False:
+ * the database failed.
  */
-bool tab_key_close(struct db *db, int64_t id, int64_t used, int64_t tokens);
+bool tab_key_close(struct db *db, int64_t id, int64_t charged,
+    int64_t tokens, int64_t more);
 
 /* Adds to a wallet, unseen: the CHECK judges at the end. */
 void tab_book_add(struct db *db, int64_t id, int64_t balance, int64_t held);
@@ -113,6 +118,11 @@ void tab_book_add(struct db *db, int64_t id, int64_t balance, int64_t held);
  * database failed. */
 bool tab_spend(struct db *db, enum cap_owner kind, int64_t owner,
     enum cap_window window, int64_t start, int64_t amount);
+
+/* Notes it if what is spent in a window that runs now has passed its soft
+ * cap.  False: the database failed. */
+bool tab_soft(struct db *db, enum cap_owner kind, int64_t owner,
+    enum cap_window window, int64_t start);
 
 /* Writes all changes. */
 bool tab_flush(struct db *db);

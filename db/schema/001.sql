@@ -277,23 +277,27 @@ CREATE INDEX key_account ON key(account);
 -- What every call changes of a key, apart from it because it is written so
 -- often.  rpm_at, tpm_at: GCRA theoretical arrival times, UTC microseconds;
 -- tpm_debt: how far a call larger than tpm may have put tpm_at beyond a full
--- burst.  used: sum of its usage rows' charges.
+-- burst.  used, tokens: sums of its usage rows' charges and tokens.
 CREATE TABLE meter (
 	key          INTEGER PRIMARY KEY REFERENCES key(id),
 	rpm_at       INTEGER NOT NULL DEFAULT 0,
 	tpm_at       INTEGER NOT NULL DEFAULT 0,
 	tpm_debt     INTEGER NOT NULL DEFAULT 0 CHECK (tpm_debt >= 0),
 	open_holds   INTEGER NOT NULL DEFAULT 0 CHECK (open_holds >= 0),
-	used         INTEGER NOT NULL DEFAULT 0 CHECK (used >= 0)
+	used         INTEGER NOT NULL DEFAULT 0 CHECK (used >= 0),
+	tokens       INTEGER NOT NULL DEFAULT 0 CHECK (tokens >= 0)
 ) STRICT;
 
 -- A limit on spending in a window.  owner_kind: site (owner 0), account,
--- project, key.  amount: nano-dollars.
+-- project, key.  amount: nano-dollars; tokens, of input and output, where the
+-- window says so.  soft: percent of amount from which on it is noted; 0: none.
 CREATE TABLE cap (
 	owner_kind  TEXT NOT NULL CHECK (owner_kind IN ('site', 'account', 'project', 'key')),
 	owner       INTEGER NOT NULL,
-	window      TEXT NOT NULL CHECK (window IN ('hour', 'day', 'week', 'month', 'total')),
+	window      TEXT NOT NULL CHECK (window IN ('hour', 'day', 'week', 'month', 'total',
+		'hour_tokens', 'day_tokens', 'week_tokens', 'month_tokens', 'total_tokens')),
 	amount      INTEGER NOT NULL CHECK (amount >= 0),
+	soft        INTEGER NOT NULL DEFAULT 0 CHECK (soft BETWEEN 0 AND 100),
 	PRIMARY KEY (owner_kind, owner, window)
 ) STRICT, WITHOUT ROWID;
 
@@ -307,6 +311,22 @@ CREATE TABLE spent (
 	start       INTEGER NOT NULL,
 	amount      INTEGER NOT NULL DEFAULT 0 CHECK (amount >= 0),
 	UNIQUE (owner_kind, owner, window, start)
+) STRICT;
+
+-- A soft cap that was passed: what was spent or held came to percent of the
+-- cap's amount in the window that began at start.  Once a window; a cap that is
+-- changed counts anew.
+CREATE TABLE cap_note (
+	id          INTEGER PRIMARY KEY,
+	at          INTEGER NOT NULL,
+	owner_kind  TEXT NOT NULL,
+	owner       INTEGER NOT NULL,
+	window      TEXT NOT NULL,
+	start       INTEGER NOT NULL,
+	amount      INTEGER NOT NULL,
+	percent     INTEGER NOT NULL,
+	spent       INTEGER NOT NULL,
+	UNIQUE (owner_kind, owner, window, start, amount, percent)
 ) STRICT;
 
 -- Double entry: the balances of a unit sum to 0.
@@ -339,7 +359,8 @@ CREATE TABLE transfer (
 -- Money set aside for a call, in one book.  Only pending holds have rows: the
 -- usage row is what remains.  A hold that is gone was posted or voided,
 -- exactly once.  id: process * 2^36 + its number in that process, so that it
--- is never given again.  windows: which `spent` rows it is counted in.  unit,
+-- is never given again.  windows: which `spent` rows it is counted in, by held
+-- or, those of tokens, by tokens; tpm_taken: the same, if tpm took it.  unit,
 -- units: what it uses beside tokens, for a crash: so many of that bucket.
 -- serves, serves_price: the model that began to answer, and its price; NULL:
 -- none yet.
@@ -360,6 +381,7 @@ CREATE TABLE hold (
 	prompt_tokens INTEGER NOT NULL CHECK (prompt_tokens >= 0),
 	unit       TEXT,
 	units      INTEGER NOT NULL CHECK (units >= 0),
+	tokens     INTEGER NOT NULL CHECK (tokens >= 0),
 	tpm_taken  INTEGER NOT NULL CHECK (tpm_taken >= 0),
 	windows    TEXT NOT NULL,
 	endpoint   TEXT NOT NULL,

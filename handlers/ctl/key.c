@@ -6,7 +6,6 @@
  */
 #include "db/key.h"
 
-#include "db/money.h"
 #include "db/setting.h"
 #include "fcgi/base/clock.h"
 #include "handlers/ctl/ctl.h"
@@ -78,30 +77,6 @@ is_pattern(struct arena *a, struct str s, struct str *full)
 	return pattern_valid(s);
 }
 
-/* Every --cap WINDOW=USD. */
-static bool
-opt_caps(struct ctl *c, struct caps *caps)
-{
-	for (int i = 0; i < c->n_options; i++) {
-		struct str rest = str_of(c->options[i].value), window;
-		int w = 0;
-
-		if (!str_eq(c->options[i].name, S("cap")))
-			continue;
-		window = str_cut(&rest, '=');
-		while (w < N_CAP_WINDOWS &&
-		    !str_eq(window, str_of(cap_windows[w])))
-			w++;
-		if (w == N_CAP_WINDOWS || !money_read(rest,
-		    &caps->amount[w]) || caps->amount[w] < 0) {
-			misused(c, "--cap wants WINDOW=USD like day=5.00; "
-			    "windows are hour, day, week, month, total");
-			return false;
-		}
-	}
-	return true;
-}
-
 static bool
 find_project(struct ctl *c, struct db *db, const struct keying *k,
     struct account_row *account, struct project_row *project)
@@ -158,7 +133,7 @@ static int
 run_new(struct ctl *c)
 {
 	const char *project = opt(c, "project");
-	struct keying k = { .caps = { { -1, -1, -1, -1, -1 } } };
+	struct keying k = { 0 };
 
 	if (!opt(c, "account") || !opt(c, "name"))
 		return misused(c, "--account and --name are needed");
@@ -264,11 +239,12 @@ const struct command command_key_new = {
 	.name = "key new",
 	.usage = "--account A [--project P] --name N [--models a,b] "
 	    "[--ips CIDR,...] [--rpm N] [--tpm N] [--concurrency N] "
-	    "[--cap WINDOW=USD]... [--expires T]",
+	    "[--cap WINDOW=AMOUNT]... [--expires T]",
 	.summary = "makes a client's key and prints it, once",
 	.help =
 "Without --models and --ips every model and address is allowed; a model may\n"
-"end in *.  --cap may be repeated; windows are hour, day, week, month, total.\n"
+"end in *.  --cap may be repeated: hour, day, week, month, total in USD,\n"
+"day_tokens=N and its like, soft=PERCENT of the others to be warned at.\n"
 "T is 2027-01-01, 2027-01-01T09:30:00Z, or a span from now on: 24h, 7d.\n"
 "The key alone goes to standard output: KEY=$(weirctl key new ...)\n",
 	.options = "account= project= name= models= ips= rpm= tpm= "

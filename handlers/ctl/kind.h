@@ -8,6 +8,8 @@
 
 #include "handlers/ctl/noun.h"
 
+struct ctl;
+
 /* A string without control characters. */
 bool text_of(struct reading *r, const struct place *at, struct str *text);
 
@@ -24,6 +26,23 @@ bool read_count(struct reading *r, const struct place *at,
 
 /* For qsort of structs whose first member is a struct str. */
 int by_name(const void *a, const void *b);
+
+/* Every --cap WINDOW=AMOUNT, of something new or over what caps has ("none"
+ * ends one).  False: misuse was printed. */
+bool opt_caps(struct ctl *c, struct caps *caps);
+bool opt_caps_over(struct ctl *c, struct caps *caps);
+
+/* Is there any, but for the soft one?  Else that is wrong with a soft one. */
+bool caps_any(const struct caps *caps);
+extern const char soft_alone[];
+
+/* An amount in its window's unit: "5.00 USD", "1000 tokens"; as a member. */
+struct str cap_text(struct arena *a, enum cap_window w, int64_t n);
+void out_cap(struct buf *b, const char *name, enum cap_window w, int64_t n);
+
+/* What is wrong with a cap that is less than what open calls hold. */
+struct str cap_too_low(struct arena *a, enum cap_window window, int64_t cap,
+    int64_t held);
 
 /* An address or network; *full always has a prefix length. */
 bool network_valid(struct arena *a, struct str s, struct str *full);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kind_table.c - the kinds of members that are small tables: prices, caps,
- * timeouts, what a channel serves and what it charges us.
+ * kind_table.c - the kinds of members that are small tables: prices, timeouts,
+ * what a channel serves and what it charges us.
  */
 #include <stdlib.h>
 
@@ -221,66 +221,6 @@ show_serves(struct buf *b, const void *field)
 	buf_char(b, '}');
 }
 
-/* --- caps ----------------------------------------------------------------- */
-
-static bool
-read_caps(struct reading *r, const struct place *at, const struct member *m,
-    void *field)
-{
-	static const char *const not_yet[] = { "soft", "day_tokens",
-		"month_tokens", NULL };
-	struct json_each each = json_each(at->value);
-	struct caps *caps = field;
-	unsigned seen = 0;
-
-	(void)m;
-	if (json_kind(at->value) != JSON_IS_OBJECT)
-		return wrong(r, at, "caps are an object like {\"day\": "
-		    "\"5.00\"}");
-	for (int w = 0; w < N_CAP_WINDOWS; w++)
-		caps->amount[w] = -1;
-	while (json_next(&each)) {
-		struct place here = { .up = at, .name = each.name,
-			.value = each.value };
-		int w = 0;
-
-		for (const char *const *name = not_yet; *name; name++)
-			if (str_eq(each.name, str_of(*name)))
-				return wrong(r, &here, "%s is not built yet in "
-				    "this version of weir: leave it out",
-				    *name);
-		while (w < N_CAP_WINDOWS &&
-		    !str_eq(each.name, str_of(cap_windows[w])))
-			w++;
-		if (w == N_CAP_WINDOWS)
-			return wrong(r, &here, "there is no such cap; there "
-			    "are hour, day, week, month, total");
-		if (seen >> w & 1)
-			return wrong(r, &here, "this member is there twice");
-		seen |= 1u << w;
-		if (json_kind(each.value) != JSON_IS_NULL &&
-		    !amount_of(r, &here, MONEY_MAX, &caps->amount[w]))
-			return false;
-	}
-	return true;
-}
-
-static void
-show_caps(struct buf *b, const void *field)
-{
-	const struct caps *caps = field;
-	char before = '{';
-
-	for (int w = 0; w < N_CAP_WINDOWS; w++) {
-		if (caps->amount[w] < 0)
-			continue;
-		buf_printf(b, "%c\"%s\":", before, cap_windows[w]);
-		show_amount(b, caps->amount[w]);
-		before = ',';
-	}
-	buf_put(b, before == '{' ? S("{}") : S("}"));
-}
-
 /* --- timeouts ------------------------------------------------------------- */
 
 enum { SHORTEST_MS = 100, LONGEST_MS = 86400000 };
@@ -356,6 +296,5 @@ const struct kind
     kind_price = { sizeof(int64_t[N_BUCKETS]), read_price, show_price },
     kind_costs = { sizeof(struct costs), read_costs, show_costs },
     kind_serves = { sizeof(struct serves), read_serves, show_serves },
-    kind_caps = { sizeof(struct caps), read_caps, show_caps },
     kind_timeouts = { sizeof(struct timeouts), read_timeouts,
 	show_timeouts };

@@ -18,9 +18,11 @@ extern const struct command command_init, command_apply, command_export,
     command_key_rotate, command_key_revoke, command_credential_add,
     command_credential_recover,
     command_channel_test, command_channel_models,
-    command_user_new, command_user_passwd, command_token_new, command_balance,
-    command_grant, command_deduct, command_usage, command_report_usage,
-    command_report_spread, command_ledger_check,
+    command_user_new, command_user_passwd, command_token_new,
+    command_token_list, command_token_revoke, command_project_new,
+    command_cap, command_balance, command_grant, command_deduct,
+    command_usage, command_report_usage, command_report_spread,
+    command_ledger_check,
     command_route, command_log, command_status, command_doctor,
     command_backup, command_restore, command_rekey, command_tick;
 
@@ -40,7 +42,11 @@ static const struct command *const commands[] = {
 	&command_channel_models,	/* channel_models.c */
 	&command_user_new,		/* user.c */
 	&command_user_passwd,
-	&command_token_new,
+	&command_token_new,		/* token.c */
+	&command_token_list,
+	&command_token_revoke,
+	&command_project_new,		/* project.c */
+	&command_cap,			/* cap.c */
 	&command_balance,		/* wallet.c */
 	&command_grant,
 	&command_deduct,

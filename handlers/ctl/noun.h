@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "db/account.h"
+#include "db/cap.h"
 #include "db/catalogue.h"
 #include "db/channel.h"
 #include "db/db.h"
@@ -210,10 +211,11 @@ bool names_take(struct arena *a, struct names *out, const void *rows, int n,
 /* By its word, or NULL. */
 const struct noun *noun_find(struct str word);
 
-/* Caps of an owner, written when they differ; and none at all. */
-bool save_caps(struct reading *r, enum cap_owner kind, int64_t owner,
-    const struct caps *is, const struct caps *was);
-extern const struct caps no_caps;
+/* Caps of an owner, the member `caps` of the object at a place, written when
+ * they differ. */
+bool save_caps(struct reading *r, const struct place *at,
+    enum cap_owner kind, int64_t owner, const struct caps *is,
+    const struct caps *was);
 
 /* --- find.c: objects by name ---------------------------------------------- */
 

@@ -11,16 +11,37 @@
 #include "db/ledger.h"
 #include "fcgi/base/json.h"
 #include "handlers/ctl/ctl.h"
-#include "handlers/ctl/noun.h"
+#include "handlers/ctl/kind.h"
 
-const struct caps no_caps = { { -1, -1, -1, -1, -1 } };
+struct str
+cap_too_low(struct arena *a, enum cap_window window, int64_t cap,
+    int64_t held)
+{
+	return arena_printf(a, "a cap of %.*s is less than what calls that run "
+	    "now hold, %.*s: give at least that, or wait until they end",
+	    STR_ARGS(cap_text(a, window, cap)),
+	    STR_ARGS(cap_text(a, window, held)));
+}
 
 bool
-save_caps(struct reading *r, enum cap_owner kind, int64_t owner,
-    const struct caps *is, const struct caps *was)
+save_caps(struct reading *r, const struct place *at, enum cap_owner kind,
+    int64_t owner, const struct caps *is, const struct caps *was)
 {
-	return memcmp(is, was, sizeof(*is)) == 0 ||
-	    cap_set(r->db, kind, owner, is) || lost(r);
+	struct place caps = place_in(at, S("caps"));
+	enum cap_window w;
+	int64_t held;
+	int fits;
+
+	if (memcmp(is, was, sizeof(*is)) == 0)
+		return true;
+	fits = cap_fits(r->db, kind, owner, is, &w, &held);
+	if (fits == 0) {
+		struct place here = place_in(&caps, str_of(cap_windows[w]));
+
+		return wrong(r, &here, "%.*s", STR_ARGS(cap_too_low(r->arena,
+		    w, is->amount[w], held)));
+	}
+	return (fits > 0 && cap_set(r->db, kind, owner, is)) || lost(r);
 }
 
 /* --- accounts ------------------------------------------------------------- */
@@ -54,7 +75,7 @@ account_object_blank(void *object, const struct above *up, struct str name)
 	account_blank(&k->row, name);
 	k->group = S("default");
 	k->opening = -1;
-	k->caps = no_caps;
+	k->caps = caps_none;
 }
 
 static bool
@@ -131,7 +152,7 @@ account_save(struct reading *r, const struct place *at,
 	if (fresh && k->opening > 0 && ledger_grant(r->db, k->row.id,
 	    k->opening, S("opening balance")) != LEDGER_DONE)
 		return lost(r);
-	return save_caps(r, CAP_ACCOUNT, k->row.id, &k->caps, &old->caps);
+	return save_caps(r, at, CAP_ACCOUNT, k->row.id, &k->caps, &old->caps);
 }
 
 static bool
@@ -212,7 +233,7 @@ project_object_blank(void *object, const struct above *up, struct str name)
 
 	memset(k, 0, sizeof(*k));
 	project_blank(&k->row, up->account, name);
-	k->caps = no_caps;
+	k->caps = caps_none;
 }
 
 static int
@@ -251,11 +272,11 @@ project_save(struct reading *r, const struct place *at,
 	struct project_object *k = object;
 	const struct project_object *old = was;
 
-	(void)at;
 	(void)up;
 	if (!project_put(r->db, &k->row))
 		return lost(r);
-	return save_caps(r, CAP_PROJECT, k->row.id, &k->caps, &old->caps);
+	return save_caps(r, at, CAP_PROJECT, k->row.id, &k->caps,
+	    &old->caps);
 }
 
 static bool

@@ -41,7 +41,7 @@ key_object_blank(void *object, const struct above *up, struct str name)
 
 	memset(k, 0, sizeof(*k));
 	key_blank(&k->row, up->account, up->project, name);
-	k->caps = no_caps;
+	k->caps = caps_none;
 }
 
 static int
@@ -118,7 +118,7 @@ key_save(struct reading *r, const struct place *at, const struct above *up,
 	    !key_rotate(r->db, r->vault, &k->row, k->secret))) {
 		return lost(r);
 	}
-	return save_caps(r, CAP_KEY, k->row.id, &k->caps, &old->caps);
+	return save_caps(r, at, CAP_KEY, k->row.id, &k->caps, &old->caps);
 }
 
 static bool

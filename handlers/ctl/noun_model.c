@@ -199,9 +199,7 @@ site_blank(void *object, const struct above *up, struct str name)
 
 	(void)up;
 	*s = (struct site_object){ .id = 1, .name = name, .enabled = true,
-		.time_zone = S("UTC") };
-	for (int w = 0; w < N_CAP_WINDOWS; w++)
-		s->caps.amount[w] = -1;
+		.time_zone = S("UTC"), .caps = caps_none };
 }
 
 static int
@@ -235,7 +233,6 @@ site_save(struct reading *r, const struct place *at, const struct above *up,
 	    ? (struct str){ 0 }
 	    : str_of(routing_names[s->routing]);
 
-	(void)at;
 	(void)up;
 	if (!str_eq(s->time_zone, old->time_zone) &&
 	    !setting_set(r->db, S("site.time_zone"), s->time_zone))
@@ -250,8 +247,7 @@ site_save(struct reading *r, const struct place *at, const struct above *up,
 	    S("site.usage_days"), s->usage_days ? str_digits(s->usage_days,
 	    digits) : (struct str){ 0 }))
 		return lost(r);
-	return memcmp(&s->caps, &old->caps, sizeof(s->caps)) == 0 ||
-	    cap_set(r->db, CAP_SITE, 0, &s->caps) || lost(r);
+	return save_caps(r, at, CAP_SITE, 0, &s->caps, &old->caps);
 }
 
 /* Windows of a running process would otherwise change under its calls. */

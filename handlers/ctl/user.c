@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * user.c - weirctl user new, user passwd, token new; and the first owner.
+ * user.c - weirctl user new, user passwd; and the first owner.
  */
 #include "handlers/ctl/user.h"
 
 #include "db/account.h"
-#include "db/key.h"
 #include "db/setting.h"
 #include "db/setup.h"
 #include "db/user.h"
@@ -121,68 +120,6 @@ run_passwd(struct ctl *c)
 	return EXIT_DONE;
 }
 
-/* --- token new ------------------------------------------------------------ */
-
-struct token {
-	struct str login, role;
-	char secret[64];
-	int64_t id;
-};
-
-static bool
-make_token(struct ctl *c, struct db *db, void *arg)
-{
-	struct token *k = arg;
-	struct user_row row;
-	uint8_t hash[VAULT_HASH];
-	int found = user_find(db, &c->arena, k->login, &row);
-
-	if (found < 0)
-		return false;
-	if (found == 0)
-		return refuse(c, "there is no user %.*s; weirctl user new "
-		    "makes one", STR_ARGS(k->login));
-	if (row.account)
-		return refuse(c, "%.*s is a user of an account; tokens are "
-		    "for users of the site", STR_ARGS(k->login));
-	if (str_eq(row.role, S("auditor")) &&
-	    str_eq(k->role, S("operator")))
-		return refuse(c, "%.*s is an auditor and cannot have an "
-		    "operator's token", STR_ARGS(k->login));
-	vault_new_key("wa-", k->secret);
-	vault_hash(store_vault(c->store), str_of(k->secret), hash);
-	k->id = token_add(db, row.id, k->role, hash);
-	return k->id > 0 && noted(c, db, "create", arena_printf(&c->arena,
-	    "token %lld", (long long)k->id), arena_printf(&c->arena,
-	    "%.*s for %.*s", STR_ARGS(k->role), STR_ARGS(k->login)));
-}
-
-static int
-run_token(struct ctl *c)
-{
-	const char *user = opt(c, "user"), *role = opt(c, "role");
-	struct token k = { 0 };
-
-	if (!user || !role)
-		return misused(c, "--user and --role are needed");
-	k.login = str_of(user);
-	k.role = str_of(role);
-	if (!str_eq(k.role, S("operator")) && !str_eq(k.role, S("auditor")))
-		return misused(c, "--role is operator or auditor");
-	if (!change(c, make_token, &k))
-		return EXIT_REFUSED;
-	if (c->json) {
-		printf("{\"id\":%lld,\"token\":\"%s\"}\n", (long long)k.id,
-		    k.secret);
-		return EXIT_DONE;
-	}
-	printf("%s\n", k.secret);
-	fflush(stdout);
-	fprintf(stderr, "token %lld of %s, shown this once; weir keeps only "
-	    "a hash of it\n", (long long)k.id, user);
-	return EXIT_DONE;
-}
-
 const struct command command_user_new = {
 	.name = "user new",
 	.usage = "LOGIN --role ROLE | LOGIN --account A [--role ROLE]",
@@ -197,13 +134,4 @@ const struct command command_user_passwd = {
 	.name = "user passwd", .usage = "LOGIN",
 	.summary = "sets a password, read from standard input",
 	.least = 1, .most = 1, .run = run_passwd,
-};
-
-const struct command command_token_new = {
-	.name = "token new", .usage = "--user U --role operator|auditor",
-	.summary = "makes an administrator's API token and prints it, once",
-	.help =
-"It opens what is for administrators: GET /metrics, and x-weir-trace on a\n"
-"call.  The token alone goes to standard output.\n",
-	.options = "user= role=", .run = run_token,
 };

@@ -6,11 +6,13 @@
  * with a reason, and a line in the audit.
  */
 #include "db/account.h"
+#include "db/cap.h"
 #include "db/group.h"
 #include "db/key.h"
 #include "db/ledger.h"
 #include "db/money.h"
 #include "handlers/ctl/ctl.h"
+#include "handlers/ctl/kind.h"
 
 static bool
 find_account(struct ctl *c, struct db *db, struct account_row *row)
@@ -77,10 +79,12 @@ tell_wallet(struct ctl *c, const struct wallet *w)
 		for (int i = 0; i < N_CAP_WINDOWS; i++) {
 			if (w->caps.amount[i] < 0)
 				continue;
-			out_usd(&b, arena_printf(a, "cap_%s",
-			    cap_windows[i]).p, w->caps.amount[i]);
-			out_usd(&b, arena_printf(a, "cap_%s_spent",
-			    cap_windows[i]).p, w->cap_spent.amount[i]);
+			out_cap(&b, arena_printf(a, "cap_%s",
+			    cap_windows[i]).p, (enum cap_window)i,
+			    w->caps.amount[i]);
+			out_cap(&b, arena_printf(a, "cap_%s_spent",
+			    cap_windows[i]).p, (enum cap_window)i,
+			    w->cap_spent.amount[i]);
 		}
 		buf_put(&b, S("}\n"));
 		print(&b);
@@ -93,8 +97,9 @@ tell_wallet(struct ctl *c, const struct wallet *w)
 	for (int i = 0; i < N_CAP_WINDOWS; i++)
 		if (w->caps.amount[i] >= 0)
 			printf("cap %s %.*s, spent or held %.*s\n",
-			    cap_windows[i], STR_ARGS(money_text(a,
-			    w->caps.amount[i])), STR_ARGS(money_text(a,
+			    cap_windows[i], STR_ARGS(cap_text(a,
+			    (enum cap_window)i, w->caps.amount[i])),
+			    STR_ARGS(cap_text(a, (enum cap_window)i,
 			    w->cap_spent.amount[i])));
 }
 

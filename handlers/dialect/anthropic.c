@@ -338,11 +338,22 @@ write_fault_event(const struct fault *f, struct str request_id, struct buf *out)
 	buf_put(out, S("\n\n"));
 }
 
+static const char *const limit_headers[] = {
+	"anthropic-ratelimit-requests-limit",
+	"anthropic-ratelimit-requests-remaining",
+	"anthropic-ratelimit-requests-reset",
+	"anthropic-ratelimit-tokens-limit",
+	"anthropic-ratelimit-tokens-remaining",
+	"anthropic-ratelimit-tokens-reset",
+};
+
 const struct dialect anthropic_dialect = {
 	.name = "anthropic",
 	.converse = ENDPOINT_MESSAGES,
 	.heads = heads,
 	.id_header = "request-id",
+	.limit_headers = limit_headers,
+	.limit_dates = true,
 	.x_api_key = true,
 	.key_hint = "'x-api-key: KEY'",
 	.key_head = STR_INIT("x-api-key: "),

@@ -223,6 +223,12 @@ struct dialect {
 	/* Header that has the request's id beside x-request-id, or NULL. */
 	const char *id_header;
 
+	/* Headers with the limits of a caller's key: limit, remaining, reset
+	 * of requests, then of tokens; NULL: none.  dates: the reset is a
+	 * moment, not how long. */
+	const char *const *limit_headers;
+	bool limit_dates;
+
 	/* Callers' keys stand in x-api-key first; how to send one, for those
 	 * who did not. */
 	bool x_api_key;

@@ -172,9 +172,19 @@ write_fault_event(const struct fault *f, struct str request_id, struct buf *out)
 	buf_put(out, S("\n\n"));
 }
 
+static const char *const limit_headers[] = {
+	"x-ratelimit-limit-requests",
+	"x-ratelimit-remaining-requests",
+	"x-ratelimit-reset-requests",
+	"x-ratelimit-limit-tokens",
+	"x-ratelimit-remaining-tokens",
+	"x-ratelimit-reset-tokens",
+};
+
 const struct dialect openai_dialect = {
 	.name = "openai",
 	.converse = ENDPOINT_CHAT,
+	.limit_headers = limit_headers,
 	.key_hint = "'Authorization: Bearer KEY'",
 	.key_head = STR_INIT("Authorization: Bearer "),
 	.models_path = "/models",

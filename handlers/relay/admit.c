@@ -15,6 +15,7 @@
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
 #include "handlers/relay/call.h"
+#include "handlers/relay/quota.h"
 #include "handlers/relay/relay.h"
 #include "handlers/relay/units.h"
 
@@ -159,11 +160,11 @@ no_credit(struct call *c, const struct hold_open *h)
 static enum go
 over_cap(struct call *c, const struct hold_open *h)
 {
+	struct str why = quota_cap(c->arena, h);
+
 	c->fault.no_retry = true;
-	return fail(c, FAULT_NO_CREDIT, "The %s's limit of %.*s USD a %s is "
-	    "reached (%.*s USD are spent or held).", h->cap_owner,
-	    STR_ARGS(money_text(c->arena, h->cap_amount)), h->cap_window,
-	    STR_ARGS(money_text(c->arena, h->cap_spent)));
+	c->fault.retry_ms = h->retry_ms;
+	return fail(c, FAULT_NO_CREDIT, "%.*s", STR_ARGS(why));
 }
 
 static enum go
@@ -191,10 +192,15 @@ drop_unpaid(struct call *c)
 static enum go
 judge(struct call *c, const struct hold_open *h)
 {
+	quota_tell(c->rq, c->dialect, &h->left);
+	c->limits_told = true;
 	switch (h->verdict) {
 	case HOLD_OPENED:
 		c->hold = h->id;
 		c->granted = h->granted;
+		c->counts_tokens = h->counts_tokens;
+		c->tokens_out = h->limit_tokens > h->prompt_tokens ?
+		    h->limit_tokens - h->prompt_tokens : 0;
 		drop_unpaid(c);
 		return NEXT;
 	case HOLD_KEY_OFF:
@@ -320,4 +326,5 @@ quote_take(struct call *c, const struct model *m)
 	}
 	c->extend_at = q->output_planned && q->bound ? output * 3 / 4 :
 	    INT64_MAX;
+	extend_count(c);
 }

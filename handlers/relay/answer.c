@@ -9,6 +9,7 @@
  */
 #include "fcgi/base/clock.h"
 #include "handlers/relay/call.h"
+#include "handlers/relay/quota.h"
 #include "handlers/relay/relay.h"
 
 enum { PATIENCE_MS = 60000 };	/* SDKs wait no longer than that */
@@ -136,6 +137,8 @@ answer(struct call *c)
 	trace_line(&c->trace, "%s: %.*s", fault_table[c->fault.kind].name,
 	    STR_ARGS(c->fault.text));
 	if (!c->rq->head_sent) {
+		if (c->catalogue && !c->limits_told)
+			quota_look(c->relay, c->rq, c->dialect, &c->key);
 		answer_fault(c->dialect, c->rq, &c->fault);
 	} else if (c->asked.stream && !inside_a_frame(c)) {
 		c->dialect->write_fault_event(&c->fault, request_id(c->rq),

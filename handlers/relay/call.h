@@ -131,6 +131,10 @@ struct call {
 	struct admission *admission;		/* admit, until it is back */
 	int64_t hold;				/* admit: the row, 0: none */
 	int64_t granted;			/* admit */
+	bool limits_told;		/* admit: in headers of the answer */
+	bool counts_tokens;		/* admit: a cap of tokens counts it */
+	int64_t tokens_out;		/* admit: output that it counts, */
+	int64_t count_at;	/* choose: and at which it is to count more */
 	int64_t cap_output;		/* choose: -1, or the limit set */
 	int64_t store_due_ms;			/* admit, settle */
 
@@ -282,6 +286,8 @@ void settle_wasted(struct call *c);
 /* extend.c: asks for more money when the stream needs it.  False: it must
  * end; c->fault says why. */
 bool extend_hold(struct call *c);
+/* When a cap of tokens is to count more output than it does. */
+void extend_count(struct call *c);
 void extension_leave(struct call *c);
 /* journal.c: progress of a running stream, never waited for. */
 bool journal_progress(struct call *c, int64_t tokens);

@@ -4,8 +4,9 @@
  *
  * Asked when about three quarters of what the hold pays for has been
  * forwarded, for as much again, up to the bound; the stream goes on
- * meanwhile.  Refused: it is ended honestly.  A stream that makes far more
- * tokens than its limit allows is not one of a model and is ended too.
+ * meanwhile.  The same goes for output that a cap of tokens counts.  Refused:
+ * it is ended honestly.  A stream that makes far more tokens than its limit
+ * allows is not one of a model and is ended too.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -60,7 +61,7 @@ extension_leave(struct call *c)
 }
 
 static void
-ask(struct call *c, int64_t more)
+ask(struct call *c, int64_t more, int64_t more_tokens)
 {
 	struct extension *e = xnew(struct extension);
 
@@ -68,6 +69,7 @@ ask(struct call *c, int64_t more)
 		.op = { .run = hold_extend_run, .done = hand_over },
 		.hold = c->hold,
 		.more = more,
+		.more_tokens = more_tokens,
 	};
 	e->post.run = come_back;
 	e->loop = c->rq->worker->loop;
@@ -83,12 +85,46 @@ judge(struct call *c)
 	struct extension *e = c->extension;
 	bool enough = e->ask.op.ok && e->ask.verdict == HOLD_OPENED;
 
-	if (enough)
+	if (enough) {
 		c->granted += e->ask.more;
-	trace_line(&c->trace, "%s to hold %lld more", enough ? "allowed" :
-	    "not allowed", (long long)e->ask.more);
+		c->tokens_out += e->ask.more_tokens;
+		extend_count(c);
+	}
+	trace_line(&c->trace, "%s to hold %lld more and %lld tokens", enough ?
+	    "allowed" : "not allowed", (long long)e->ask.more,
+	    (long long)e->ask.more_tokens);
 	extension_leave(c);
 	return enough;
+}
+
+void
+extend_count(struct call *c)
+{
+	c->count_at = c->counts_tokens &&
+	    c->tokens_out < c->quote->output_bound ? c->tokens_out * 3 / 4 :
+	    INT64_MAX;
+}
+
+/* What its output will need beyond what is held; nothing yet: 0. */
+static int64_t
+more_money(struct call *c, int64_t tokens)
+{
+	int64_t more = c->quote->bound - c->granted;
+
+	if (tokens < c->extend_at)
+		return 0;
+	c->extend_at = 2 * tokens;
+	return more > c->granted ? c->granted : more > 0 ? more : 0;
+}
+
+static int64_t
+more_tokens(const struct call *c, int64_t tokens)
+{
+	int64_t more = c->quote->output_bound - c->tokens_out;
+
+	if (tokens < c->count_at)
+		return 0;
+	return more > c->tokens_out && c->tokens_out ? c->tokens_out : more;
 }
 
 bool
@@ -96,7 +132,7 @@ extend_hold(struct call *c)
 {
 	const struct attempt *a = c->attempt;
 	int64_t tokens = (a->observer.out_milli - a->unread_milli) / 1000;
-	int64_t more;
+	int64_t money, count;
 
 	if (tokens > SLACK_TIMES * c->quote->output_bound + SLACK_TOKENS)
 		return fail(c, FAULT_UP_ERROR, "The upstream did not end its "
@@ -104,15 +140,14 @@ extend_hold(struct call *c)
 	if (c->extension && c->extension->back && !judge(c)) {
 		c->fault.no_retry = true;
 		return fail(c, FAULT_NO_CREDIT, "The balance, or a limit on "
-		    "spending, was reached in the middle of the answer.");
+		    "spending or tokens, was reached in the middle of the "
+		    "answer.");
 	}
-	if (tokens < c->extend_at || c->extension)
+	if (c->extension)
 		return true;
-	more = c->quote->bound - c->granted;
-	if (more > c->granted)
-		more = c->granted;
-	c->extend_at = 2 * tokens;
-	if (more > 0)
-		ask(c, more);
+	money = more_money(c, tokens);
+	count = more_tokens(c, tokens);
+	if (money > 0 || count > 0)
+		ask(c, money, count);
 	return true;
 }

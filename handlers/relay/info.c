@@ -7,7 +7,8 @@
  */
 #include "handlers/relay/info.h"
 
-#include "db/account.h"
+#include "db/cap.h"
+#include "db/gcra.h"
 #include "db/ledger.h"
 #include "db/money.h"
 #include "db/usage.h"
@@ -16,6 +17,7 @@
 #include "fcgi/reply.h"
 #include "handlers/dialect/dialect.h"
 #include "handlers/relay/call.h"
+#include "handlers/relay/quota.h"
 #include "handlers/relay/relay.h"
 
 enum {
@@ -46,8 +48,10 @@ caller(struct request *rq, struct key *k)
 {
 	struct fault f = { 0 };
 
-	if (relay_key(rq->worker->own, rq, &f, k))
+	if (relay_key(rq->worker->own, rq, &f, k)) {
+		quota_look(rq->worker->own, rq, answer_dialect(rq), k);
 		return true;
+	}
 	refuse(rq, &f);
 	return false;
 }
@@ -311,6 +315,15 @@ info_model(struct request *rq)
 
 /* --- The key ------------------------------------------------------------ */
 
+/* The caller's key with what it may spend and what its account has free. */
+struct standing {
+	struct key_row row;
+	struct caps caps, spent;
+	int64_t until[N_CAP_WINDOWS];
+	struct gcra_left left;
+	int64_t available;
+};
+
 static void
 put_money(struct request *rq, struct buf *out, const char *name, int64_t nano)
 {
@@ -321,33 +334,89 @@ put_money(struct request *rq, struct buf *out, const char *name, int64_t nano)
 		buf_json(out, money_text(&rq->arena, nano));
 }
 
+/* In its window's unit. */
 static void
-put_caps(struct request *rq, struct buf *out, const struct caps *caps,
-    const struct caps *spent)
+put_amount(struct request *rq, struct buf *out, const char *name,
+    enum cap_window w, int64_t n)
+{
+	if (!cap_of_tokens(w))
+		put_money(rq, out, name, n);
+	else
+		buf_printf(out, "\"%s\":%lld", name, (long long)n);
+}
+
+static void
+put_time(struct buf *out, const char *name, int64_t utc_ms)
+{
+	char when[CLOCK_TEXT];
+
+	buf_printf(out, "\"%s\":", name);
+	if (utc_ms) {
+		clock_text(utc_ms, when);
+		buf_json(out, str_of(when));
+	} else {
+		buf_put(out, S("null"));
+	}
+}
+
+static void
+put_caps(struct request *rq, struct buf *out, const struct standing *s)
 {
 	bool first = true;
 
 	buf_put(out, S("\"caps\":{"));
-	for (int w = 0; w < N_CAP_WINDOWS; w++) {
-		if (caps->amount[w] < 0)
+	for (int i = 0; i < N_CAP_WINDOWS; i++) {
+		enum cap_window w = (enum cap_window)i;
+
+		if (s->caps.amount[w] < 0)
 			continue;
 		buf_printf(out, "%s\"%s\":{", first ? "" : ",",
 		    cap_windows[w]);
-		put_money(rq, out, "limit", caps->amount[w]);
+		put_amount(rq, out, "limit", w, s->caps.amount[w]);
 		buf_char(out, ',');
-		put_money(rq, out, "spent", spent->amount[w]);
+		put_amount(rq, out, "spent", w, s->spent.amount[w]);
+		buf_char(out, ',');
+		put_time(out, "until", s->until[w]);
 		buf_char(out, '}');
 		first = false;
 	}
+	if (s->caps.soft)
+		buf_printf(out, ",\"soft\":%lld", (long long)s->caps.soft);
 	buf_char(out, '}');
 }
 
+/* A limit a minute: what is left of it, and when all of it is. */
 static void
-put_key(struct request *rq, struct buf *out, const struct key_row *k,
-    const struct caps *caps, const struct caps *spent, int64_t available)
+put_rate_limit(struct buf *out, const char *name, int64_t limit,
+    int64_t left, int64_t ms)
 {
-	int64_t limit = caps->amount[CAP_TOTAL];
-	char when[CLOCK_TEXT];
+	if (limit)
+		buf_printf(out, "\"%s\":{\"limit\":%lld,\"remaining\":%lld,"
+		    "\"reset_ms\":%lld}", name, (long long)limit,
+		    (long long)left, (long long)ms);
+	else
+		buf_printf(out, "\"%s\":null", name);
+}
+
+static void
+put_limits(struct buf *out, const struct standing *s)
+{
+	const struct gcra_left *l = &s->left;
+
+	buf_put(out, S(",\"limits\":{"));
+	put_rate_limit(out, "requests", l->rpm, l->requests, l->requests_ms);
+	buf_char(out, ',');
+	put_rate_limit(out, "tokens", l->tpm, l->tokens, l->tokens_ms);
+	buf_printf(out, ",\"open_calls\":%lld}",
+	    (long long)s->row.open_holds);
+}
+
+static void
+put_key(struct request *rq, struct buf *out, const struct standing *s)
+{
+	const struct key_row *k = &s->row;
+	int64_t limit = s->caps.amount[CAP_TOTAL];
+	int64_t spent = s->spent.amount[CAP_TOTAL];
 
 	buf_put(out, S("{\"data\":{\"label\":"));
 	buf_json(out, k->name);
@@ -357,19 +426,13 @@ put_key(struct request *rq, struct buf *out, const struct key_row *k,
 	put_money(rq, out, "limit", limit);
 	buf_char(out, ',');
 	put_money(rq, out, "limit_remaining", limit < 0 ? -1 :
-	    limit > spent->amount[CAP_TOTAL] ?
-	    limit - spent->amount[CAP_TOTAL] : 0);
-	buf_put(out, S(",\"expires_at\":"));
-	if (k->expires) {
-		clock_text(k->expires, when);
-		buf_json(out, str_of(when));
-	} else {
-		buf_put(out, S("null"));
-	}
+	    limit > spent ? limit - spent : 0);
+	buf_char(out, ',');
+	put_time(out, "expires_at", k->expires);
 	buf_put(out, S(",\"rate_limit\":{"));
 	put_number(out, "requests", k->rpm);
 	buf_put(out, S(",\"interval\":\"60s\"},\"weir\":{"));
-	put_caps(rq, out, caps, spent);
+	put_caps(rq, out, s);
 	buf_char(out, ',');
 	put_number(out, "rpm", k->rpm);
 	buf_char(out, ',');
@@ -377,16 +440,10 @@ put_key(struct request *rq, struct buf *out, const struct key_row *k,
 	buf_char(out, ',');
 	put_number(out, "concurrency", k->concurrency);
 	buf_char(out, ',');
-	put_money(rq, out, "balance", available > 0 ? available : 0);
+	put_money(rq, out, "balance", s->available);
+	put_limits(out, s);
 	buf_put(out, S("}}}"));
 }
-
-/* The caller's key with what it may spend and what its account has free. */
-struct standing {
-	struct key_row row;
-	struct caps caps, spent;
-	int64_t available;
-};
 
 static bool
 read_standing(struct request *rq, struct standing *s)
@@ -400,7 +457,10 @@ read_standing(struct request *rq, struct standing *s)
 	if (key_find(r->db, &rq->arena, k.project, k.name, &s->row) == 1 &&
 	    cap_get(r->db, CAP_KEY, k.id, &s->caps) &&
 	    cap_spent(r->db, CAP_KEY, k.id, &s->spent, starts) &&
+	    key_left(r->db, k.id, &s->left) == 1 &&
 	    ledger_balance(r->db, k.account, &balance, &held) >= 0) {
+		for (int w = 0; w < N_CAP_WINDOWS; w++)
+			s->until[w] = cap_end(r->db, (enum cap_window)w);
 		s->available = balance > held ? balance - held : 0;
 		return true;
 	}
@@ -416,7 +476,7 @@ info_key(struct request *rq)
 
 	if (!read_standing(rq, &s))
 		return;
-	put_key(rq, &out, &s.row, &s.caps, &s.spent, s.available);
+	put_key(rq, &out, &s);
 	answer_json(rq, &out);
 }
 
@@ -444,7 +504,7 @@ info_subscription(struct request *rq)
 	if (!read_standing(rq, &s))
 		return;
 	left = s.available;
-	for (int w = 0; w < N_CAP_WINDOWS; w++) {
+	for (int w = 0; w <= CAP_TOTAL; w++) {
 		int64_t room = s.caps.amount[w] - s.spent.amount[w];
 
 		if (s.caps.amount[w] >= 0 && room < left)

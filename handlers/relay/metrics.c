@@ -51,6 +51,8 @@ static const struct {
 	    "waits before an upstream was tried once more" },
 	[COUNT_PROBES_GOOD] = { "weir_probes_total", PROBES },
 	[COUNT_PROBES_BAD] = { "weir_probes_total", PROBES },
+	[COUNT_SOFT_CAPS] = { "weir_soft_caps_total",
+	    "soft caps that were passed, once a window" },
 };
 static const char *const counter_labels[N_COUNTS] = {
 	[COUNT_PROBES_GOOD] = "result=\"good\"",

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "db/account.h"
+#include "db/cap.h"
 #include "db/hold.h"
 #include "db/key.h"
 #include "db/ledger.h"
@@ -72,7 +73,7 @@ fill(struct db *db, void *arg)
 		return false;
 	s->price = p.id;
 	for (int i = 0; i < KEYS; i++) {
-		struct caps caps = { { -1, 1000 * NANO, -1, -1, -1 } };
+		struct caps caps = caps_none;
 		struct account_row account;
 		struct project_row project;
 		struct key_row key;
@@ -95,6 +96,7 @@ fill(struct db *db, void *arg)
 			arena_printf(s->a, "sk-weir-bench-%d-%d", i,
 			    s->limits)))
 			return false;
+		caps.amount[CAP_DAY] = 1000 * NANO;
 		if (s->limits && !cap_set(db, CAP_KEY, key.id, &caps))
 			return false;
 		s->keys[i] = key.id;

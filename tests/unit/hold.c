@@ -630,7 +630,7 @@ static void
 cap(struct shop *s, enum cap_owner kind, int64_t owner,
     enum cap_window window, int64_t amount)
 {
-	struct cap_change c = { kind, owner, { { -1, -1, -1, -1, -1 } } };
+	struct cap_change c = { kind, owner, caps_none };
 
 	c.caps.amount[window] = amount;
 	assert_true(shop_write(s, change_caps, &c));
@@ -746,6 +746,333 @@ cap_late(void **state)
 	shop_check(s);
 }
 
+/* --- caps of tokens, soft caps -------------------------------------------- */
+
+static struct hold_open
+ask_tokens(struct shop *s, int64_t tokens)
+{
+	struct hold_open h = shop_ask(s, 10, 10);
+
+	h.limit_tokens = tokens;
+	return h;
+}
+
+/* A call that used so many tokens ends. */
+static void
+used_tokens(struct shop *s, const struct hold_open *h, int64_t tokens)
+{
+	struct hold_settle t = shop_bill(h, 1, 0);
+
+	t.row.use.n[BUCKET_INPUT] = tokens;
+	t.row.use.n[BUCKET_OUTPUT] = 0;
+	t.tokens_used = tokens;
+	shop_settle(s->store, &t);
+	assert_true(t.settled);
+}
+
+/* The estimate is taken, what was used stays; each owner, and each window. */
+static void
+cap_tokens(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h, other;
+	int64_t end;
+
+	the_time = 1763800000000;	/* a Saturday */
+	shop_open(s);
+	shop_clock(s, fixed_clock);
+	for (int kind = 0; kind < N_CAP_OWNERS; kind++) {
+		int64_t owner[] = { 0, s->account, s->project, s->key };
+		enum cap_window w = (enum cap_window)(CAP_HOUR_TOKENS + kind);
+
+		cap(s, (enum cap_owner)kind, owner[kind], w, 1000);
+		h = ask_tokens(s, 600);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+		assert_true(h.counts_tokens);
+		other = ask_tokens(s, 401);
+		assert_int_equal(shop_admit(s->store, &other), HOLD_CAP);
+		assert_true(other.cap_tokens);
+		assert_string_equal(other.cap_owner, cap_owners[kind]);
+		assert_string_equal(other.cap_window, cap_windows[w]);
+		assert_int_equal(other.cap_amount, 1000);
+		assert_int_equal(other.cap_spent, 600);
+		end = other.cap_until;
+		assert_int_equal(other.retry_ms, end - the_time);
+		/* 500 come back: 900 fit. */
+		used_tokens(s, &h, 100);
+		h = ask_tokens(s, 900);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+		/* More than was estimated is counted all the same. */
+		used_tokens(s, &h, 1200);
+		h = ask_tokens(s, 1);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_CAP);
+		assert_int_equal(h.cap_spent, 1300);
+		/* What makes no tokens goes on. */
+		h = ask_tokens(s, 0);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+		used_tokens(s, &h, 0);
+		the_time = end;
+		h = ask_tokens(s, 1000);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+		used_tokens(s, &h, 1);
+		shop_check(s);
+		cap(s, (enum cap_owner)kind, owner[kind], w, -1);
+		h = ask_tokens(s, 5000);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+		assert_false(h.counts_tokens);
+		used_tokens(s, &h, 1);
+	}
+	shop_check(s);
+}
+
+/* A cap that is new counts the tokens before it, and those that are held. */
+static void
+cap_tokens_late(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h, open;
+	int64_t starts[N_CAP_WINDOWS];
+	struct caps spent;
+
+	shop_open(s);
+	h = ask_tokens(s, 700);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	used_tokens(s, &h, 300);
+	open = ask_tokens(s, 500);
+	assert_int_equal(shop_admit(s->store, &open), HOLD_OPENED);
+	for (int kind = 0; kind < N_CAP_OWNERS; kind++) {
+		int64_t owner[] = { 0, s->account, s->project, s->key };
+
+		cap(s, (enum cap_owner)kind, owner[kind], CAP_TOTAL_TOKENS,
+		    1000);
+		assert_true(cap_spent(s->reader, (enum cap_owner)kind,
+		    owner[kind], &spent, starts));
+		assert_int_equal(spent.amount[CAP_TOTAL_TOKENS], 800);
+		h = ask_tokens(s, 201);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_CAP);
+		assert_int_equal(h.retry_ms, 0);
+	}
+	shop_check(s);
+	used_tokens(s, &open, 50);
+	assert_true(cap_spent(s->reader, CAP_KEY, s->key, &spent, starts));
+	assert_int_equal(spent.amount[CAP_TOTAL_TOKENS], 350);
+	shop_check(s);
+}
+
+/* 200 at once in one batch, in a cap for 20: money and tokens. */
+static void
+caps_in_a_batch(void **state)
+{
+	struct shop *s = *state;
+	struct crowd *c = xnew(struct crowd);
+	int opened[2] = { 0, 0 };
+
+	shop_open(s);
+	for (int tokens = 0; tokens < 2; tokens++) {
+		cap(s, CAP_PROJECT, s->project, tokens ? CAP_TOTAL_TOKENS :
+		    CAP_TOTAL, tokens ? 20 * 200 + 199 : 20 * 1000 + 999);
+		for (int i = 0; i < 200; i++)
+			c->h[i] = shop_ask(s, 1000, 1000);
+		assert_true(store_write(s->store, false, admit_all, c));
+		shop_check(s);
+		for (int i = 0; i < 200; i++) {
+			struct hold_settle t = shop_bill(&c->h[i], 0, 0);
+
+			if (c->h[i].verdict != HOLD_OPENED)
+				continue;
+			opened[tokens]++;
+			t.row.use = (struct buckets){ { 0 } };
+			t.tokens_used = 0;
+			shop_settle(s->store, &t);
+		}
+		shop_check(s);
+	}
+	assert_int_equal(opened[0], 20);
+	assert_int_equal(opened[1], 20);
+	free(c);
+}
+
+struct fitting {
+	struct caps caps;
+	enum cap_window window;
+	int64_t held;
+	int fits;
+};
+
+static bool
+try_caps(struct shop *s, struct db *db, void *arg)
+{
+	struct fitting *f = arg;
+
+	f->fits = cap_fits(db, CAP_KEY, s->key, &f->caps, &f->window,
+	    &f->held);
+	return true;
+}
+
+/* What open calls hold is the least that a cap can be. */
+static void
+cap_below_held(void **state)
+{
+	static const struct {
+		enum cap_window window;
+		int64_t amount;
+		int fits;
+	} all[] = {
+		{ CAP_DAY, 499, 0 }, { CAP_DAY, 500, 1 },
+		{ CAP_TOTAL, 499, 0 }, { CAP_HOUR_TOKENS, 199, 0 },
+		{ CAP_HOUR_TOKENS, 200, 1 }, { CAP_TOTAL_TOKENS, 199, 0 },
+	};
+	struct shop *s = *state;
+	struct hold_open h;
+
+	the_time = 1763800000000;
+	shop_open(s);
+	shop_clock(s, fixed_clock);
+	h = shop_ask(s, 9000, 9000);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	used_tokens(s, &h, 9000);
+	h = shop_ask(s, 500, 500);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	for (size_t i = 0; i < countof(all); i++) {
+		struct fitting f = { .caps = caps_none };
+
+		f.caps.amount[all[i].window] = all[i].amount;
+		assert_true(shop_write(s, try_caps, &f));
+		assert_int_equal(f.fits, all[i].fits);
+		if (f.fits)
+			continue;
+		assert_int_equal(f.window, all[i].window);
+		assert_int_equal(f.held, cap_of_tokens(f.window) ? 200 : 500);
+	}
+}
+
+static int
+notes_of(struct shop *s, struct cap_note **list)
+{
+	return cap_notes(s->reader, &s->a, 0, list);
+}
+
+/* Once a window, when a call ends; anew in the next, or of another cap. */
+static void
+cap_soft_noted(void **state)
+{
+	struct shop *s = *state;
+	struct cap_change c = { CAP_KEY, 0, caps_none };
+	struct hold_open h, other;
+	struct hold_settle t;
+	struct cap_note *list;
+	int64_t n;
+
+	the_time = 1763800000000;
+	shop_open(s);
+	shop_clock(s, fixed_clock);
+	c.owner = s->key;
+	c.caps.amount[CAP_DAY] = 1001;
+	c.caps.amount[CAP_TOTAL_TOKENS] = 10000;
+	c.caps.soft = 80;
+	assert_true(shop_write(s, change_caps, &c));
+	for (int day = 0; day < 2; day++) {
+		/* A hold that comes back is no spending. */
+		h = shop_ask(s, 1000, 1000);
+		assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+		t = shop_bill(&h, 800, 0);
+		shop_settle(s->store, &t);
+		assert_int_equal(notes_of(s, &list), day);
+		for (int i = 0; i < 3; i++) {
+			h = shop_ask(s, 10, 10);
+			other = shop_ask(s, 10, 10);
+			assert_int_equal(shop_admit(s->store, &h),
+			    HOLD_OPENED);
+			assert_int_equal(shop_admit(s->store, &other),
+			    HOLD_OPENED);
+			t = shop_bill(&h, 1, 0);
+			shop_settle(s->store, &t);
+			t = shop_bill(&other, 0, 0);
+			shop_settle(s->store, &t);
+		}
+		assert_int_equal(notes_of(s, &list), day + 1);
+		assert_int_equal(list[day].kind, CAP_KEY);
+		assert_int_equal(list[day].owner, s->key);
+		assert_int_equal(list[day].window, CAP_DAY);
+		assert_int_equal(list[day].amount, 1001);
+		assert_int_equal(list[day].percent, 80);
+		assert_int_equal(list[day].spent, 811);
+		assert_int_equal(list[day].at, the_time);
+		the_time += 86400000;
+	}
+	/* The tokens of all days: 150 a call. */
+	c.caps.soft = 21;
+	assert_true(shop_write(s, change_caps, &c));
+	h = shop_ask(s, 1, 1);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	t = shop_bill(&h, 0, 0);
+	shop_settle(s->store, &t);
+	assert_int_equal(notes_of(s, &list), 3);
+	assert_int_equal(list[2].window, CAP_TOTAL_TOKENS);
+	assert_int_equal(list[2].spent, 15 * 150);
+	assert_int_equal(cap_noted(s->reader, CAP_KEY, s->key,
+	    CAP_TOTAL_TOKENS, 0, &c.caps), the_time);
+	assert_int_equal(db_number(s->reader, "SELECT value FROM metric WHERE "
+	    "name = 'weir_soft_caps_total'", &n), 1);
+	assert_int_equal(n, 3);
+	shop_check(s);
+}
+
+/* Differences in what caps count are found. */
+static bool
+spoil_caps(struct shop *s, struct db *db, void *arg)
+{
+	(void)s;
+	return db_script(db, arg);
+}
+
+static void
+cap_differences(void **state)
+{
+	static const struct {
+		const char *spoil, *mend, *words;
+	} all[] = {
+		{ "UPDATE spent SET amount = amount + 1 WHERE window = "
+		  "'total_tokens'", "UPDATE spent SET amount = amount - 1 "
+		  "WHERE window = 'total_tokens'", "the total_tokens of key" },
+		{ "UPDATE spent SET amount = amount - 1 WHERE window = "
+		  "'total'", "UPDATE spent SET amount = amount + 1 "
+		  "WHERE window = 'total'", "the total of key" },
+		{ "UPDATE meter SET tokens = tokens + 1",
+		  "UPDATE meter SET tokens = tokens - 1", "tokens, its usage" },
+		{ "UPDATE spent SET amount = 199 WHERE window = 'day_tokens'",
+		  "UPDATE spent SET amount = 350 WHERE window = 'day_tokens'",
+		  "open calls hold 200 in the window kD" },
+	};
+	struct cap_change c = { CAP_KEY, 0, caps_none };
+	struct ledger_counts counts;
+	struct shop *s = *state;
+	struct hold_open h;
+	struct hold_settle t;
+	struct str why;
+
+	shop_open(s);
+	c.owner = s->key;
+	c.caps.amount[CAP_TOTAL] = c.caps.amount[CAP_TOTAL_TOKENS] =
+	    c.caps.amount[CAP_DAY_TOKENS] = 10000;
+	assert_true(shop_write(s, change_caps, &c));
+	h = shop_ask(s, 5, 5);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	t = shop_bill(&h, 3, 0);
+	shop_settle(s->store, &t);
+	h = shop_ask(s, 5, 5);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	shop_check(s);
+	for (size_t i = 0; i < countof(all); i++) {
+		assert_true(shop_write(s, spoil_caps, (void *)all[i].spoil));
+		assert_int_equal(ledger_check(s->reader, &s->a, &why,
+		    &counts), 0);
+		assert_true(str_has(why, str_of(all[i].words)));
+		assert_true(shop_write(s, spoil_caps, (void *)all[i].mend));
+		shop_check(s);
+	}
+}
+
 /* --- extending ------------------------------------------------------------ */
 
 static enum hold_verdict
@@ -791,6 +1118,32 @@ extends(void **state)
 	shop_settle(s->store, &t);
 	assert_int_equal(extend(s, h.id, 1), HOLD_NO_CREDIT);
 	shop_check(s);
+}
+
+/* Tokens alone, while there is room in their caps. */
+static void
+extends_tokens(void **state)
+{
+	struct shop *s = *state;
+	struct hold_extend x = { .op = { .run = hold_extend_run } };
+	struct hold_open h;
+
+	shop_open(s);
+	cap(s, CAP_KEY, s->key, CAP_TOTAL_TOKENS, 1000);
+	h = ask_tokens(s, 400);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	x.hold = h.id;
+	x.more_tokens = 601;
+	assert_true(store_write(s->store, false, shop_run_op, &x.op));
+	assert_int_equal(x.verdict, HOLD_CAP);
+	x.more_tokens = 600;
+	assert_true(store_write(s->store, false, shop_run_op, &x.op));
+	assert_int_equal(x.verdict, HOLD_OPENED);
+	shop_check(s);
+	used_tokens(s, &h, 300);
+	shop_check(s);
+	h = ask_tokens(s, 700);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
 }
 
 /* --- the dead ------------------------------------------------------------- */
@@ -1229,7 +1582,7 @@ told(void **state)
 		int64_t owner[] = { 0, s->account, s->project, s->key };
 
 		caps[k] = no_caps[k] = (struct cap_change){ (enum cap_owner)k,
-			owner[k], { { -1, -1, -1, -1, -1 } } };
+			owner[k], caps_none };
 		caps[k].caps.amount[CAP_DAY] = 99;
 	}
 	for (int far = 0; far < 2; far++) {
@@ -1464,7 +1817,14 @@ main(void)
 		shop_test(caps),
 		shop_test(cap_beyond),
 		shop_test(cap_late),
+		shop_test(cap_tokens),
+		shop_test(cap_tokens_late),
+		shop_test(caps_in_a_batch),
+		shop_test(cap_below_held),
+		shop_test(cap_soft_noted),
+		shop_test(cap_differences),
 		shop_test(extends),
+		shop_test(extends_tokens),
 		shop_test(dead),
 		shop_test(dead_fallback),
 		shop_test(dead_listener),

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "db/account.h"
+#include "db/cap.h"
 #include "db/hold.h"
 #include "db/key.h"
 #include "db/ledger.h"
