@@ -39,8 +39,10 @@ static const char *const sql[N_SQL] = {
 	    "sent = max(sent, ?5), started = max(started, ?6), "
 	    "out_tokens = max(out_tokens, ?7), serves = coalesce(?8, serves), "
 	    "serves_price = coalesce(?9, serves_price) WHERE id = ?1",
-	[EXTEND] = "UPDATE /*tab*/ hold SET held = held + ?2, "
-		   "tokens = tokens + ?3 WHERE id = ?1",
+	[EXTEND] =
+	    "UPDATE /*tab*/ hold "
+	    "SET held = held + ?2, tokens = tokens + ?3 "
+	    "WHERE id = ?1",
 };
 const struct db_part hold_part = { "hold", sql, N_SQL };
 

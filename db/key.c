@@ -15,8 +15,8 @@
 	"JOIN account a ON a.id = k.account "
 #define METERED TABLES "JOIN meter m ON m.key = k.id "
 
-enum { BY_HASH, LEFT, TOKEN, OWNER, FIND, LIST, LIST_ALL, ADD, ADD_METER, PUT, ROTATE,
-	REVOKE, N_SQL };
+enum { BY_HASH, LEFT, TOKEN, OWNER, FIND, LIST, LIST_ALL, ADD, ADD_METER,
+	PUT, ROTATE, REVOKE, N_SQL };
 static const char *const sql[N_SQL] = {
 	[BY_HASH] =
 	    "SELECT k.id, k.project, k.account, a.grp, k.enabled AND "

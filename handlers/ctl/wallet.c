@@ -167,7 +167,7 @@ run_move(struct ctl *c, bool give)
 		return EXIT_REFUSED;
 	if (c->json)
 		tell_wallet(c, &(struct wallet){ .balance = k.balance,
-		    .held = k.held, .caps = { { -1, -1, -1, -1, -1 } } });
+		    .held = k.held, .caps = caps_none });
 	else
 		printf("account %s has %.*s USD now\n", c->words[0],
 		    STR_ARGS(money_text(&c->arena, k.balance)));
