@@ -140,31 +140,13 @@ answer_as(const struct asked *asked, struct str type)
 }
 
 static void
-watch_drop(void *object)
-{
-	struct watch *w = object;
-
-	sse_release(&w->sse);
-	buf_release(&w->tail);
-}
-
-static void
 observe(struct observer *o)
 {
 	struct watch *w = arena_new(o->arena, struct watch);
 
-	sse_init(&w->sse);
-	w->tail = BUF_HEAP(LIMIT_EVENT_BYTES);
 	memset(&w->counts, 0xff, sizeof(w->counts)); /* all -1: absent */
-	anthropic_body_init(o, w);
-	arena_attach(o->arena, watch_drop, w);
 	o->state = w;
-	o->seen = 0;
-	o->tokens = TOKENS_ABSENT;
-	o->out_milli = 0;
-	o->model = o->service_tier = (struct str){ 0 };
-	o->error = (struct up_error){ 0 };
-	o->inside = false;
+	pass_observe(o, &w->pass, &anthropic_words, anthropic_taps);
 }
 
 static unsigned
@@ -175,9 +157,9 @@ feed(struct observer *o, struct str piece, struct buf *out, struct buf *last)
 
 	assert(w);
 	if (o->stream)
-		anthropic_stream_feed(o, w, piece, out, last);
+		pass_stream_feed(o, &w->pass, piece, out, last);
 	else
-		anthropic_body_feed(o, w, piece, out, last);
+		pass_body_feed(o, &w->pass, piece, out, last);
 	return o->seen & ~before;
 }
 
@@ -187,8 +169,8 @@ finish(struct observer *o, struct buf *out, struct buf *last)
 	struct watch *w = o->state;
 
 	assert(w);
-	return o->stream ? anthropic_stream_finish(o, w, out, last)
-			 : anthropic_body_finish(o, w, last);
+	return o->stream ? pass_stream_finish(o, &w->pass, out, last)
+			 : pass_body_finish(o, &w->pass, last);
 }
 
 static void

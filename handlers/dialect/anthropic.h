@@ -13,9 +13,7 @@
 #define WEIR_ANTHROPIC_H
 
 #include "fcgi/base/json.h"
-#include "handlers/dialect/dialect.h"
-#include "handlers/dialect/sse.h"
-#include "handlers/dialect/tokens.h"
+#include "handlers/dialect/pass.h"
 
 /* --- Requests --- */
 
@@ -56,29 +54,14 @@ struct counts {
 
 /* What the observer remembers of an answer. */
 struct watch {
-	bool closed; /* the rest is swallowed */
-	struct token_count count; /* of the output */
+	struct pass pass;
 	int64_t run; /* the text that the count is in */
 	struct counts counts; /* the last word on each */
-
-	/* A stream. */
-	struct sse sse;
-	struct buf tail; /* frames from the stop on, not forwarded yet */
-	enum { TO_OUT, TO_LAST, TO_TAIL, TO_NOBODY } went; /* the last frame */
-	bool began; /* the first byte that is no blank has come */
-	bool misfit; /* it is a JSON text, not a stream */
-
-	/* A JSON text. */
-	struct json_tap tap;
-	struct buf head; /* its first bytes */
-	size_t bytes; /* of it, so far */
-	bool passed; /* forwarding has begun */
-	bool failing; /* it begins as an error: nothing is forwarded */
 };
 
 /*
  * Looks at a content block, or at a delta of one; counts its texts into
- * w->count.  True: something meaningful is in it.
+ * w->pass.count.  True: something meaningful is in it.
  */
 bool anthropic_look(struct watch *w, int64_t block, struct str value);
 
@@ -93,16 +76,11 @@ void anthropic_read_usage(
 void anthropic_read_model(struct observer *o, struct str value);
 
 /* The body reports an error: it is read, and the rest swallowed. */
-void anthropic_fail(struct observer *o, struct watch *w, struct str body);
+void anthropic_fail(struct observer *o, struct pass *p, struct str body);
 
-void anthropic_stream_feed(struct observer *o, struct watch *w,
-    struct str piece, struct buf *out, struct buf *last);
-bool anthropic_stream_finish(struct observer *o, struct watch *w,
-    struct buf *out, struct buf *last);
-void anthropic_body_init(struct observer *o, struct watch *w);
-void anthropic_body_feed(struct observer *o, struct watch *w, struct str piece,
-    struct buf *out, struct buf *last);
-bool anthropic_body_finish(struct observer *o, struct watch *w,
-    struct buf *last);
+/* How answers are watched: frames, and texts. */
+void anthropic_frame(struct observer *o, struct pass *p, struct str raw);
+extern const struct pass_words anthropic_words;
+extern const char *const anthropic_taps[];
 
 #endif

@@ -322,7 +322,7 @@ fail(struct event_reader *r, struct str data)
 {
 	struct messages_reader *s = r->state;
 
-	anthropic_fail(&s->facts, &s->watch, data);
+	anthropic_fail(&s->facts, &s->watch.pass, data);
 	end(r, false);
 }
 

@@ -35,7 +35,7 @@ begin_run(struct watch *w, int64_t block, enum text_kind kind)
 	int64_t run = (block & 0xffffff) * N_TEXTS + kind;
 
 	if (w->run != run) {
-		tokens_cut(&w->count);
+		tokens_cut(&w->pass.count);
 		w->run = run;
 	}
 }
@@ -46,7 +46,7 @@ count_text(struct watch *w, int64_t block, enum text_kind kind, struct str v)
 	if (!is_text(v))
 		return false;
 	begin_run(w, block, kind);
-	tokens_add_raw(&w->count, str_from(v.p + 1, v.n - 2));
+	tokens_add_raw(&w->pass.count, str_from(v.p + 1, v.n - 2));
 	return true;
 }
 
@@ -59,7 +59,7 @@ count_input(struct watch *w, int64_t block, struct str v)
 	if (!json_next(&m))
 		return false;
 	begin_run(w, block, INPUT);
-	tokens_add_value(&w->count, v);
+	tokens_add_value(&w->pass.count, v);
 	return true;
 }
 
@@ -89,7 +89,7 @@ anthropic_look(struct watch *w, int64_t block, struct str value)
 		} else if (str_eq(m.name, S("input"))) {
 			meaning |= count_input(w, block, m.value);
 		} else if (str_eq(m.name, S("data"))) {
-			w->count.milli +=
+			w->pass.count.milli +=
 			    (int64_t)m.value.n * 1000 / SEALED_BYTES;
 		} else if (str_eq(m.name, S("signature"))) {
 			meaning |= is_text(m.value);
@@ -257,10 +257,8 @@ anthropic_read_model(struct observer *o, struct str value)
 }
 
 void
-anthropic_fail(struct observer *o, struct watch *w, struct str body)
+anthropic_fail(struct observer *o, struct pass *p, struct str body)
 {
 	up_error_read(o->arena, 200, S("application/json"), body, &o->error);
-	o->seen |= SEEN_ERROR;
-	w->closed = true;
-	buf_clear(&w->tail);
+	pass_failed(o, p);
 }

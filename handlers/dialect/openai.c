@@ -64,13 +64,11 @@ answer_as(const struct asked *asked, struct str type)
 	return type.n ? AS_FOREIGN : AS_JSON;
 }
 
-static void
-watch_drop(void *object)
+/* Streams of pictures and sound end in ways of their own. */
+static bool
+is_media(const struct observer *o)
 {
-	struct watch *w = object;
-
-	sse_release(&w->sse);
-	buf_release(&w->tail);
+	return !endpoint_is_text(o->endpoint);
 }
 
 static void
@@ -78,18 +76,10 @@ observe(struct observer *o)
 {
 	struct watch *w = arena_new(o->arena, struct watch);
 
-	sse_init(&w->sse);
-	w->tail = BUF_HEAP(LIMIT_EVENT_BYTES);
-	json_tap_init(&w->tap, o->arena, openai_body_taps(o->endpoint),
-	    LIMIT_KEEP_BACK);
-	arena_attach(o->arena, watch_drop, w);
 	o->state = w;
-	o->seen = 0;
-	o->tokens = TOKENS_ABSENT;
-	o->out_milli = 0;
-	o->model = o->service_tier = (struct str){ 0 };
-	o->error = (struct up_error){ 0 };
-	o->inside = false;
+	pass_observe(o, &w->pass,
+	    is_media(o) ? &openai_media_words : &openai_words,
+	    openai_body_taps(o->endpoint));
 }
 
 static unsigned
@@ -101,12 +91,10 @@ feed(struct observer *o, struct str piece, struct buf *out, struct buf *last)
 	assert(w);
 	if (o->bytes)
 		openai_bytes_feed(o, w, piece, out, last);
-	else if (o->stream && !endpoint_is_text(o->endpoint))
-		openai_media_feed(o, w, piece, out, last);
 	else if (o->stream)
-		openai_stream_feed(o, w, piece, out, last);
+		pass_stream_feed(o, &w->pass, piece, out, last);
 	else
-		openai_body_feed(o, w, piece, out, last);
+		pass_body_feed(o, &w->pass, piece, out, last);
 	return o->seen & ~before;
 }
 
@@ -118,11 +106,12 @@ finish(struct observer *o, struct buf *out, struct buf *last)
 	assert(w);
 	if (o->bytes)
 		return openai_bytes_finish(o, w);
-	if (o->stream && !endpoint_is_text(o->endpoint))
-		return openai_media_finish(o, w, out, last);
-	if (o->stream)
-		return openai_stream_finish(o, w, out, last);
-	return openai_body_finish(o, w, last);
+	if (!o->stream || w->pass.misfit)
+		return pass_body_finish(o, &w->pass, last);
+	w->pass.out = out;
+	w->pass.last = last;
+	return is_media(o) ? openai_media_finish(o, w)
+			   : pass_stream_finish(o, &w->pass, out, last);
 }
 
 /* --- Faults --- */

@@ -17,9 +17,7 @@
 #define WEIR_OPENAI_H
 
 #include "fcgi/base/json.h"
-#include "handlers/dialect/dialect.h"
-#include "handlers/dialect/sse.h"
-#include "handlers/dialect/tokens.h"
+#include "handlers/dialect/pass.h"
 
 /* --- Requests --- */
 
@@ -88,16 +86,8 @@ bool openai_write_request(const struct asked *asked,
 
 /* What the observer remembers of an answer. */
 struct watch {
-	bool closed; /* the rest is swallowed */
-	struct token_count count; /* of the output */
+	struct pass pass;
 	unsigned run; /* the text that the count is in */
-
-	/* A stream. */
-	struct sse sse;
-	struct buf tail; /* frames from the stop on, not forwarded yet */
-	enum { TO_OUT, TO_LAST, TO_TAIL, TO_NOBODY } went; /* the last frame */
-	bool began; /* the first byte that is no blank has come */
-	bool misfit; /* it is a JSON text, not a stream */
 
 	/* A stream of pictures or sound. */
 	int64_t ends; /* terminal frames so far */
@@ -105,13 +95,8 @@ struct watch {
 	bool large_end; /* and it is a terminal one */
 
 	/* A JSON text. */
-	struct json_tap tap;
-	struct buf head; /* its first bytes */
-	size_t bytes; /* of it, so far */
 	int64_t pictures; /* names "b64_json" in it */
 	unsigned match; /* of that name, so far */
-	bool passed; /* forwarding has begun */
-	bool failing; /* it begins as an error: nothing is forwarded */
 };
 
 /* What some choices show, of a chunk or of a whole answer. */
@@ -122,7 +107,7 @@ struct glance {
 	struct str failure; /* a finish reason that is one; raw */
 };
 
-/* Walks over choices and counts their texts into w->count. */
+/* Walks over choices and counts their texts into w->pass.count. */
 void openai_look(struct watch *w, struct json_each choices, struct glance *g);
 
 /* Merges a usage object into o->tokens. */
@@ -135,35 +120,25 @@ void openai_read_billed(struct observer *o, struct str meta);
 void openai_read_model(struct observer *o, struct str value);
 void openai_read_tier(struct observer *o, struct str value);
 
-/* The answer is, or holds, an error. */
-void openai_fail(struct observer *o, struct watch *w, struct str body,
+/* The answer is, or holds, an error; failure: a finish reason that is one, or
+ * empty. */
+void openai_fail(struct observer *o, struct pass *p, struct str body,
     struct str failure);
 
-/* Of a stream: its first character that is no blank. */
-void openai_look_at_begin(struct observer *o, struct watch *w, char first);
-
-void openai_stream_feed(struct observer *o, struct watch *w, struct str piece,
-    struct buf *out, struct buf *last);
-bool openai_stream_finish(struct observer *o, struct watch *w,
-    struct buf *out, struct buf *last);
-
-void openai_body_feed(struct observer *o, struct watch *w, struct str piece,
-    struct buf *out, struct buf *last);
-bool openai_body_finish(struct observer *o, struct watch *w,
-    struct buf *last);
-/* The members that the tap keeps, by endpoint. */
+/* How answers are watched: frames, and texts. */
+void openai_frame(struct observer *o, struct pass *p, struct str raw);
+void openai_media_frame(struct observer *o, struct pass *p, struct str raw);
+void openai_media_part(struct observer *o, struct pass *p,
+    const struct sse_frame *f);
+extern const struct pass_words openai_words, openai_media_words;
+/* The members that the tap keeps, by endpoint; the usage is the first. */
 const char *const *openai_body_taps(enum endpoint endpoint);
-/* Through `last`, whose newest `keep` bytes stay. */
-void openai_keep_back(
-    struct str piece, size_t keep, struct buf *out, struct buf *last);
 
 /* Seconds, begun ones counting as whole: 8.47 or "8.47"; -1: none. */
 int64_t openai_seconds(struct str value);
 
-void openai_media_feed(struct observer *o, struct watch *w, struct str piece,
-    struct buf *out, struct buf *last);
-bool openai_media_finish(struct observer *o, struct watch *w,
-    struct buf *out, struct buf *last);
+/* Of a stream of pictures or sound, whose ends are its own. */
+bool openai_media_finish(struct observer *o, struct watch *w);
 void openai_bytes_feed(struct observer *o, struct watch *w, struct str piece,
     struct buf *out, struct buf *last);
 bool openai_bytes_finish(struct observer *o, struct watch *w);

@@ -30,7 +30,7 @@ struct part_call {
 
 struct chat_reader {
 	struct observer facts;	/* model, usage, error */
-	struct watch watch;
+	struct pass pass;
 	struct sse sse;
 	struct buf body;	/* of an answer that is not streamed */
 	bool began, as_body;	/* a stream that is none */
@@ -343,7 +343,7 @@ chunk(struct event_reader *r, struct str data)
 	else if (json_kind(groq) == JSON_IS_OBJECT)
 		openai_read_usage(&s->facts, groq);
 	if (error.n && !openai_is_empty(error)) {
-		openai_fail(&s->facts, &s->watch, data, (struct str){ 0 });
+		openai_fail(&s->facts, &s->pass, data, (struct str){ 0 });
 		return;
 	}
 	json_int(json_get(data, S("created")), &created);
@@ -402,7 +402,7 @@ end(struct event_reader *r, bool orderly)
 		return;
 	s->ended = true;
 	if (is_failure(s->finish))
-		openai_fail(&s->facts, &s->watch, S(""), s->finish);
+		openai_fail(&s->facts, &s->pass, S(""), s->finish);
 	if (s->facts.seen & SEEN_ERROR) {
 		e.kind = EVENT_ERROR;
 		e.error = s->facts.error;

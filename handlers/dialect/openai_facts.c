@@ -37,10 +37,10 @@ count_text(struct watch *w, struct glance *g, unsigned run, struct str value)
 		return;
 	g->meaning = true;
 	if (w->run != run) {
-		tokens_cut(&w->count);
+		tokens_cut(&w->pass.count);
 		w->run = run;
 	}
-	tokens_add_raw(&w->count, str_from(value.p + 1, value.n - 2));
+	tokens_add_raw(&w->pass.count, str_from(value.p + 1, value.n - 2));
 }
 
 /* A content that is a list: the strings named text, thinking or summary. */
@@ -127,7 +127,7 @@ count_sound(
 		return;
 	g->meaning = true;
 	count_text(w, g, run + CONTENT, json_get(value, S("transcript")));
-	w->count.milli += (int64_t)data.n * 1000 / BASE64_BYTES_A_TOKEN;
+	w->pass.count.milli += (int64_t)data.n * 1000 / BASE64_BYTES_A_TOKEN;
 }
 
 /* A delta, or a whole message. */
@@ -456,7 +456,7 @@ openai_read_tier(struct observer *o, struct str value)
 
 void
 openai_fail(
-    struct observer *o, struct watch *w, struct str body, struct str failure)
+    struct observer *o, struct pass *p, struct str body, struct str failure)
 {
 	if (up_error_told(json_get(body, S("error"))) || failure.n == 0)
 		up_error_read(
@@ -466,7 +466,5 @@ openai_fail(
 			.message = S("The model stopped with an error.") };
 	if (str_eq(failure, S("\"insufficient_system_resource\"")))
 		o->error.kind = UP_OVERLOADED;
-	o->seen |= SEEN_ERROR;
-	w->closed = true;
-	buf_clear(&w->tail);
+	pass_failed(o, p);
 }

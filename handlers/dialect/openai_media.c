@@ -12,6 +12,7 @@
  * bytes; they are whole when their transport says so.
  */
 #include "fcgi/base/limits.h"
+#include "fcgi/base/mem.h"
 #include "handlers/dialect/openai.h"
 #include "handlers/dialect/up_error.h"
 
@@ -57,10 +58,10 @@ bare(struct str value)
 
 /* The finished thing before this one turns out not to be the last. */
 static void
-let_go(struct buf *out, struct buf *last)
+let_go(struct pass *p)
 {
-	buf_put(out, buf_str(last));
-	buf_clear(last);
+	buf_put(p->out, buf_str(p->last));
+	buf_clear(p->last);
 }
 
 static void
@@ -74,7 +75,7 @@ take_end(struct observer *o, struct watch *w, struct str usage)
 	if (w->ends < o->pictures)
 		return;
 	o->seen |= SEEN_END;
-	w->closed = true;
+	w->pass.closed = true;
 }
 
 /* What a frame that is no end makes, about. */
@@ -85,45 +86,44 @@ count_output(struct observer *o, struct watch *w, struct str type,
 	struct str text;
 
 	if (is_partial(type)) {
-		w->count.milli += PARTIAL_MILLI;
+		w->pass.count.milli += PARTIAL_MILLI;
 	} else if (str_eq(type, S("transcript.text.delta"))) {
 		text = bare(json_get(data, S("delta")));
-		tokens_add_raw(&w->count, text);
+		tokens_add_raw(&w->pass.count, text);
 	} else if (str_eq(type, S("speech.audio.delta")) && o->sound_rate) {
 		text = bare(json_get(data, S("audio")));
-		w->count.milli += (int64_t)text.n * 3 / 4 * SOUND_MILLI /
+		w->pass.count.milli += (int64_t)text.n * 3 / 4 * SOUND_MILLI /
 		    o->sound_rate;
 	}
-	o->out_milli = w->count.milli;
+	o->out_milli = w->pass.count.milli;
 }
 
-static void
-take_frame(struct observer *o, struct watch *w, struct str raw, struct buf *out,
-    struct buf *last)
+void
+openai_media_frame(struct observer *o, struct pass *p, struct str raw)
 {
+	struct watch *w = holder(p, struct watch, pass);
 	struct sse_fields f;
 	struct str data, type;
 
-	sse_read(&w->sse, raw, &f);
+	sse_read(&p->sse, raw, &f);
 	data = str_trim(f.data);
 	type = bare(json_get(data, S("type")));
 	if (type.n == 0)
 		type = f.event;
 	if (up_error_told(json_get(data, S("error"))) ||
 	    str_eq(type, S("error")) || str_eq(f.event, S("error"))) {
-		openai_fail(o, w, data, (struct str){ 0 });
-		w->went = TO_NOBODY;
+		openai_fail(o, p, data, (struct str){ 0 });
 		return;
 	}
-	let_go(out, last);
+	let_go(p);
 	if (is_terminal(type)) {
-		buf_put(last, raw);
-		w->went = TO_LAST;
+		buf_put(p->last, raw);
+		p->went = TO_LAST;
 		take_end(o, w, json_get(data, S("usage")));
 		return;
 	}
-	buf_put(out, raw);
-	w->went = TO_OUT;
+	buf_put(p->out, raw);
+	p->went = TO_OUT;
 	if (f.has_data) {
 		o->seen |= SEEN_MEANING;
 		count_output(o, w, type, data);
@@ -149,40 +149,42 @@ begins_an_end(struct str raw)
 }
 
 static void
-begin_large(struct observer *o, struct watch *w, struct str raw,
-    struct buf *out, struct buf *last)
+begin_large(struct observer *o, struct watch *w, struct str raw)
 {
 	const char *brace = memchr(raw.p, '{', raw.n);
+	struct pass *p = &w->pass;
 
-	let_go(out, last);
+	let_go(p);
 	w->large = true;
 	w->large_end = begins_an_end(raw);
 	if (makes_pictures(o))
-		w->count.milli += w->large_end ? FINISHED_MILLI : PARTIAL_MILLI;
-	o->out_milli = w->count.milli;
-	json_tap_init(&w->tap, o->arena, openai_body_taps(o->endpoint),
+		p->count.milli += w->large_end ? FINISHED_MILLI : PARTIAL_MILLI;
+	o->out_milli = p->count.milli;
+	json_tap_init(&p->tap, o->arena, openai_body_taps(o->endpoint),
 	    LIMIT_KEEP_BACK);
 	if (brace)
-		json_tap_feed(&w->tap,
+		json_tap_feed(&p->tap,
 		    str_skip(raw, (size_t)(brace - raw.p)));
 }
 
-static void
-take_part(struct observer *o, struct watch *w, const struct sse_frame *f,
-    struct buf *out, struct buf *last)
+void
+openai_media_part(
+    struct observer *o, struct pass *p, const struct sse_frame *f)
 {
+	struct watch *w = holder(p, struct watch, pass);
+
 	if (!w->large)
-		begin_large(o, w, f->raw, out, last);
-	else if (!w->tap.whole)
-		json_tap_feed(&w->tap, f->raw);
+		begin_large(o, w, f->raw);
+	else if (!p->tap.whole)
+		json_tap_feed(&p->tap, f->raw);
 	o->seen |= SEEN_MEANING;
 	o->inside = f->kind == SSE_PART;
 	if (!w->large_end) {
-		buf_put(out, f->raw);
-		w->went = TO_OUT;
+		buf_put(p->out, f->raw);
+		p->went = TO_OUT;
 	} else {
-		openai_keep_back(f->raw, LIMIT_KEEP_BACK, out, last);
-		w->went = TO_LAST;
+		pass_keep_back(f->raw, LIMIT_KEEP_BACK, p->out, p->last);
+		p->went = TO_LAST;
 	}
 	if (f->kind != SSE_LAST_PART)
 		return;
@@ -191,81 +193,18 @@ take_part(struct observer *o, struct watch *w, const struct sse_frame *f,
 		return;
 	/* Its end is still here: nothing may stand between. */
 	o->inside = true;
-	take_end(o, w, w->tap.values[0]);
+	take_end(o, w, p->tap.values[0]);
 }
 
-static void
-take_line_feed(struct watch *w, struct buf *out, struct buf *last)
-{
-	if (w->went == TO_OUT)
-		buf_char(out, '\n');
-	else if (w->went == TO_LAST)
-		buf_char(last, '\n');
-}
-
-static void
-take_frames(struct observer *o, struct watch *w, struct str piece,
-    struct buf *out, struct buf *last)
-{
-	struct sse_frame f;
-
-	sse_feed(&w->sse, piece);
-	while (sse_next(&w->sse, &f)) {
-		if (f.kind == SSE_TAIL) {
-			take_line_feed(w, out, last);
-		} else if (w->closed) {
-			w->went = TO_NOBODY;
-		} else if (f.kind == SSE_FRAME) {
-			o->inside = false;
-			take_frame(o, w, f.raw, out, last);
-		} else {
-			take_part(o, w, &f, out, last);
-		}
-	}
-}
-
-void
-openai_media_feed(struct observer *o, struct watch *w, struct str piece,
-    struct buf *out, struct buf *last)
-{
-	size_t n = 0;
-
-	if (!w->began) {
-		while (n < piece.n && piece.p[n] &&
-		    strchr(" \t\r\n", piece.p[n]))
-			n++;
-		take_frames(o, w, str_from(piece.p, n), out, last);
-		piece = str_skip(piece, n);
-		if (piece.n)
-			openai_look_at_begin(o, w, piece.p[0]);
-	}
-	if (w->misfit)
-		openai_body_feed(o, w, piece, out, last);
-	else
-		take_frames(o, w, piece, out, last);
-}
-
-/* The last blank line may be missing; fewer pictures may have come. */
+/* Fewer pictures may have come than were asked for. */
 bool
-openai_media_finish(
-    struct observer *o, struct watch *w, struct buf *out, struct buf *last)
+openai_media_finish(struct observer *o, struct watch *w)
 {
-	struct str rest = sse_rest(&w->sse);
-	struct sse_fields f;
-
-	if (w->misfit)
-		return openai_body_finish(o, w, last);
-	if (rest.n && !w->closed && !w->sse.large) {
-		sse_read(&w->sse, rest, &f);
-		if (json_valid(f.data, NULL))
-			take_frames(o, w, w->sse.within ? S("\n\n") : S("\n"),
-			    out, last);
-	}
-	if (o->seen & (SEEN_ERROR | SEEN_BAD) || w->sse.large)
+	pass_rest(o, &w->pass);
+	if (o->seen & (SEEN_ERROR | SEEN_BAD) || w->pass.sse.large ||
+	    w->ends == 0)
 		return false;
-	if (w->ends == 0)
-		return false;
-	w->closed = true;
+	w->pass.closed = true;
 	o->seen |= SEEN_END;
 	return true;
 }
@@ -276,16 +215,16 @@ void
 openai_bytes_feed(struct observer *o, struct watch *w, struct str piece,
     struct buf *out, struct buf *last)
 {
-	w->bytes += piece.n;
+	w->pass.bytes += piece.n;
 	if (o->endpoint != ENDPOINT_SPEECH) {
-		tokens_add(&w->count, piece);
-		o->out_milli = w->count.milli;
+		tokens_add(&w->pass.count, piece);
+		o->out_milli = w->pass.count.milli;
 	} else if (o->sound_rate) {
-		o->out_milli = (int64_t)((__int128)w->bytes * SOUND_MILLI /
+		o->out_milli = (int64_t)((__int128)w->pass.bytes * SOUND_MILLI /
 		    o->sound_rate);
 	}
-	openai_keep_back(piece, KEEP_BYTES, out, last);
-	if (w->bytes)
+	pass_keep_back(piece, KEEP_BYTES, out, last);
+	if (w->pass.bytes)
 		o->seen |= SEEN_MEANING;
 }
 
@@ -293,7 +232,7 @@ openai_bytes_feed(struct observer *o, struct watch *w, struct str piece,
 bool
 openai_bytes_finish(struct observer *o, struct watch *w)
 {
-	if (w->bytes == 0 && o->endpoint == ENDPOINT_SPEECH) {
+	if (w->pass.bytes == 0 && o->endpoint == ENDPOINT_SPEECH) {
 		o->seen |= SEEN_BAD;
 		return false;
 	}
