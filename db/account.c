@@ -6,7 +6,7 @@
 #include "db/ledger.h"
 #include "db/setting.h"
 
-#define COLUMNS "id, name, grp, created, enabled, note FROM account "
+#define COLUMNS "id, name, grp, created, enabled, note, markup_ppm FROM account "
 #define PROJECT "id, account, name, enabled, note FROM project "
 
 enum { FIND, LIST, ADD, PUT, PROJECT_FIND, PROJECT_LIST, PROJECT_ADD,
@@ -14,10 +14,10 @@ enum { FIND, LIST, ADD, PUT, PROJECT_FIND, PROJECT_LIST, PROJECT_ADD,
 static const char *const sql[N_SQL] = {
 	[FIND] = "SELECT " COLUMNS "WHERE name = ?1",
 	[LIST] = "SELECT " COLUMNS "WHERE name > ?1 ORDER BY name LIMIT 1000",
-	[ADD] = "INSERT INTO account(name, grp, created, enabled, note) "
-		"VALUES (?1, ?2, ?3, ?4, ?5)",
+	[ADD] = "INSERT INTO account(name, grp, created, enabled, note, "
+		"markup_ppm) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[PUT] = "UPDATE account SET name = ?1, grp = ?2, enabled = ?3, "
-		"note = ?4 WHERE id = ?5",
+		"note = ?4, markup_ppm = ?6 WHERE id = ?5",
 	[PROJECT_FIND] = "SELECT " PROJECT "WHERE account = ?1 AND name = ?2",
 	[PROJECT_LIST] = "SELECT " PROJECT "WHERE account = ?1 AND name > ?2 "
 			 "ORDER BY name LIMIT 1000",
@@ -38,13 +38,15 @@ read_row(struct arena *a, struct row *row, struct account_row *c)
 		.created = row_int(row, 3),
 		.enabled = row_int(row, 4),
 		.note = arena_str(a, row_str(row, 5)),
+		.markup_ppm = row_null(row, 6) ? -1 : row_int(row, 6),
 	};
 }
 
 void
 account_blank(struct account_row *c, struct str name)
 {
-	*c = (struct account_row){ .name = name, .grp = 1, .enabled = true };
+	*c = (struct account_row){ .name = name, .grp = 1, .enabled = true,
+		.markup_ppm = -1 };
 }
 
 int
@@ -62,15 +64,16 @@ account_find(struct db *db, struct arena *a, struct str name,
 bool
 account_put(struct db *db, struct account_row *c)
 {
+	const int64_t *markup = c->markup_ppm >= 0 ? &c->markup_ppm : NULL;
 	struct project_row p;
 
 	if (c->id)
-		return db_run(db, &account_part, PUT, "siisi", c->name, c->grp,
-			   (int64_t)c->enabled, c->note, c->id) == 1 &&
+		return db_run(db, &account_part, PUT, "siisiI", c->name, c->grp,
+			   (int64_t)c->enabled, c->note, c->id, markup) == 1 &&
 		    setting_bump(db);
 	c->created = db_now(db);
-	if (db_run(db, &account_part, ADD, "siiis", c->name, c->grp,
-		c->created, (int64_t)c->enabled, c->note) != 1)
+	if (db_run(db, &account_part, ADD, "siiisI", c->name, c->grp,
+		c->created, (int64_t)c->enabled, c->note, markup) != 1)
 		return false;
 	c->id = db_last_id(db);
 	project_blank(&p, c->id, S("default"));

@@ -18,6 +18,7 @@ struct account_row {
 	int64_t id;
 	struct str name;
 	int64_t grp;
+	int64_t markup_ppm;		/* -1: its group's */
 	int64_t created;		/* UTC ms */
 	bool enabled;
 	struct str note;

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "db/key.h"
 #include "db/money.h"
 #include "db/setting.h"
 #include "fcgi/base/json.h"
@@ -21,22 +22,24 @@
 	"p.id, p.input, p.cache_read, p.cache_write, p.cache_write_1h, " \
 	"p.output, p.reasoning, p.request, p.audio_in, p.audio_out, " \
 	"p.image_in, p.image_out, p.character, p.image, p.second, p.search, " \
-	"p.until_ms "
-/* The row in force: the newest whose time has come (as in hold.c). */
+	"p.until_ms, p.tiers, p.multipliers "
+/* The row in force: the newest whose time has come (as in tab.c). */
 #define IN_FORCE(channel) \
 	"(SELECT id FROM price WHERE model = m.id AND channel IS " channel " " \
-	"AND from_ms <= ?1 AND (until_ms IS NULL OR until_ms > ?1) " \
+	"AND grp IS NULL AND account IS NULL AND from_ms <= ?1 AND (until_ms IS NULL OR until_ms > ?1) " \
 	"ORDER BY from_ms DESC, id DESC LIMIT 1) "
 
 enum { COUNTS, MODELS, CHANNELS, SERVES, CREDENTIALS, GROUPS_OF, GROUPS,
-	NEXT_PRICE, TIME_ZONE, ROUTING, N_SQL };
+	SALES, NEXT_PRICE, TIME_ZONE, ROUTING, N_SQL };
 static const char *const sql[N_SQL] = {
 	[COUNTS] = "SELECT (SELECT count(*) FROM model /*scan*/), "
 		   "(SELECT count(*) FROM channel), "
 		   "(SELECT count(*) FROM grp), "
 		   "(SELECT count(*) FROM credential), "
 		   "(SELECT count(*) FROM channel_model), "
-		   "(SELECT count(*) FROM channel_grp)",
+		   "(SELECT count(*) FROM channel_grp), "
+		   "(SELECT count(*) FROM price "
+		   "WHERE grp IS NOT NULL OR account IS NOT NULL)",
 	[MODELS] = "SELECT m.id, m.name, m.context, m.max_output, m.free, "
 		   "m.enabled, m.aliases, m.capabilities, m.fallback, " RATES
 		   "FROM model m /*scan*/ LEFT JOIN price p ON p.id = "
@@ -56,8 +59,15 @@ static const char *const sql[N_SQL] = {
 			"ORDER BY channel, id",
 	[GROUPS_OF] = "SELECT channel, grp FROM channel_grp /*scan*/ "
 		      "ORDER BY channel, grp",
-	[GROUPS] = "SELECT id, name, markup_ppm, enabled FROM grp /*scan*/ "
-		   "ORDER BY id",
+	[GROUPS] = "SELECT id, name, markup_ppm, enabled, minimum, below_cost "
+		   "FROM grp /*scan*/ ORDER BY id",
+	/* At what groups and accounts buy: the newest first. */
+	[SALES] = "SELECT p.model, coalesce(p.account, 0), "
+		  "coalesce(p.grp, 0), " RATES "FROM price p /*scan*/ "
+		  "WHERE (p.grp IS NOT NULL OR p.account IS NOT NULL) "
+		  "AND p.from_ms <= ?1 "
+		  "AND (p.until_ms IS NULL OR p.until_ms > ?1) "
+		  "ORDER BY 2, 3, 1, p.from_ms DESC, p.id DESC",
 	/* When the first price begins or ends after now. */
 	[NEXT_PRICE] =
 	    "SELECT min(at) FROM (SELECT min(from_ms) AS at FROM price "
@@ -94,7 +104,7 @@ static struct catalogue *published;
 
 /* How many rows of each table there are, to size the arrays. */
 struct counts {
-	size_t models, channels, groups, credentials, serves, groups_of;
+	size_t models, channels, groups, credentials, serves, groups_of, sales;
 };
 
 static bool
@@ -110,25 +120,29 @@ load_counts(struct db *db, struct counts *n)
 	n->credentials = (size_t)row_int(row, 3);
 	n->serves = (size_t)row_int(row, 4);
 	n->groups_of = (size_t)row_int(row, 5);
+	n->sales = (size_t)row_int(row, 6);
 	return true;
 }
 
 /* A price from the columns of RATES; false: there is none. */
 static bool
-read_price(struct row *row, int column, struct price *p, int64_t *until)
+read_price(struct arena *a, struct row *row, int column, struct price *p,
+    int64_t *until)
 {
-	int64_t given[N_BUCKETS];
+	struct price_words w;
 
 	*until = 0;
 	if (row_null(row, column))
 		return false;
 	p->id = row_int(row, column);
 	for (int b = 0; b < N_BUCKETS; b++)
-		given[b] = row_null(row, column + 1 + b)
+		w.given[b] = row_null(row, column + 1 + b)
 		    ? -1
 		    : row_int(row, column + 1 + b);
 	*until = row_int(row, column + 1 + N_BUCKETS);
-	return price_fill(given, p);
+	w.tiers = row_str(row, column + 2 + N_BUCKETS);
+	w.multipliers = row_str(row, column + 3 + N_BUCKETS);
+	return price_read(a, &w, p);
 }
 
 static void
@@ -146,7 +160,7 @@ read_model(struct arena *a, struct row *row, struct model *m)
 		.max_completion = json_yes(
 		    json_get(capabilities, S("max_completion_tokens"))),
 	};
-	m->priced = read_price(row, 9, &m->price, &m->price_until);
+	m->priced = read_price(a, row, 9, &m->price, &m->price_until);
 	if (!m->priced)
 		m->price = (struct price){ 0 };
 }
@@ -291,8 +305,50 @@ load_groups(struct db *db, struct catalogue *c, size_t room)
 			.name = arena_str(&c->arena, row_str(row, 1)),
 			.markup_ppm = row_int(row, 2),
 			.enabled = row_int(row, 3),
+			.minimum = row_int(row, 4),
+			.below_cost = row_int(row, 5),
 		};
 	db_reset(row);
+	return !db_failed(db);
+}
+
+static int
+sale_order(const struct sale *x, int64_t account, int64_t group,
+    int64_t model)
+{
+	if (x->account != account)
+		return x->account < account ? -1 : 1;
+	if (x->group != group)
+		return x->group < group ? -1 : 1;
+	return x->model < model ? -1 : x->model > model;
+}
+
+/* One of each; a newer row that says there is none hides what is older. */
+static bool
+load_sales(struct db *db, struct catalogue *c, size_t room, int64_t now)
+{
+	struct row *row = db_each(db, &catalogue_part, SALES, "i", now);
+	struct sale *list = arena_zero(&c->arena, room * sizeof(*list));
+	size_t n = 0;
+	int64_t until;
+
+	while (n < room && db_next(row) == 1) {
+		struct sale *s = &list[n];
+		int64_t model = row_int(row, 0), account = row_int(row, 1);
+		int64_t group = row_int(row, 2);
+
+		if (n > 0 && sale_order(&list[n - 1], account, group,
+		    model) == 0)
+			continue;
+		s->model = model;
+		s->account = account;
+		s->group = group;
+		s->priced = read_price(&c->arena, row, 3, &s->price, &until);
+		n++;
+	}
+	db_reset(row);
+	c->sales = list;
+	c->n_sales = n;
 	return !db_failed(db);
 }
 
@@ -356,7 +412,8 @@ load_serves(struct db *db, struct catalogue *c, size_t room, int64_t now)
 		m->name = arena_str(&c->arena, row_str(row, 1));
 		if (!row_null(row, 2))
 			m->upstream = arena_str(&c->arena, row_str(row, 2));
-		m->cost_known = read_price(row, 3, &m->cost, &until);
+		m->cost_known = read_price(&c->arena, row, 3, &m->cost,
+		    &until);
 		if (!ch->models)
 			ch->models = m;
 		ch->n_models++;
@@ -451,6 +508,7 @@ catalogue_load(struct db *db)
 	ok = (!own || db_script(db, "BEGIN")) && load_counts(db, &n) &&
 	    load_models(db, c, n.models, now) &&
 	    load_groups(db, c, n.groups) &&
+	    load_sales(db, c, n.sales, now) &&
 	    load_channels(db, c, n.channels) &&
 	    load_serves(db, c, n.serves, now) &&
 	    load_credentials(db, c, n.credentials) &&
@@ -562,6 +620,46 @@ catalogue_group(const struct catalogue *c, int64_t id)
 		if (c->groups[i].id == id)
 			return &c->groups[i];
 	return NULL;
+}
+
+static const struct price *
+sale_of(const struct catalogue *c, int64_t account, int64_t group,
+    int64_t model)
+{
+	size_t low = 0, high = c->n_sales;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		int d = sale_order(&c->sales[middle], account, group, model);
+
+		if (d == 0)
+			return c->sales[middle].priced
+			    ? &c->sales[middle].price
+			    : NULL;
+		if (d < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+struct terms
+catalogue_terms(const struct catalogue *c, const struct group *g,
+    const struct key *k, const struct model *m)
+{
+	struct terms t = { .price = NULL, .share_ppm = PPM, .fixed = true };
+
+	if (c->n_sales) {
+		t.price = sale_of(c, k->account, 0, m->id);
+		if (!t.price)
+			t.price = sale_of(c, 0, g->id, m->id);
+	}
+	if (!t.price)
+		t = (struct terms){ .price = &m->price,
+			.share_ppm = k->own_markup ? k->markup_ppm
+						   : g->markup_ppm };
+	return t;
 }
 
 bool

@@ -78,7 +78,24 @@ struct group {
 	int64_t id;
 	struct str name;
 	int64_t markup_ppm;
+	int64_t minimum;		/* of a call that costs something */
+	bool below_cost;		/* may pay less than a call costs us */
 	bool enabled;
+};
+
+/* At what an account or a group buys a model. */
+struct sale {
+	int64_t account, group, model;	/* account or group is 0 */
+	bool priced;
+	struct price price;
+};
+
+/* What a key pays for a model: its account's price of it, else its group's,
+ * else the list price times the markup. */
+struct terms {
+	const struct price *price;
+	int64_t share_ppm;		/* PPM if the price is fixed */
+	bool fixed;
 };
 
 /* What weighs most among the candidates of one tier. */
@@ -96,6 +113,8 @@ struct catalogue {
 	size_t n_channels;
 	struct group *groups;
 	size_t n_groups;
+	const struct sale *sales;	/* in force when loaded, in order */
+	size_t n_sales;
 	size_t n_credentials;
 	struct str time_zone;
 	enum routing routing;		/* setting site.routing */
@@ -126,6 +145,11 @@ const struct model *catalogue_model(const struct catalogue *c,
 /* What a channel calls this model: entry, or NULL when it has none. */
 const struct channel_model *channel_serves(const struct channel *ch,
     struct str model);
+
+/* The price is the catalogue's, valid as long as it. */
+struct key;
+struct terms catalogue_terms(const struct catalogue *c, const struct group *g,
+    const struct key *k, const struct model *m);
 
 const struct group *catalogue_group(const struct catalogue *c, int64_t id);
 

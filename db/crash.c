@@ -37,13 +37,20 @@ static const char *const sql[N_SQL] = {
 };
 const struct db_part crash_part = { "crash", sql, N_SQL };
 
+/* The prices of a call: what it is sold at, and the list price of the same
+ * model. */
+struct prices {
+	struct arena *arena;
+	struct price sale, list;
+};
+
 /*
  * What the upstream asks for some use: the channel's own price, or its share
  * of the list price.
  */
 static bool
-upstream_cost(struct db *db, const struct orphan *o,
-    const struct price *list, const struct buckets *use, struct usage_row *u)
+upstream_cost(struct db *db, const struct orphan *o, const struct prices *at,
+    const struct buckets *use, struct usage_row *u)
 {
 	const struct pending *p = &o->p;
 	int64_t channel = o->j.channel;
@@ -54,16 +61,17 @@ upstream_cost(struct db *db, const struct orphan *o,
 
 	if (channel == 0)
 		return true;
-	n = price_find(db, u->model, channel, p->opened, &row);
+	n = price_find(db, at->arena, u->model, channel, p->opened, &row);
 	if (n < 0 || (ppm = channel_cost_ppm(db, channel)) < 0)
 		return false;
-	if (n == 1 && price_fill(row.given, &own)) {
+	if (n == 1 && price_read(at->arena, &row.say, &own)) {
 		u->cost_price = row.id;
 		u->cost_ppm = PPM;
 		return price_charge(&own, use, PPM, &u->cost);
 	}
+	u->cost_price = at->list.id;
 	u->cost_ppm = ppm;
-	return price_charge(list, use, ppm, &u->cost);
+	return price_charge(&at->list, use, ppm, &u->cost);
 }
 
 /*
@@ -96,16 +104,60 @@ use_of(const struct pending *p, int64_t output)
  * lost, at the list price where the upstream is not known.
  */
 static bool
-prompt_lost(struct db *db, const struct orphan *o, const struct price *list,
+prompt_lost(struct db *db, const struct orphan *o, const struct prices *at,
     struct usage_row *u)
 {
 	struct buckets prompt = use_of(&o->p, 0);
-	bool ok = o->j.channel ? upstream_cost(db, o, list, &prompt, u) :
-	    price_charge(list, &prompt, PPM, &u->cost);
+	bool ok = o->j.channel ? upstream_cost(db, o, at, &prompt, u) :
+	    price_charge(&at->list, &prompt, PPM, &u->cost);
 
 	u->loss = u->cost;
 	u->cost = 0;
 	return ok;
+}
+
+/* The price of the hold's row, and the list price beside it if it is not. */
+static bool
+prices_of(struct db *db, const struct orphan *o, struct usage_row *u,
+    struct prices *at)
+{
+	struct price_row row;
+	int n;
+
+	if (u->price == 0)
+		return true;
+	if (price_get(db, at->arena, u->price, &row) != 1 ||
+	    !price_read(at->arena, &row.say, &at->sale))
+		return db_stop(db, "price %" PRId64 " of hold %" PRId64
+		    " is gone", u->price, o->p.id);
+	at->sale.id = row.id;
+	at->list = at->sale;
+	u->fixed = price_is_sale(&row);
+	if (!u->fixed)
+		return true;
+	at->list = (struct price){ 0 };
+	n = price_find(db, at->arena, u->model, 0, o->p.opened, &row);
+	if (n == 1 && price_read(at->arena, &row.say, &at->list))
+		u->list_price = at->list.id = row.id;
+	return n >= 0;
+}
+
+/* What is asked for the call, free ones aside. */
+static bool
+charge_of(const struct orphan *o, const struct prices *at,
+    struct usage_row *u)
+{
+	const struct pending *p = &o->p;
+
+	if (!price_charge(&at->sale, &u->use, u->fixed ? PPM : p->markup_ppm,
+	    &u->charge) ||
+	    !price_charge(&at->list, &u->use, PPM, &u->list))
+		return false;
+	u->minimum = p->minimum;
+	u->floor = p->floor;
+	u->charge = price_at_least(u->charge, u->minimum,
+	    u->floor ? u->cost : 0, p->bound);
+	return true;
 }
 
 /*
@@ -114,26 +166,33 @@ prompt_lost(struct db *db, const struct orphan *o, const struct price *list,
  * come: the prompt and what was journalled are charged, as an estimate.
  */
 static bool
-crash_bill(struct db *db, const struct orphan *o, struct usage_row *u)
+crash_bill(struct db *db, const struct orphan *o, bool free,
+    struct usage_row *u)
 {
-	const struct pending *p = &o->p;
-	struct buckets use = use_of(p, o->j.out_tokens);
-	struct price list = { 0 };
-	struct price_row row;
+	struct buckets use = use_of(&o->p, o->j.out_tokens);
+	struct arena a;
+	struct prices at = { .arena = &a };
+	bool ok;
 
-	if (u->price && (price_get(db, u->price, &row) != 1 ||
-			    !price_fill(row.given, &list)))
-		return db_stop(db, "price %" PRId64 " of hold %" PRId64
-		    " is gone", u->price, p->id);
+	arena_init(&a);
+	ok = prices_of(db, o, u, &at);
 	u->cost_ppm = PPM;
-	if (!o->j.started)
-		return prompt_lost(db, o, &list, u);
-	if (!upstream_cost(db, o, &list, &use, u))
-		return false;
-	u->use = use;
-	u->estimated = true;
-	return price_charge(&list, &use, p->markup_ppm, &u->charge) &&
-	    price_charge(&list, &use, PPM, &u->list);
+	if (ok && !o->j.started) {
+		ok = prompt_lost(db, o, &at, u);
+	} else if (ok) {
+		u->use = use;
+		u->estimated = true;
+		ok = upstream_cost(db, o, &at, &use, u) &&
+		    charge_of(o, &at, u);
+	}
+	arena_release(&a);
+	if (free && u->price) {
+		u->charge = u->minimum = 0;
+		u->floor = false;
+		u->list_price = at.list.id;
+		u->price = 0;
+	}
+	return ok;
 }
 
 static bool
@@ -173,11 +232,9 @@ resolve(struct db *db, const struct orphan *o)
 	memcpy(u.request_id, p->request_id, ID_CHARS);
 	ok = model_get(db, &a, p->model, &asked) >= 0 &&
 	    model_get(db, &a, u.model, &served) >= 0 &&
-	    crash_bill(db, o, &u);
+	    crash_bill(db, o, served.free, &u);
 	if (ok) {
 		u.asked = asked.name;
-		if (served.free)
-			u.charge = 0;
 		ok = settle_reckon(db, p, u.charge, &bill) &&
 		    settle_close(db, p, &u, used, &bill) &&
 		    claim_end_all(db, p->id, j->credential, used);

@@ -5,16 +5,16 @@
 #include "db/money.h"
 #include "db/setting.h"
 
-#define COLUMNS "id, name, markup_ppm, enabled, note FROM grp "
+#define COLUMNS "id, name, markup_ppm, minimum, below_cost, enabled, note FROM grp "
 
 enum { FIND, LIST, ADD, PUT, N_SQL };
 static const char *const sql[N_SQL] = {
 	[FIND] = "SELECT " COLUMNS "WHERE name = ?1",
 	[LIST] = "SELECT " COLUMNS "WHERE name > ?1 ORDER BY name LIMIT 1000",
-	[ADD] = "INSERT INTO grp(name, markup_ppm, enabled, note) "
-		"VALUES (?1, ?2, ?3, ?4)",
-	[PUT] = "UPDATE grp SET name = ?1, markup_ppm = ?2, enabled = ?3, "
-		"note = ?4 WHERE id = ?5",
+	[ADD] = "INSERT INTO grp(name, markup_ppm, minimum, below_cost, "
+		"enabled, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[PUT] = "UPDATE grp SET name = ?1, markup_ppm = ?2, minimum = ?3, "
+		"below_cost = ?4, enabled = ?5, note = ?6 WHERE id = ?7",
 };
 const struct db_part group_part = { "group", sql, N_SQL };
 
@@ -25,8 +25,10 @@ read_row(struct arena *a, struct row *row, struct group_row *g)
 		.id = row_int(row, 0),
 		.name = arena_str(a, row_str(row, 1)),
 		.markup_ppm = row_int(row, 2),
-		.enabled = row_int(row, 3),
-		.note = arena_str(a, row_str(row, 4)),
+		.minimum = row_int(row, 3),
+		.below_cost = row_int(row, 4),
+		.enabled = row_int(row, 5),
+		.note = arena_str(a, row_str(row, 6)),
 	};
 }
 
@@ -55,12 +57,13 @@ group_put(struct db *db, struct group_row *g)
 	bool ok;
 
 	if (g->id) {
-		ok = db_run(db, &group_part, PUT, "siisi", g->name,
-			 g->markup_ppm, (int64_t)g->enabled, g->note,
-			 g->id) == 1;
+		ok = db_run(db, &group_part, PUT, "siiiisi", g->name,
+			 g->markup_ppm, g->minimum, (int64_t)g->below_cost,
+			 (int64_t)g->enabled, g->note, g->id) == 1;
 	} else {
-		ok = db_run(db, &group_part, ADD, "siis", g->name,
-			 g->markup_ppm, (int64_t)g->enabled, g->note) == 1;
+		ok = db_run(db, &group_part, ADD, "siiiis", g->name,
+			 g->markup_ppm, g->minimum, (int64_t)g->below_cost,
+			 (int64_t)g->enabled, g->note) == 1;
 		g->id = ok ? db_last_id(db) : 0;
 	}
 	return ok && setting_bump(db);

@@ -21,6 +21,8 @@ struct group_row {
 	int64_t id;
 	struct str name;
 	int64_t markup_ppm;
+	int64_t minimum;	/* nano-dollars a call, catalogue.h */
+	bool below_cost;
 	bool enabled;
 	struct str note;
 };

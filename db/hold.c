@@ -29,9 +29,9 @@ static const char *const sql[N_SQL] = {
 	    "INSERT INTO /*tab*/ hold(id, request_id, process, opened, account, "
 	    "project, key, model, price, markup_ppm, book, held, bound, "
 	    "prompt_tokens, tpm_taken, windows, endpoint, stream, unit, units, "
-	    "tokens) "
+	    "tokens, minimum, floor) "
 	    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
-	    "?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+	    "?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
 	[PROGRESS] =
 	    "UPDATE /*tab*/ hold SET channel = coalesce(?2, channel), "
 	    "credential = coalesce(?3, credential), "
@@ -210,11 +210,11 @@ admitted(struct gate *g, struct hold_open *h)
 static bool
 prices_read(struct gate *g, const struct hold_open *h)
 {
-	int64_t price = tab_price(g->db, h->model);
+	int64_t price = tab_price(g->db, g->key, h->model);
 
 	g->priced = price == h->price;
 	for (int i = 0; i < h->n_others && price >= 0; i++) {
-		price = tab_price(g->db, h->others[i].model);
+		price = tab_price(g->db, g->key, h->others[i].model);
 		g->priced &= price == h->others[i].price;
 	}
 	return price >= 0;
@@ -273,15 +273,17 @@ set_aside(struct gate *g, struct hold_open *h)
 	p->stream = h->stream;
 	p->unit = h->unit;
 	p->units = h->units;
+	p->minimum = h->minimum;
+	p->floor = h->floor;
 	snprintf(p->endpoint, sizeof(p->endpoint), "%s", h->endpoint);
-	if (db_run(db, &hold_part, ADD, "isiiiiiiIiiiiiissiSii", p->id,
+	if (db_run(db, &hold_part, ADD, "isiiiiiiIiiiiiissiSiiii", p->id,
 		str_from(p->request_id, ID_CHARS), h->process, p->opened,
 		p->account, p->project, p->key, p->model, price,
 		p->markup_ppm, p->book, p->held, p->bound, p->prompt_tokens,
 		p->tpm_taken, windows, str_of(p->endpoint),
 		(int64_t)p->stream, p->units ?
 		str_of(bucket_names[p->unit]) : (struct str){ NULL, 0 },
-		p->units, p->tokens) != 1)
+		p->units, p->tokens, p->minimum, (int64_t)p->floor) != 1)
 		return false;
 	pending_keep(db, p);
 	k->rpm_at = g->clocks.rpm_at;
@@ -309,6 +311,7 @@ hold_open_run(struct db *db, struct op *op)
 
 	assert(h->least >= 0 && h->least <= h->held && h->held <= h->bound);
 	assert(h->prompt_tokens >= 0 && h->limit_tokens >= 0);
+	assert(h->minimum >= 0);
 	assert(h->unit < N_BUCKETS && h->units >= 0);
 	assert(h->n_others >= 0 && h->n_others <= HOLD_OTHERS);
 	h->verdict = HOLD_KEY_OFF;

@@ -39,6 +39,8 @@ struct hold_open {
 	/* in */
 	char request_id[ID_CHARS];
 	int64_t process, key, model, price, markup_ppm;
+	int64_t minimum;	/* of the charge, for a crash; as is */
+	bool floor;		/* never below cost */
 	struct {
 		int64_t model, price;
 	} others[HOLD_OTHERS];	/* that may serve instead, at these prices */

@@ -21,7 +21,7 @@ static const char *const sql[N_SQL] = {
 	[BY_HASH] =
 	    "SELECT k.id, k.project, k.account, a.grp, k.enabled AND "
 	    "p.enabled AND a.enabled AND k.revoked IS NULL, k.expires, k.rpm, "
-	    "k.tpm, k.concurrency, k.name, k.models, k.ips " TABLES
+	    "k.tpm, k.concurrency, k.name, k.models, k.ips, a.markup_ppm " TABLES
 	    "WHERE k.hash = ?1",
 	[LEFT] = "SELECT k.rpm, k.tpm, m.rpm_at, m.tpm_at, m.tpm_debt "
 		 "FROM key k JOIN meter m ON m.key = k.id WHERE k.id = ?1",
@@ -72,6 +72,8 @@ key_by_hash(struct db *db, const uint8_t hash[static VAULT_HASH],
 			.name = arena_str(a, row_str(row, 9)),
 			.models = arena_str(a, row_str(row, 10)),
 			.ips = arena_str(a, row_str(row, 11)),
+			.own_markup = !row_null(row, 12),
+			.markup_ppm = row_int(row, 12),
 		};
 	return n;
 }

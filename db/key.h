@@ -17,6 +17,8 @@ struct key {
 					 * not revoked */
 	int64_t expires;		/* UTC ms, 0: never */
 	int64_t rpm, tpm, concurrency;	/* 0: no limit */
+	bool own_markup;		/* its account's, instead of its */
+	int64_t markup_ppm;		/* group's */
 	struct str name, models, ips;	/* in the arena; JSON lists or empty */
 };
 

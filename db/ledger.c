@@ -63,7 +63,8 @@ static const char *const sql[N_SQL] = {
 	    "SELECT request_id, attempts, state, input + cache_read + "
 	    "cache_write + cache_write_1h + audio_in + image_in, "
 	    "output + reasoning + audio_out + image_out, charge, cost, "
-	    "estimated, list, price, markup_ppm FROM usage WHERE request_id > ?1 "
+	    "estimated, list, price, markup_ppm, "
+	    "coalesce(times_ppm, 1000000) FROM usage WHERE request_id > ?1 "
 	    "ORDER BY request_id LIMIT 1000",
 	[PENDING] =
 	    "SELECT request_id, coalesce(upstream_model, ''), opened, "
@@ -493,6 +494,7 @@ unfold(struct arena *a, struct row *row, struct ledger_attempt *out, int room)
 			.list = row_int(row, 8),
 			.price = row_int(row, 9),
 			.markup_ppm = row_int(row, 10),
+			.times_ppm = row_int(row, 11),
 		};
 	}
 	return n;

@@ -93,6 +93,7 @@ struct ledger_attempt {
 	int64_t input, output;		/* all prompt and all answer tokens */
 	int64_t charge, cost, list;
 	int64_t price, markup_ppm;	/* price_get: the prompt's price */
+	int64_t times_ppm;		/* its multiplier */
 	bool estimated;
 };
 int ledger_attempts(struct db *db, struct arena *a, struct str after_request,

@@ -7,10 +7,9 @@
 extern const struct db_part hold_part, settle_part, claim_part, tab_part,
     crash_part,
     store_part, key_part, usage_part,
-    ledger_part, setting_part, catalogue_part, account_part, cap_part,
-    group_part,
-    model_part, channel_part, user_part, park_part, score_part, probe_part,
-    metric_part, audit_part,
+    ledger_part, bill_part, setting_part, catalogue_part, account_part,
+    cap_part, group_part, model_part, tariff_part, channel_part, user_part,
+    park_part, score_part, probe_part, metric_part, audit_part,
     process_part, seal_part, backup_part, setup_part, rollup_part, retain_part;
 
 const struct db_part *const db_parts[] = {
@@ -23,12 +22,14 @@ const struct db_part *const db_parts[] = {
 	&usage_part,
 	&rollup_part,
 	&ledger_part,
+	&bill_part,
 	&setting_part,
 	&catalogue_part,
 	&account_part,
 	&cap_part,
 	&group_part,
 	&model_part,
+	&tariff_part,
 	&channel_part,
 	&user_part,
 	&park_part,

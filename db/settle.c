@@ -45,11 +45,13 @@ static const char *const sql[N_SQL] = {
 	    "image_in, image_out, character, image, second, search, "
 	    "charge, cost, list, "
 	    "held, bound, price, cost_price, markup_ppm, cost_ppm, first_ms, "
-	    "total_ms, weir_us, attempts, end_user, tag, remarks) VALUES "
+	    "total_ms, weir_us, attempts, end_user, tag, remarks, "
+	    "list_price, times_ppm, cost_times_ppm, minimum, floor, unpaid) VALUES "
 	    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
 	    "?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, "
 	    "?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, "
-	    "?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48)",
+	    "?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50, ?51, "
+	    "?52, ?53, ?54)",
 	/* The rows of keys, 512 at once (schema, table usage_key). */
 	[LIST] = "INSERT INTO /*tab*/ usage_key(key, id) "
 		 "SELECT key, id FROM usage "
@@ -106,19 +108,21 @@ pending_read(struct row *row, struct pending *p)
 			p->unit = (enum bucket)b;
 	p->units = row_int(row, 18);
 	p->tokens = row_int(row, 19);
+	p->minimum = row_int(row, 20);
+	p->floor = row_int(row, 21);
 }
 
 void
 journal_read(struct row *row, struct journal *j)
 {
-	j->channel = row_int(row, 20);
-	j->credential = row_int(row, 21);
-	keep(j->upstream_model, sizeof(j->upstream_model), row_str(row, 22));
-	j->sent = row_int(row, 23);
-	j->started = row_int(row, 24);
-	j->out_tokens = row_int(row, 25);
-	j->model = row_int(row, 26);
-	j->price = row_int(row, 27);
+	j->channel = row_int(row, 22);
+	j->credential = row_int(row, 23);
+	keep(j->upstream_model, sizeof(j->upstream_model), row_str(row, 24));
+	j->sent = row_int(row, 25);
+	j->started = row_int(row, 26);
+	j->out_tokens = row_int(row, 27);
+	j->model = row_int(row, 28);
+	j->price = row_int(row, 29);
 }
 
 /* Without what is behind its last window. */
@@ -283,9 +287,16 @@ attempts_text(const struct usage_row *u, struct buf *out)
 	buf_char(out, ']');
 }
 
+/* NULL for what is usual. */
+static const int64_t *
+unless(const int64_t *v, int64_t usual)
+{
+	return *v && *v != usual ? v : NULL;
+}
+
 static bool
 add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
-    int64_t charged)
+    const struct bill *bill)
 {
 	struct str none = { NULL, 0 };
 	struct buf attempts = BUF_HEAP(65536);
@@ -297,7 +308,7 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 	attempts_text(u, &attempts);
 	ok = !attempts.full &&
 	    db_run(db, &settle_part, USAGE,
-		"siiiiiisSsiIIsiSiiiiiiiiiiiiiiiiiiiiiIIiiIiisSSs",
+		"siiiiiisSsiIIsiSiiiiiiiiiiiiiiiiiiiiiIIiiIiisSSsIIIiii",
 		str_from(p->request_id, ID_CHARS), db_now(db), p->account,
 		p->project, p->key, model, p->book, u->asked,
 		u->served.n ? u->served : none, str_of(p->endpoint),
@@ -310,13 +321,17 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 		n[BUCKET_REASONING], n[BUCKET_REQUEST], n[BUCKET_AUDIO_IN],
 		n[BUCKET_AUDIO_OUT], n[BUCKET_IMAGE_IN], n[BUCKET_IMAGE_OUT],
 		n[BUCKET_CHARACTER], n[BUCKET_IMAGE], n[BUCKET_SECOND],
-		n[BUCKET_SEARCH], charged, u->cost,
+		n[BUCKET_SEARCH], bill->charged, u->cost,
 		u->list, p->held, p->bound, price ? &price : NULL,
-		u->cost_price ? &u->cost_price : NULL, p->markup_ppm,
-		u->cost_ppm, u->first_ms >= 0 ? &u->first_ms : NULL,
+		u->cost_price ? &u->cost_price : NULL,
+		u->fixed ? PPM : p->markup_ppm, u->cost_ppm,
+		u->first_ms >= 0 ? &u->first_ms : NULL,
 		u->total_ms, u->weir_us, buf_str(&attempts),
 		u->end_user.n ? u->end_user : none,
-		u->tag.n ? u->tag : none, u->remarks) == 1;
+		u->tag.n ? u->tag : none, u->remarks,
+		unless(&u->list_price, price), unless(&u->times_ppm, PPM),
+		unless(&u->cost_times_ppm, PPM), u->minimum,
+		(int64_t)u->floor, bill->lost) == 1;
 	buf_release(&attempts);
 	if (!ok)
 		return false;
@@ -372,7 +387,7 @@ write_close(struct db *db, const struct pending *p, const struct usage_row *u,
 	tab_book_add(db, p->book, -bill->charged, -p->held);
 	return tab_key_close(db, p->key, bill->charged, tokens,
 		   p->tpm_taken ? tokens_used - p->tpm_taken : 0) &&
-	    add_usage(db, p, u, bill->charged) &&
+	    add_usage(db, p, u, bill) &&
 	    pending_spend(db, p, bill->charged - p->held, tokens - p->tokens,
 		true) &&
 	    book_losses(db, p, u->loss, bill->lost);

@@ -26,21 +26,25 @@ enum { FACTS, PRICE, KEY, BOOK, CAPS, KEY_WRITE, BOOK_MOVE, SPEND, SPEND_PAST,
 static const char *const sql[N_SQL] = {
 	[FACTS] = "SELECT min_reader, "
 		  "EXISTS (SELECT 1 FROM setting WHERE name = 'frozen'), "
-		  "EXISTS (SELECT 1 FROM cap WHERE owner_kind = 'site') "
+		  "EXISTS (SELECT 1 FROM cap WHERE owner_kind = 'site'), "
+		  "EXISTS (SELECT 1 FROM price WHERE grp IS NOT NULL) OR "
+		  "EXISTS (SELECT 1 FROM price WHERE account IS NOT NULL) "
 		  "FROM schema WHERE id = 1",
 	/* The row in force, and when that may change. */
 	[PRICE] =
 	    "SELECT (SELECT id FROM price WHERE model = ?1 AND channel IS NULL "
-	    "AND from_ms <= ?2 AND (until_ms IS NULL OR until_ms > ?2) "
+	    "AND grp IS ?3 AND account IS ?4 AND from_ms <= ?2 AND (until_ms IS NULL OR until_ms > ?2) "
 	    "ORDER BY from_ms DESC, id DESC LIMIT 1), "
 	    "(SELECT min(CASE WHEN from_ms > ?2 THEN from_ms ELSE until_ms "
 	    "END) FROM price WHERE model = ?1 AND channel IS NULL "
+	    "AND grp IS ?3 AND account IS ?4 "
 	    "AND (from_ms > ?2 OR until_ms > ?2))",
 	[KEY] =
 	    "SELECT k.enabled AND p.enabled AND k.revoked IS NULL, a.enabled, "
 	    "k.expires, k.rpm, k.tpm, k.concurrency, m.rpm_at, m.tpm_at, "
 	    "m.tpm_debt, m.open_holds, k.project, k.account, k.capped, "
-	    "p.capped, a.capped, a.raised_until, a.wallet "
+	    "p.capped, a.capped, a.raised_until, a.wallet, "
+	    "a.grp "
 	    "FROM key k JOIN meter m ON m.key = k.id "
 	    "JOIN project p ON p.id = k.project "
 	    "JOIN account a ON a.id = k.account WHERE k.id = ?1",
@@ -304,27 +308,49 @@ tab_facts(struct db *db)
 	if (db_one(db, &tab_part, FACTS, &row, "") != 1)
 		return NULL;
 	t->facts = (struct tab_facts){ .min_reader = row_int(row, 0),
-		.frozen = row_int(row, 1), .capped = row_int(row, 2) };
+		.frozen = row_int(row, 1), .capped = row_int(row, 2),
+		.sales = row_int(row, 3) };
 	t->looked = true;
 	return &t->facts;
 }
 
-int64_t
-tab_price(struct db *db, int64_t model)
+/* The price of a model that a group or an account (0: none) has. */
+static int64_t
+price_of(struct db *db, int64_t model, int64_t group, int64_t account)
 {
-	struct tab_price *p = item(&db_tab(db)->prices, model);
+	/* Ids are counted from 1: none of them is this large. */
+	int64_t id = model | (group | account) << 32 |
+	    (account ? INT64_MIN : 0);
+	struct tab_price *p = item(&db_tab(db)->prices, id);
 	int64_t now = db_now(db);
 	struct row *row;
 
+	assert(model >> 32 == 0 && (group | account) >> 31 == 0);
 	if (p->loaded && now >= p->since && now < p->until)
 		return p->price;
-	if (db_one(db, &tab_part, PRICE, &row, "ii", model, now) != 1)
+	if (db_one(db, &tab_part, PRICE, &row, "iiII", model, now,
+		group ? &group : NULL, account ? &account : NULL) != 1)
 		return -1;
 	p->price = row_int(row, 0);
 	p->since = now;
 	p->until = row_null(row, 1) ? INT64_MAX : row_int(row, 1);
 	p->loaded = true;
 	return p->price;
+}
+
+int64_t
+tab_price(struct db *db, const struct tab_key *k, int64_t model)
+{
+	const struct tab_facts *facts = tab_facts(db);
+	int64_t price = 0;
+
+	if (!facts)
+		return -1;
+	if (facts->sales)
+		price = price_of(db, model, 0, k->account);
+	if (facts->sales && price == 0)
+		price = price_of(db, model, k->group, 0);
+	return price ? price : price_of(db, model, 0, 0);
 }
 
 /* --- keys ----------------------------------------------------------------- */
@@ -368,6 +394,7 @@ load_key(struct db *db, struct tab_key *k)
 		k->capped[i] = row_int(row, 12 + i);
 	k->raised_until = row_int(row, 15);
 	k->book = row_int(row, 16);
+	k->group = row_int(row, 17);
 	return true;
 }
 

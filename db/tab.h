@@ -44,7 +44,7 @@ struct tab_key {
 	bool capped[3];			/* key, project, account */
 	int64_t expires, rpm, tpm, concurrency;
 	int64_t rpm_at, tpm_at, tpm_debt, open_holds;
-	int64_t project, account, raised_until, book;
+	int64_t project, account, group, raised_until, book;
 };
 
 /*
@@ -64,9 +64,10 @@ struct tab_caps {
 	int64_t d_spent[N_CAP_WINDOWS];	/* not yet written */
 };
 
-/* A model's price in force.  The same rule as in model.c and catalogue.c. */
+/* A price in force: a model's, or at what somebody buys it.  The same rule as
+ * in tariff.c and catalogue.c. */
 struct tab_price {
-	int64_t id;			/* of the model */
+	int64_t id;			/* of the model, and whose it is */
 	bool loaded, dirty;
 	int64_t since, until;		/* UTC ms */
 	int64_t price;			/* 0: none */
@@ -77,6 +78,7 @@ struct tab_facts {
 	int64_t min_reader;		/* schema.min_reader */
 	bool frozen;			/* billing is stopped */
 	bool capped;			/* the site has caps */
+	bool sales;			/* groups or accounts have prices */
 };
 
 struct tab;
@@ -94,8 +96,9 @@ struct tab_book *tab_book(struct db *db, int64_t id);
 struct tab_caps *tab_caps(struct db *db, enum cap_owner kind, int64_t owner);
 const struct tab_facts *tab_facts(struct db *db);
 
-/* The id of a model's price row in force now (0: none), or -1. */
-int64_t tab_price(struct db *db, int64_t model);
+/* The id of the price row in force now by which a key pays for a model: its
+ * account's, else its group's, else the list price (0: none); or -1. */
+int64_t tab_price(struct db *db, const struct tab_key *k, int64_t model);
 
 /* The clocks of a key's limits were changed. */
 void tab_key_clocks(struct db *db, struct tab_key *k);
@@ -131,7 +134,7 @@ bool tab_flush(struct db *db);
  * Holds that were opened here, as bytes (settle.h), so that who ends them
  * need not read them: the last so many, as long as they fit.
  */
-enum { TAB_HOLDS = 2048, TAB_HOLD_BYTES = 256 };
+enum { TAB_HOLDS = 2048, TAB_HOLD_BYTES = 288 };
 void tab_hold_keep(struct db *db, int64_t id, const void *bytes, size_t n);
 const void *tab_hold(struct db *db, int64_t id);	/* NULL: not kept */
 void tab_hold_drop(struct db *db, int64_t id);

@@ -35,7 +35,8 @@ const char *const usage_states[N_USAGE_STATES] = {
 	"u.markup_ppm, u.cost_ppm, u.first_ms, u.total_ms, u.weir_us, " \
 	"json_array_length(u.attempts), u.end_user, u.remarks, " \
 	"CASE WHEN u.remarks LIKE '%fallback%' THEN m.name END, " \
-	"u.attempts, u.tag " \
+	"u.attempts, u.tag, u.list_price, coalesce(u.times_ppm, 1000000), " \
+	"coalesce(u.cost_times_ppm, 1000000), u.minimum, u.floor, u.unpaid " \
 	"FROM usage u " \
 	"LEFT JOIN account a ON a.id = u.account " \
 	"LEFT JOIN project p ON p.id = u.project " \
@@ -133,6 +134,12 @@ read_view(struct arena *a, struct row *row, struct usage_view *u)
 		.fallback = text(a, row, 52),
 		.tried = text(a, row, 53),
 		.tag = text(a, row, 54),
+		.list_price = row_int(row, 55),
+		.times_ppm = row_int(row, 56),
+		.cost_times_ppm = row_int(row, 57),
+		.minimum = row_int(row, 58),
+		.floor = row_int(row, 59),
+		.unpaid = row_int(row, 60),
 	};
 	for (int b = 0; b < N_BUCKETS; b++)
 		u->use.n[b] = row_int(row, 22 + b);

@@ -45,7 +45,13 @@ struct usage_row {
 	int64_t model;			/* that served; 0: that of the hold */
 	int64_t price;			/* charged at; 0: that of the hold, or
 					 * none if a model is named */
+	bool fixed;			/* without the hold's markup */
+	int64_t list_price;		/* of `list`; 0: price is that */
 	int64_t cost_price, cost_ppm;
+	int64_t times_ppm;		/* multipliers of price and list, and */
+	int64_t cost_times_ppm;		/* of cost; 0: 1 */
+	int64_t minimum;		/* was looked at for the charge, */
+	bool floor;			/* and so was the cost */
 	int64_t first_ms, total_ms;	/* first_ms < 0: nothing came */
 	int64_t weir_us;
 	struct attempt_row *attempts;
@@ -78,6 +84,10 @@ struct usage_view {
 	struct buckets use;
 	int64_t charge, cost, list, held, bound;
 	int64_t price, cost_price, markup_ppm, cost_ppm;
+	int64_t list_price;		/* 0: price is that */
+	int64_t times_ppm, cost_times_ppm;
+	int64_t minimum, unpaid;
+	bool floor;
 	int64_t first_ms;		/* -1: nothing came */
 	int64_t total_ms, weir_us;
 	int64_t attempts;

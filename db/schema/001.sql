@@ -39,10 +39,14 @@ CREATE TABLE process (
 ) STRICT;
 INSERT INTO sqlite_sequence(name, seq) VALUES ('process', 15);
 
+-- minimum: what a call that costs something costs at least, nano-dollars.
+-- below_cost: it may cost less than what its upstream asks of us.
 CREATE TABLE grp (
 	id      INTEGER PRIMARY KEY,
 	name    TEXT NOT NULL UNIQUE,
 	markup_ppm INTEGER NOT NULL DEFAULT 1000000 CHECK (markup_ppm >= 0),
+	minimum INTEGER NOT NULL DEFAULT 0 CHECK (minimum >= 0),
+	below_cost INTEGER NOT NULL DEFAULT 0,
 	enabled INTEGER NOT NULL DEFAULT 1,
 	note    TEXT NOT NULL DEFAULT ''
 ) STRICT;
@@ -61,14 +65,17 @@ CREATE TABLE model (
 	note        TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
--- A model's list price (model set) or what a channel charges us for a model
--- (channel set too).  Rows are never changed, only superseded: the newest row
--- whose time has come is in force, and usage rows point at theirs.
--- A NULL rate: falls back as the price rules say (db/price.h).
+-- A model's list price, or (channel, grp or account set) what a channel
+-- charges us for it, or at what a group or an account buys it.  What a row
+-- says is never changed, only when it ends; the newest row whose time has come
+-- is in force, and usage rows point at theirs.  A NULL rate: falls back as the
+-- price rules say (db/price.h).  tiers, multipliers: JSON, NULL: none.
 CREATE TABLE price (
 	id             INTEGER PRIMARY KEY,
 	model          INTEGER NOT NULL REFERENCES model(id),
 	channel        INTEGER REFERENCES channel(id),
+	grp            INTEGER REFERENCES grp(id),
+	account        INTEGER REFERENCES account(id),
 	from_ms        INTEGER NOT NULL,
 	until_ms       INTEGER,
 	input          INTEGER CHECK (input >= 0),
@@ -85,9 +92,16 @@ CREATE TABLE price (
 	character      INTEGER CHECK (character >= 0),
 	image          INTEGER CHECK (image >= 0),
 	second         INTEGER CHECK (second >= 0),
-	search         INTEGER CHECK (search >= 0)
+	search         INTEGER CHECK (search >= 0),
+	tiers          TEXT,
+	multipliers    TEXT,
+	CHECK ((channel IS NOT NULL) + (grp IS NOT NULL) +
+		(account IS NOT NULL) <= 1)
 ) STRICT;
-CREATE INDEX price_model ON price(model, channel, from_ms);
+CREATE INDEX price_model ON price(model, channel, grp, account, from_ms);
+CREATE INDEX price_channel ON price(channel) WHERE channel IS NOT NULL;
+CREATE INDEX price_grp ON price(grp) WHERE grp IS NOT NULL;
+CREATE INDEX price_account ON price(account) WHERE account IS NOT NULL;
 
 CREATE TABLE channel (
 	id            INTEGER PRIMARY KEY,
@@ -201,7 +215,7 @@ CREATE TABLE probe (
 ) STRICT;
 CREATE INDEX probe_credential ON probe(credential);
 
--- capped: it has rows in `cap`.  excesses: calls that cost more than could be
+-- capped: it has rows in `cap`.  markup_ppm, NULL: its group's.  excesses: calls that cost more than could be
 -- paid since excess_since; three in an hour raise the account's estimates
 -- until raised_until.
 CREATE TABLE account (
@@ -209,6 +223,7 @@ CREATE TABLE account (
 	name     TEXT NOT NULL UNIQUE,
 	grp      INTEGER NOT NULL REFERENCES grp(id),
 	wallet   INTEGER REFERENCES book(id),
+	markup_ppm INTEGER CHECK (markup_ppm >= 0),
 	capped   INTEGER NOT NULL DEFAULT 0,
 	excesses   INTEGER NOT NULL DEFAULT 0,
 	excess_since INTEGER NOT NULL DEFAULT 0,
@@ -363,7 +378,7 @@ CREATE TABLE transfer (
 -- or, those of tokens, by tokens; tpm_taken: the same, if tpm took it.  unit,
 -- units: what it uses beside tokens, for a crash: so many of that bucket.
 -- serves, serves_price: the model that began to answer, and its price; NULL:
--- none yet.
+-- none yet.  markup_ppm: of list prices.  minimum, floor: as in table usage.
 CREATE TABLE hold (
 	id         INTEGER PRIMARY KEY,
 	request_id TEXT NOT NULL,
@@ -393,7 +408,9 @@ CREATE TABLE hold (
 	started    INTEGER NOT NULL DEFAULT 0,
 	out_tokens INTEGER NOT NULL DEFAULT 0 CHECK (out_tokens >= 0),
 	serves     INTEGER,
-	serves_price INTEGER
+	serves_price INTEGER,
+	minimum    INTEGER NOT NULL DEFAULT 0 CHECK (minimum >= 0),
+	floor      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- A call's place at a credential that has limits of its own, while an attempt
@@ -419,6 +436,12 @@ CREATE TABLE claim_meter (
 -- each upstream request, a JSON list of
 -- [channel, credential, upstream model, started, ms, status, outcome].
 -- state: db/usage.h (a CHECK with a list would cost more than the row).
+-- How `charge` came about (weirctl bill recompute): the buckets at `price`
+-- (NULL: nothing is charged), times markup_ppm and times_ppm (NULL: 1), one
+-- rounding, up; at least `minimum` and, with `floor`, `cost`; at most `bound`;
+-- less `unpaid`, which nobody could pay.  list: the same at list_price (NULL:
+-- at price), without markup.  cost: at cost_price, times cost_ppm and
+-- cost_times_ppm (NULL: 1).
 CREATE TABLE usage (
 	id          INTEGER PRIMARY KEY,
 	request_id  TEXT NOT NULL UNIQUE,
@@ -469,6 +492,12 @@ CREATE TABLE usage (
 	end_user    TEXT,
 	tag         TEXT,
 	remarks     TEXT NOT NULL DEFAULT '',
+	list_price  INTEGER,
+	times_ppm   INTEGER,
+	cost_times_ppm INTEGER,
+	minimum     INTEGER NOT NULL DEFAULT 0,
+	floor       INTEGER NOT NULL DEFAULT 0,
+	unpaid      INTEGER NOT NULL DEFAULT 0 CHECK (unpaid >= 0),
 	-- One check of eight: none is negative.
 	CHECK (audio_in | audio_out | image_in | image_out | character | image |
 		second | search >= 0)

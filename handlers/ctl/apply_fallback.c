@@ -127,8 +127,9 @@ is_priced(const struct chains *k, const struct model_row *m)
 
 	if (m->free)
 		return 1;
-	found = price_find(k->r->db, m->id, 0, k->r->now, &p);
-	return found == 1 ? price_given(p.given) : found;
+	found = price_find(k->r->db, k->r->arena, m->id, 0,
+	    k->r->now, &p);
+	return found == 1 ? price_given(p.say.given) : found;
 }
 
 static bool

@@ -223,7 +223,7 @@ apply_list(struct apply *a, struct listed *l)
 
 /* --- the whole ------------------------------------------------------------ */
 
-static const struct noun *const order[] = { &noun_group, &noun_model,
+static const struct noun *const order[] = { &noun_model, &noun_group,
 	&noun_channel, &noun_account };
 
 static const char *const reserved[] = { "packages", "vouchers", "alerts",

@@ -94,7 +94,7 @@ export_list(struct exporting *e, const struct noun *n, const struct above *up,
 static int
 run(struct ctl *c)
 {
-	static const struct noun *const top[] = { &noun_group, &noun_model,
+	static const struct noun *const top[] = { &noun_model, &noun_group,
 		&noun_channel, &noun_account };
 	struct exporting e = { .c = c, .b = BUF_HEAP((size_t)1 << 30) };
 	struct above none = { 0 };

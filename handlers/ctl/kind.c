@@ -215,26 +215,40 @@ show_count(struct buf *b, const void *field)
 	buf_int(b, *(const int64_t *)field);
 }
 
+bool
+share_of(struct reading *r, const struct place *at, int64_t *ppm)
+{
+	struct str text;
+
+	if (json_kind(at->value) == JSON_IS_NUMBER)
+		return wrong(r, at, "shares are strings, so that no digit is "
+		    "lost: write \"%.*s\"", STR_ARGS(at->value));
+	if (!text_of(r, at, &text))
+		return false;
+	if (!share_read(text, ppm) || *ppm > 1000 * PPM)
+		return wrong(r, at, "\"%.*s\" is no share: a decimal from 0 to "
+		    "1000, at most 6 places, like \"0.34\"", STR_ARGS(text));
+	return true;
+}
+
+static bool
+read_markup(struct reading *r, const struct place *at, const struct member *m,
+    void *field)
+{
+	(void)m;
+	return share_of(r, at, field);
+}
+
 static bool
 read_share(struct reading *r, const struct place *at, const struct member *m,
     void *field)
 {
-	struct str text;
-
 	(void)m;
-	if (json_kind(at->value) == JSON_IS_NUMBER)
-		return wrong(r, at, "shares are strings, so that no digit is "
-		    "lost: write \"%.*s\"", STR_ARGS(at->value));
 	if (json_kind(at->value) == JSON_IS_OBJECT)
 		return wrong(r, at, "a share of the list price, like \"0.34\", "
 		    "is expected; prices of a channel's own are its member "
 		    "price");
-	if (!text_of(r, at, &text))
-		return false;
-	if (!share_read(text, field) || *(int64_t *)field > 1000 * PPM)
-		return wrong(r, at, "\"%.*s\" is no share: a decimal from 0 to "
-		    "1000, at most 6 places, like \"0.34\"", STR_ARGS(text));
-	return true;
+	return share_of(r, at, field);
 }
 
 static void
@@ -255,31 +269,47 @@ read_amount(struct reading *r, const struct place *at, const struct member *m,
 	return amount_of(r, at, MONEY_MAX, field);
 }
 
+static void
+show_money(struct buf *b, const void *field)
+{
+	show_amount(b, *(const int64_t *)field);
+}
+
 /* Spans are for people: applied twice they would mean two times. */
+bool
+time_of(struct reading *r, const struct place *at, int64_t *ms)
+{
+	struct str text;
+
+	if (!text_of(r, at, &text))
+		return false;
+	return (memchr(text.p, '-', text.n) &&
+	    clock_read(text, r->now, ms) && *ms > 0) ||
+	    wrong(r, at, "\"%.*s\" is no time like "
+	    "\"2027-01-01T00:00:00Z\" or \"2027-01-01\"", STR_ARGS(text));
+}
+
+void
+show_moment(struct buf *b, int64_t ms)
+{
+	char text[CLOCK_TEXT];
+
+	clock_text(ms, text);
+	buf_json(b, str_of(text));
+}
+
 static bool
 read_time(struct reading *r, const struct place *at, const struct member *m,
     void *field)
 {
-	struct str text;
-
 	(void)m;
-	if (!text_of(r, at, &text))
-		return false;
-	if (!memchr(text.p, '-', text.n) ||
-	    !clock_read(text, r->now, field) || *(int64_t *)field <= 0)
-		return wrong(r, at, "\"%.*s\" is no time like "
-		    "\"2027-01-01T00:00:00Z\" or \"2027-01-01\"",
-		    STR_ARGS(text));
-	return true;
+	return time_of(r, at, field);
 }
 
 static void
 show_time(struct buf *b, const void *field)
 {
-	char text[CLOCK_TEXT];
-
-	clock_text(*(const int64_t *)field, text);
-	buf_json(b, str_of(text));
+	show_moment(b, *(const int64_t *)field);
 }
 
 /* --- secrets -------------------------------------------------------------- */
@@ -401,7 +431,9 @@ const struct kind
     kind_routing = { sizeof(enum routing), read_routing, show_routing },
     kind_count = { sizeof(int64_t), read_count, show_count },
     kind_share = { sizeof(int64_t), read_share, show_share },
+    kind_markup = { sizeof(int64_t), read_markup, show_share },
     kind_amount = { sizeof(int64_t), read_amount, NULL },
+    kind_money = { sizeof(int64_t), read_amount, show_money },
     kind_time = { sizeof(int64_t), read_time, show_time },
     kind_secret = { sizeof(struct str), read_secret, NULL },
     kind_list = { 0, read_list, NULL },

@@ -18,6 +18,13 @@ bool amount_of(struct reading *r, const struct place *at, int64_t most,
     int64_t *nano);
 void show_amount(struct buf *b, int64_t nano);
 
+/* A decimal string from 0 to 1000, at most 6 places, as ppm. */
+bool share_of(struct reading *r, const struct place *at, int64_t *ppm);
+
+/* A time with a date; spans are for people. */
+bool time_of(struct reading *r, const struct place *at, int64_t *ms);
+void show_moment(struct buf *b, int64_t ms);
+
 /* A list, and how many elements it has. */
 bool list_of(struct reading *r, const struct place *at, size_t *n);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kind_table.c - the kinds of members that are small tables: prices, timeouts,
- * what a channel serves and what it charges us.
+ * kind_table.c - the kinds of members that are small tables: timeouts, what a
+ * channel serves.
  */
 #include <stdlib.h>
 
@@ -9,142 +9,6 @@
 #include "db/setting.h"
 #include "fcgi/base/json.h"
 #include "handlers/ctl/kind.h"
-
-/* A million USD: a price beyond it is a slip of the pen. */
-enum { DEAREST_USD = 1000000 };
-
-/* --- prices --------------------------------------------------------------- */
-
-/* Members of a price that later versions will know. */
-static const char *const later[] = { "tiers", "from", "until", NULL };
-
-bool
-price_given(const int64_t given[static N_BUCKETS])
-{
-	for (int b = 0; b < N_BUCKETS; b++)
-		if (given[b] >= 0)
-			return true;
-	return false;
-}
-
-static bool
-no_rate(struct reading *r, const struct place *at)
-{
-	struct buf b = BUF(r->arena, 1024);
-
-	for (const char *const *name = later; *name; name++)
-		if (str_eq(at->name, str_of(*name)))
-			return wrong(r, at, "%s is not built yet in this "
-			    "version of weir: leave it out", *name);
-	for (int i = 0; i < N_BUCKETS; i++)
-		buf_printf(&b, "%s%s", i ? ", " : "", bucket_names[i]);
-	return wrong(r, at, "a price has no such member; there are %.*s",
-	    STR_ARGS(buf_str(&b)));
-}
-
-static bool
-read_price(struct reading *r, const struct place *at, const struct member *m,
-    void *field)
-{
-	struct json_each each = json_each(at->value);
-	int64_t *given = field;
-	struct price p;
-
-	(void)m;
-	if (json_kind(at->value) != JSON_IS_OBJECT)
-		return wrong(r, at, "a price is an object like {\"input\": "
-		    "\"0.15\", \"output\": \"0.60\"}, USD per million tokens");
-	for (int b = 0; b < N_BUCKETS; b++)
-		given[b] = -1;
-	while (json_next(&each)) {
-		struct place here = { .up = at, .name = each.name,
-			.value = each.value };
-		int b = 0;
-
-		while (b < N_BUCKETS &&
-		    !str_eq(each.name, str_of(bucket_names[b])))
-			b++;
-		if (b == N_BUCKETS)
-			return no_rate(r, &here);
-		if (given[b] >= 0)
-			return wrong(r, &here, "this member is there twice");
-		if (json_kind(each.value) != JSON_IS_NULL &&
-		    !amount_of(r, &here, DEAREST_USD * NANO, &given[b]))
-			return false;
-	}
-	return price_fill(given, &p) || wrong(r, at, "input is missing (and "
-	    "output, unless the model makes no tokens); or give request, "
-	    "image, second, character or search alone");
-}
-
-static void
-show_price(struct buf *b, const void *field)
-{
-	const int64_t *given = field;
-	char before = '{';
-
-	if (!price_given(given)) {
-		buf_put(b, S("null"));
-		return;
-	}
-	for (int i = 0; i < N_BUCKETS; i++) {
-		if (given[i] < 0)
-			continue;
-		buf_printf(b, "%c\"%s\":", before, bucket_names[i]);
-		show_amount(b, given[i]);
-		before = ',';
-	}
-	buf_char(b, '}');
-}
-
-static bool
-read_costs(struct reading *r, const struct place *at, const struct member *m,
-    void *field)
-{
-	struct json_each each = json_each(at->value);
-	struct costs *costs = field;
-	size_t n = 0;
-
-	if (json_kind(at->value) != JSON_IS_OBJECT)
-		return wrong(r, at, "the prices of a channel are an object "
-		    "{\"MODEL\": {\"input\": \"0.10\", …}}");
-	while (json_next(&each))
-		n++;
-	costs->list = arena_zero(r->arena, (n + 1) * sizeof(*costs->list));
-	costs->n = 0;
-	for (each = json_each(at->value); json_next(&each); costs->n++) {
-		struct place here = { .up = at, .name = each.name,
-			.value = each.value };
-		struct cost *cost = &costs->list[costs->n];
-
-		cost->name = each.name;
-		for (size_t i = 0; i < costs->n; i++)
-			if (str_eq(cost->name, costs->list[i].name))
-				return wrong(r, &here, "this member is there "
-				    "twice");
-		if (!read_price(r, &here, m, cost->given))
-			return false;
-	}
-	if (n > 1)
-		qsort(costs->list, n, sizeof(*costs->list), by_name);
-	return true;
-}
-
-static void
-show_costs(struct buf *b, const void *field)
-{
-	const struct costs *costs = field;
-
-	buf_char(b, '{');
-	for (size_t i = 0; i < costs->n; i++) {
-		if (i)
-			buf_char(b, ',');
-		buf_json(b, costs->list[i].name);
-		buf_char(b, ':');
-		show_price(b, costs->list[i].given);
-	}
-	buf_char(b, '}');
-}
 
 /* --- what a channel serves ------------------------------------------------ */
 
@@ -293,8 +157,6 @@ show_timeouts(struct buf *b, const void *field)
 }
 
 const struct kind
-    kind_price = { sizeof(int64_t[N_BUCKETS]), read_price, show_price },
-    kind_costs = { sizeof(struct costs), read_costs, show_costs },
     kind_serves = { sizeof(struct serves), read_serves, show_serves },
     kind_timeouts = { sizeof(struct timeouts), read_timeouts,
 	show_timeouts };

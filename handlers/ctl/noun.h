@@ -20,7 +20,7 @@
 #include "db/catalogue.h"
 #include "db/channel.h"
 #include "db/db.h"
-#include "db/price.h"
+#include "db/tariff.h"
 #include "db/vault.h"
 #include "fcgi/base/arena.h"
 #include "fcgi/base/buf.h"
@@ -81,7 +81,9 @@ extern const struct kind
     kind_flag,			/* bool */
     kind_count,			/* int64_t, least to most */
     kind_share,			/* int64_t ppm, "0.34" */
-    kind_amount,		/* int64_t nano-dollars, "5.00"; -1: none */
+    kind_amount,		/* int64_t nano-dollars, "5.00"; -1: none;
+				 * never shown */
+    kind_money,			/* int64_t nano-dollars */
     kind_time,			/* int64_t UTC ms; 0: none */
     kind_secret,		/* struct str; string, {"env":}, {"file":} */
     kind_list,			/* a JSON list of objects, read by its noun */
@@ -92,8 +94,9 @@ extern const struct kind
     kind_names,			/* struct names, sorted */
     kind_fallback,		/* struct str: JSON list, in its order */
     kind_routing,		/* enum routing */
-    kind_price,			/* int64_t[N_BUCKETS]; -1: left out */
+    kind_price,			/* struct prices */
     kind_costs,			/* struct costs, sorted */
+    kind_markup,		/* int64_t ppm; -1: none */
     kind_serves,		/* struct serves, sorted */
     kind_timeouts,		/* struct timeouts */
     kind_drain,			/* bool: "cancel" or "drain" */
@@ -106,13 +109,35 @@ struct names {
 	size_t n;
 };
 
+/* Dated rows as of the time of reading: from_ms 0 is in force, none has
+ * ended; in order of time, and they do not overlap.  n 0: no price. */
+struct prices {
+	struct price_row *list;		/* from_ms, until_ms and say */
+	size_t n;
+};
+
+/* Prices of several models: a channel's, a group's, an account's. */
 struct costs {
 	struct cost {
 		struct str name;
-		int64_t given[N_BUCKETS];
+		struct prices prices;
 	} *list;
 	size_t n;
 };
+
+/* Those of a channel, group or account, and the other way round: was is what
+ * there is, the place is that of the whole object. */
+bool costs_load(struct db *db, struct arena *a, struct price_of of,
+    struct costs *costs);
+bool costs_save(struct reading *r, const struct place *at, const char *member,
+    struct price_of of, const struct costs *is, const struct costs *was);
+const struct cost *costs_find(const struct costs *costs, struct str name);
+
+/* A model's list price. */
+bool prices_load(struct db *db, struct arena *a, struct price_of of,
+    struct prices *prices);
+bool prices_save(struct reading *r, struct price_of of,
+    const struct prices *prices);
 
 struct serves {
 	struct channel_serve *list;
@@ -122,9 +147,6 @@ struct serves {
 struct timeouts {
 	int64_t connect_ms, first_ms, idle_ms, whole_ms, stream_ms;
 };
-
-/* Has a price any rate at all? */
-bool price_given(const int64_t given[static N_BUCKETS]);
 
 /* May a channel have this base_url?  *why: else. */
 bool url_allowed(struct arena *a, struct str url, bool plain_http,

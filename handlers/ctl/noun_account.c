@@ -50,12 +50,15 @@ struct account_object {
 	struct account_row row;
 	struct str group;		/* its name */
 	int64_t opening;		/* nano-dollars, -1: not given */
+	struct costs prices;
 	struct caps caps;
 };
 
 #define AT(member) offsetof(struct account_object, member)
 static const struct member account_members[] = {
 	{ "group", &kind_text, AT(group), 0, 64 },
+	{ "markup", &kind_markup, AT(row.markup_ppm), 0, 0 },
+	{ "prices", &kind_costs, AT(prices), 0, 0 },
 	{ "balance", &kind_amount, AT(opening), 0, 0 },
 	{ "caps", &kind_caps, AT(caps), 0, 0 },
 	{ "keys", &kind_list, 0, 0, 0 },
@@ -108,6 +111,8 @@ account_load(struct db *db, struct arena *a, const struct above *up,
 	if (found != 1)
 		return found;
 	return group_name(db, a, k->row.grp, &k->group) &&
+	    costs_load(db, a, (struct price_of){ .account = k->row.id },
+		&k->prices) &&
 	    cap_get(db, CAP_ACCOUNT, k->row.id, &k->caps) ? 1 : -1;
 }
 
@@ -152,7 +157,10 @@ account_save(struct reading *r, const struct place *at,
 	if (fresh && k->opening > 0 && ledger_grant(r->db, k->row.id,
 	    k->opening, S("opening balance")) != LEDGER_DONE)
 		return lost(r);
-	return save_caps(r, at, CAP_ACCOUNT, k->row.id, &k->caps, &old->caps);
+	return costs_save(r, at, "prices",
+	    (struct price_of){ .account = k->row.id }, &k->prices,
+	    &old->prices) &&
+	    save_caps(r, at, CAP_ACCOUNT, k->row.id, &k->caps, &old->caps);
 }
 
 static bool

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 
 #include "db/group.h"
-#include "db/model.h"
 #include "db/setting.h"
 #include "handlers/ctl/kind.h"
 #include "handlers/dialect/dialect.h"
@@ -98,33 +97,6 @@ load_groups(struct db *db, struct arena *a, struct channel_object *c)
 	return n >= 0;
 }
 
-/* The prices that the channel has for models it serves. */
-static bool
-load_costs(struct db *db, struct arena *a, struct channel_object *c)
-{
-	c->costs.list = arena_zero(a,
-	    (c->serves.n + 1) * sizeof(*c->costs.list));
-	c->costs.n = 0;
-	for (size_t i = 0; i < c->serves.n; i++) {
-		struct cost *cost = &c->costs.list[c->costs.n];
-		struct model_row m;
-		struct price_row p;
-		int found = model_find(db, a, c->serves.list[i].name, &m);
-
-		if (found == 1)
-			found = price_find(db, m.id, c->row.id, db_now(db),
-			    &p);
-		if (found < 0)
-			return false;
-		if (found == 0 || !price_given(p.given))
-			continue;
-		cost->name = m.name;
-		memcpy(cost->given, p.given, sizeof(cost->given));
-		c->costs.n++;
-	}
-	return true;
-}
-
 static int
 channel_load(struct db *db, struct arena *a, const struct above *up,
     struct str name, void *object)
@@ -145,7 +117,8 @@ channel_load(struct db *db, struct arena *a, const struct above *up,
 	if (n > 1)
 		qsort(c->serves.list, c->serves.n, sizeof(*c->serves.list),
 		    by_name);
-	if (!load_groups(db, a, c) || !load_costs(db, a, c))
+	if (!load_groups(db, a, c) || !costs_load(db, a,
+	    (struct price_of){ .channel = c->row.id }, &c->costs))
 		return -1;
 	return 1;
 }
@@ -237,15 +210,6 @@ save_groups(struct reading *r, const struct place *at,
 	    lost(r);
 }
 
-static const struct cost *
-cost_of(const struct costs *costs, struct str name)
-{
-	for (size_t i = 0; i < costs->n; i++)
-		if (str_eq(costs->list[i].name, name))
-			return &costs->list[i];
-	return NULL;
-}
-
 static bool
 serves_name(const struct serves *serves, struct str name)
 {
@@ -255,53 +219,20 @@ serves_name(const struct serves *serves, struct str name)
 	return false;
 }
 
-/* One price of the channel's own; NULL ends it. */
-static bool
-save_cost(struct reading *r, const struct place *at, int64_t channel,
-    struct str name, const struct cost *cost)
-{
-	struct price_row p = { .channel = channel, .from_ms = r->now };
-	struct model_row m;
-	bool added;
-	int found = model_find(r->db, r->arena, name, &m);
-
-	if (found < 0)
-		return lost(r);
-	if (found == 0)
-		return !cost || wrong(r, at, "there is no model \"%.*s\": add "
-		    "it to models before a channel prices it",
-		    STR_ARGS(name));
-	p.model = m.id;
-	if (cost)
-		memcpy(p.given, cost->given, sizeof(p.given));
-	return (cost ? price_add(r->db, &p, &added) :
-	    price_end(r->db, m.id, channel, r->now)) || lost(r);
-}
-
 static bool
 save_costs(struct reading *r, const struct place *at,
     const struct channel_object *c, const struct channel_object *old)
 {
 	struct place here = place_in(at, S("price"));
 
-	for (size_t i = 0; i < c->costs.n; i++) {
-		const struct cost *cost = &c->costs.list[i];
-		const struct cost *was = cost_of(&old->costs, cost->name);
-
-		if (!serves_name(&c->serves, cost->name))
+	for (size_t i = 0; i < c->costs.n; i++)
+		if (!serves_name(&c->serves, c->costs.list[i].name))
 			return wrong(r, &here, "the channel's models do not "
-			    "have \"%.*s\"", STR_ARGS(cost->name));
-		if ((!was || memcmp(was->given, cost->given,
-		    sizeof(cost->given)) != 0) &&
-		    !save_cost(r, &here, c->row.id, cost->name, cost))
-			return false;
-	}
-	for (size_t i = 0; i < old->costs.n; i++)
-		if (!cost_of(&c->costs, old->costs.list[i].name) &&
-		    !save_cost(r, &here, c->row.id, old->costs.list[i].name,
-		    NULL))
-			return false;
-	return true;
+			    "have \"%.*s\"",
+			    STR_ARGS(c->costs.list[i].name));
+	return costs_save(r, at, "price",
+	    (struct price_of){ .channel = c->row.id }, &c->costs,
+	    &old->costs);
 }
 
 /* Prices of models it no longer serves go, unless the change named them. */

@@ -13,14 +13,14 @@
 
 struct model_object {
 	struct model_row row;
-	int64_t price[N_BUCKETS];
+	struct prices prices;
 };
 
 #define AT(member) offsetof(struct model_object, member)
 static const struct member model_members[] = {
 	{ "context", &kind_count, AT(row.context), 1, 1000000000 },
 	{ "max_output", &kind_count, AT(row.max_output), 1, 1000000000 },
-	{ "price", &kind_price, AT(price), 0, 0 },
+	{ "price", &kind_price, AT(prices), 0, 0 },
 	{ "free", &kind_flag, AT(row.free), 0, 0 },
 	{ "fallback", &kind_fallback, AT(row.fallback), 0, 0 },
 	{ "enabled", &kind_flag, AT(row.enabled), 0, 0 },
@@ -37,8 +37,7 @@ model_object_blank(void *object, const struct above *up, struct str name)
 
 	(void)up;
 	model_blank(&m->row, name);
-	for (int b = 0; b < N_BUCKETS; b++)
-		m->price[b] = -1;
+	m->prices = (struct prices){ 0 };
 }
 
 static int
@@ -46,17 +45,14 @@ model_load(struct db *db, struct arena *a, const struct above *up,
     struct str name, void *object)
 {
 	struct model_object *m = object;
-	struct price_row p;
 	int found;
 
 	model_object_blank(m, up, name);
 	found = model_find(db, a, name, &m->row);
 	if (found != 1)
 		return found;
-	found = price_find(db, m->row.id, 0, db_now(db), &p);
-	if (found == 1)
-		memcpy(m->price, p.given, sizeof(m->price));
-	return found < 0 ? -1 : 1;
+	return prices_load(db, a, (struct price_of){ .model = m->row.id },
+	    &m->prices) ? 1 : -1;
 }
 
 static bool
@@ -65,21 +61,15 @@ model_save(struct reading *r, const struct place *at, const struct above *up,
 {
 	struct model_object *m = object;
 	const struct model_object *old = was;
-	struct price_row p = { .from_ms = r->now };
-	bool added;
 
 	(void)at;
 	(void)up;
 	if (!model_put(r->db, &m->row))
 		return lost(r);
-	if (memcmp(m->price, old->price, sizeof(m->price)) == 0)
+	if (m->prices.list == old->prices.list)
 		return true;
-	p.model = m->row.id;
-	memcpy(p.given, m->price, sizeof(p.given));
-	if (price_given(m->price) ? price_add(r->db, &p, &added) :
-	    price_end(r->db, p.model, 0, r->now))
-		return true;
-	return lost(r);
+	return prices_save(r, (struct price_of){ .model = m->row.id },
+	    &m->prices);
 }
 
 static bool
@@ -110,38 +100,60 @@ const struct noun noun_model = {
 
 /* --- groups --------------------------------------------------------------- */
 
-#define AT(member) offsetof(struct group_row, member)
+struct group_object {
+	struct group_row row;
+	struct costs prices;
+};
+
+#define AT(member) offsetof(struct group_object, member)
 static const struct member group_members[] = {
-	{ "markup", &kind_share, AT(markup_ppm), 0, 0 },
-	{ "enabled", &kind_flag, AT(enabled), 0, 0 },
-	{ "note", &kind_text, AT(note), 0, 4096 },
+	{ "markup", &kind_share, AT(row.markup_ppm), 0, 0 },
+	{ "prices", &kind_costs, AT(prices), 0, 0 },
+	{ "minimum", &kind_money, AT(row.minimum), 0, 0 },
+	{ "below_cost", &kind_flag, AT(row.below_cost), 0, 0 },
+	{ "enabled", &kind_flag, AT(row.enabled), 0, 0 },
+	{ "note", &kind_text, AT(row.note), 0, 4096 },
 	{ 0 }
 };
 
 static void
 group_object_blank(void *object, const struct above *up, struct str name)
 {
+	struct group_object *g = object;
+
 	(void)up;
-	group_blank(object, name);
+	*g = (struct group_object){ 0 };
+	group_blank(&g->row, name);
 }
 
 static int
 group_load(struct db *db, struct arena *a, const struct above *up,
     struct str name, void *object)
 {
-	(void)up;
-	group_blank(object, name);
-	return group_find(db, a, name, object);
+	struct group_object *g = object;
+	int found;
+
+	group_object_blank(object, up, name);
+	found = group_find(db, a, name, &g->row);
+	if (found != 1)
+		return found;
+	return costs_load(db, a, (struct price_of){ .group = g->row.id },
+	    &g->prices) ? 1 : -1;
 }
 
 static bool
 group_save(struct reading *r, const struct place *at, const struct above *up,
     void *object, const void *was)
 {
-	(void)at;
+	struct group_object *g = object;
+	const struct group_object *old = was;
+
 	(void)up;
-	(void)was;
-	return group_put(r->db, object) || lost(r);
+	if (!group_put(r->db, &g->row))
+		return lost(r);
+	return costs_save(r, at, "prices",
+	    (struct price_of){ .group = g->row.id }, &g->prices,
+	    &old->prices);
 }
 
 static bool
@@ -162,8 +174,9 @@ group_names(struct db *db, struct arena *a, const struct above *up,
 
 const struct noun noun_group = {
 	.word = "group", .list = "groups", .called = "name",
-	.size = sizeof(struct group_row), .id = AT(id), .name = AT(name),
-	.enabled = AT(enabled), .members = group_members,
+	.size = sizeof(struct group_object), .id = AT(row.id),
+	.name = AT(row.name), .enabled = AT(row.enabled),
+	.members = group_members,
 	.blank = group_object_blank, .load = group_load,
 	.names = group_names, .save = group_save,
 };

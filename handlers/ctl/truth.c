@@ -207,11 +207,11 @@ prompt_charge(struct joining *j, const struct ledger_attempt *a,
 	if (!a->price)
 		return 1;
 	if (a->price != j->price) {
-		int found = price_get(j->c->db, a->price, &row);
+		int found = price_get(j->c->db, &j->page, a->price, &row);
 
 		if (found != 1)
 			return found;
-		if (!price_fill(row.given, &j->rates))
+		if (!price_fill(row.say.given, &j->rates))
 			return 0;
 		j->price = a->price;
 		for (int b = 0; b < N_BUCKETS; b++)
@@ -221,7 +221,8 @@ prompt_charge(struct joining *j, const struct ledger_attempt *a,
 				j->rates.rate[BUCKET_CACHE_READ] =
 				    j->rates.rate[b];
 	}
-	return price_charge(&j->rates, &use, a->markup_ppm, least);
+	return price_charge_times(&j->rates, &use, a->markup_ppm,
+	    a->times_ppm, least);
 }
 
 /* The last attempt of a call that was settled. */

@@ -94,9 +94,15 @@ usage_json(struct buf *b, const struct usage_view *u,
 	out_int(b, "held", u->held);
 	out_int(b, "bound", u->bound);
 	out_int(b, "price", u->price);
+	out_int(b, "list_price", u->list_price ? u->list_price : u->price);
 	out_int(b, "cost_price", u->cost_price);
 	out_int(b, "markup_ppm", u->markup_ppm);
 	out_int(b, "cost_ppm", u->cost_ppm);
+	out_int(b, "times_ppm", u->times_ppm);
+	out_int(b, "cost_times_ppm", u->cost_times_ppm);
+	out_int(b, "minimum", u->minimum);
+	out_bool(b, "floor", u->floor);
+	out_int(b, "unpaid", u->unpaid);
 	out_member(b, "first_ms");
 	if (u->first_ms < 0)
 		buf_put(b, S("null"));

@@ -74,6 +74,7 @@ struct asked {
 	struct str boundary;		/* the body is multipart; else empty */
 	struct str end_user;		/* safety_identifier, user; decoded */
 	struct str session;		/* prompt_cache_key; decoded */
+	struct str service_tier;	/* if not the usual one; decoded */
 	uint64_t head_hash;		/* of system and first user turn */
 
 	/* Places of the edits that are allowed: values in the body. */

@@ -26,7 +26,8 @@ enum {
 	RERANK = 1 << ENDPOINT_RERANK | 1 << ENDPOINT_RERANK_V2,
 	TEXT = CHAT | COMPLETIONS | EMBEDDINGS,
 	ALL = (1 << N_ENDPOINTS) - 1,
-	MAX_LIMIT = 1000000000 /* tokens; no model comes near */
+	MAX_LIMIT = 1000000000, /* tokens; no model comes near */
+	TIER_MOST = 64 /* bytes of a service tier's name */
 };
 
 /* What becomes of a member. */
@@ -275,6 +276,22 @@ tier_is_neutral(struct str value)
 	    str_eq(value, S("\"default\""));
 }
 
+/* Whether it has a price is for the plan to say. */
+static bool
+read_tier(struct reading *r, struct str value)
+{
+	struct str tier = json_text(r->arena, value);
+
+	if (tier_is_neutral(value))
+		return true;
+	if (tier.n == 0 || tier.n > TIER_MOST)
+		return openai_refuse(r, FAULT_UNSUPPORTED_VALUE,
+		    "service_tier", "This value of 'service_tier' is not "
+		    "available here: leave 'service_tier' out.");
+	r->out->service_tier = tier;
+	return true;
+}
+
 static bool
 is_text_alone(struct str value)
 {
@@ -340,7 +357,7 @@ static const struct member members[] = {
 	{ STR_INIT("plugins"), REFUSED, ALL, NULL, openai_is_empty },
 
 	/* They have a price of their own. */
-	{ STR_INIT("service_tier"), REFUSED_VALUE, ALL, NULL, tier_is_neutral },
+	{ STR_INIT("service_tier"), PRICED, ALL, read_tier, NULL },
 	{ STR_INIT("web_search_options"), REFUSED, ALL, NULL, is_null },
 	{ STR_INIT("search_parameters"), REFUSED, ALL, NULL, openai_is_empty },
 	{ STR_INIT("enable_search"), REFUSED, ALL, NULL, openai_is_empty },

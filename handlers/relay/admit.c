@@ -107,7 +107,7 @@ ask_for_models(const struct call *c, struct hold_open *h)
 			continue;
 		assert(h->n_others < HOLD_OTHERS);
 		h->others[h->n_others].model = q->model->id;
-		h->others[h->n_others++].price = q->model->price.id;
+		h->others[h->n_others++].price = q->terms.price->id;
 	}
 	if (c->asked.endpoint != ENDPOINT_COUNT_TOKENS)
 		h->limit_tokens = c->asked.prompt_tokens + output;
@@ -118,14 +118,19 @@ ask(struct call *c)
 {
 	struct admission *a = xnew(struct admission);
 	struct hold_open *h = &a->ask;
+	struct terms terms = catalogue_terms(c->catalogue, c->group, &c->key,
+	    c->plan.asked);
 
 	*h = (struct hold_open){
 		.op = { .run = hold_open_run, .done = hand_over },
 		.process = store_process(c->relay->house->store),
 		.key = c->key.id,
 		.model = c->plan.asked->id,
-		.price = c->plan.asked->price.id,
-		.markup_ppm = c->group->markup_ppm,
+		.price = terms.price->id,
+		.markup_ppm = c->key.own_markup ? c->key.markup_ppm :
+		    c->group->markup_ppm,
+		.minimum = c->group->minimum,
+		.floor = !c->group->below_cost,
 		.held = c->held,
 		.bound = c->bound,
 		.least = c->quotes[0].least,

@@ -52,6 +52,7 @@ enum wake {
 /* What a call may use and cost if this model serves it. */
 struct quote {
 	const struct model *model;
+	struct terms terms;		/* what the caller pays for it */
 	int64_t input_bound, output_bound;	/* tokens, at most */
 	int64_t output_planned;		/* tokens of all choices */
 	int64_t output_least;		/* that `least` pays for */

@@ -101,34 +101,34 @@ put_decimal(struct buf *out, unsigned __int128 n, int places)
 
 /* USD a token, as OpenRouter's clients read it. */
 static void
-put_rate(const struct listing *l, const struct model *m, const char *name,
+put_rate(struct buf *out, const struct terms *t, const char *name,
     enum bucket b, bool first)
 {
-	unsigned __int128 n = (unsigned __int128)m->price.rate[b] *
-	    (unsigned __int128)l->group->markup_ppm;
+	unsigned __int128 n = (unsigned __int128)t->price->rate[b] *
+	    (unsigned __int128)t->share_ppm;
 
-	buf_printf(l->out, "%s\"%s\":\"", first ? "" : ",", name);
-	put_decimal(l->out, n, BUCKETS_ONES & 1u << b ? ONE_PLACES :
+	buf_printf(out, "%s\"%s\":\"", first ? "" : ",", name);
+	put_decimal(out, n, BUCKETS_ONES & 1u << b ? ONE_PLACES :
 	    TOKEN_PLACES);
-	buf_char(l->out, '"');
+	buf_char(out, '"');
 }
 
 /* What else the price names: for one, or for a token or character. */
 static void
-put_units(const struct listing *l, const struct model *m)
+put_units(struct buf *out, const struct terms *t)
 {
 	bool first = true;
 
 	for (enum bucket b = BUCKET_REQUEST; b < N_BUCKETS; b++) {
-		if (!(m->price.given & 1u << b))
+		if (!(t->price->given & 1u << b))
 			continue;
 		if (first)
-			buf_put(l->out, S(",\"weir\":{\"pricing\":{"));
-		put_rate(l, m, bucket_names[b], b, first);
+			buf_put(out, S(",\"weir\":{\"pricing\":{"));
+		put_rate(out, t, bucket_names[b], b, first);
 		first = false;
 	}
 	if (!first)
-		buf_put(l->out, S("}}"));
+		buf_put(out, S("}}"));
 }
 
 static void
@@ -161,6 +161,7 @@ put_anthropic(const struct listing *l, const struct model *m, struct str name)
 static void
 put_model(const struct listing *l, const struct model *m, struct str name)
 {
+	struct terms t = catalogue_terms(l->cat, l->group, l->key, m);
 	struct buf *out = l->out;
 
 	if (l->anthropic) {
@@ -182,12 +183,12 @@ put_model(const struct listing *l, const struct model *m, struct str name)
 	else
 		buf_put(out, S("null"));
 	buf_put(out, S("},\"pricing\":{"));
-	put_rate(l, m, "prompt", BUCKET_INPUT, true);
-	put_rate(l, m, "completion", BUCKET_OUTPUT, false);
-	put_rate(l, m, "input_cache_read", BUCKET_CACHE_READ, false);
-	put_rate(l, m, "input_cache_write", BUCKET_CACHE_WRITE, false);
+	put_rate(out, &t, "prompt", BUCKET_INPUT, true);
+	put_rate(out, &t, "completion", BUCKET_OUTPUT, false);
+	put_rate(out, &t, "input_cache_read", BUCKET_CACHE_READ, false);
+	put_rate(out, &t, "input_cache_write", BUCKET_CACHE_WRITE, false);
 	buf_char(out, '}');
-	put_units(l, m);
+	put_units(out, &t);
 	buf_char(out, '}');
 }
 

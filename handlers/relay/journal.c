@@ -54,7 +54,7 @@ journal_progress(struct call *c, int64_t tokens)
 		.started = true,
 		.out_tokens = tokens,
 		.model = with->model->id,
-		.price = with->model->price.id,
+		.price = quote_of(c, with->model)->terms.price->id,
 		.upstream_model = arena_str(&j->arena, with->upstream_model),
 	};
 	j->post.run = come_back;

@@ -2,14 +2,16 @@
 /*
  * plan.c - who could serve, and what it may cost; see plan.h.
  *
- * The sale price is the model's list price times the group's markup, so all
- * candidates of a call cost its caller the same; what they cost us is
- * settled from the one that served.
+ * The sale price is the same for all candidates of a model (catalogue_terms),
+ * but for groups that must not pay less than a call costs us: then what each
+ * of them charges counts too.  Held is the estimate at the dearest of them, in
+ * the dearest tier that the prompt may reach.
  */
 #include "handlers/relay/plan.h"
 
 #include <stdlib.h>
 
+#include "db/money.h"
 #include "fcgi/base/clock.h"
 #include "fcgi/base/json.h"
 #include "handlers/dialect/bridge.h"
@@ -262,51 +264,110 @@ plan_make(struct arena *a, const struct catalogue *cat,
 
 /* --- What it may cost --------------------------------------------------- */
 
-static int64_t
-dearest(const struct price *p, unsigned which)
+/* A price that the call may have to pay, and how it is multiplied. */
+struct rated {
+	const struct price *price;
+	int64_t share_ppm;
+	int64_t times_ppm, times_most;	/* for the hold; at most */
+};
+
+/* A call of so many tokens and units at the dearest rates of a price. */
+static bool
+cost_of(const struct call *c, const struct quote *q, const struct rated *r,
+    const struct buckets *use, int64_t times_ppm, int64_t *nano)
 {
-	int64_t rate = 0;
+	struct price worst = { .id = r->price->id };
+	unsigned reach = units_reach(c);
+	int64_t cost;
 
 	for (int b = 0; b < N_BUCKETS; b++)
-		if (which & 1u << b && p->rate[b] > rate)
-			rate = p->rate[b];
-	return rate;
+		if (use->n[b])
+			worst.rate[b] = price_dearest(r->price,
+			    b == BUCKET_INPUT ? reach & BUCKETS_IN :
+			    b == BUCKET_OUTPUT ? reach & BUCKETS_OUT :
+			    1u << b, q->input_bound);
+	if (!price_charge_times(&worst, use, r->share_ppm, times_ppm, &cost))
+		return false;
+	if (cost > *nano)
+		*nano = cost;
+	return true;
 }
 
-/* A call of so many tokens and units at the dearest rates of a model. */
-static bool
-cost_of(const struct call *c, const struct model *m, int64_t input,
-    int64_t output, int64_t units, int64_t *nano)
+static struct buckets
+use_of(const struct call *c, int64_t input, int64_t output, int64_t units)
 {
-	const struct price *p = &m->price;
-	struct price worst = { .id = p->id };
-	struct buckets use = { { 0 } };
-	unsigned reach = units_reach(c);
+	struct buckets use = { .n = { [BUCKET_INPUT] = input,
+		[BUCKET_OUTPUT] = output } };
 
-	*nano = 0;
-	if (costs_nothing(c, m))
-		return true;
-	worst.rate[BUCKET_INPUT] = dearest(p, reach & BUCKETS_IN);
-	worst.rate[BUCKET_OUTPUT] = dearest(p, reach & BUCKETS_OUT);
-	worst.rate[BUCKET_REQUEST] = p->rate[BUCKET_REQUEST];
-	worst.rate[c->unit] = p->rate[c->unit];
-	use.n[BUCKET_INPUT] = input;
-	use.n[BUCKET_OUTPUT] = output;
 	use.n[c->unit] = units;
 	use.n[BUCKET_REQUEST] = 1;
-	return price_charge(&worst, &use, c->group->markup_ppm, nano);
+	return use;
 }
 
-/* What the call's output costs at most. */
+/* Raises a quote to what the call costs by one of its prices. */
 static bool
-output_rate(const struct call *c, const struct model *m, int64_t *nano)
+raise_by(const struct call *c, struct quote *q, const struct rated *r,
+    int64_t prompt)
 {
-	struct buckets use = { .n = { [BUCKET_OUTPUT] = 1000000 } };
-	struct price worst = { .id = m->price.id };
+	struct buckets held = use_of(c, prompt, q->output_planned, c->units);
+	struct buckets least = use_of(c, prompt, q->output_least, c->units);
+	struct buckets bound = use_of(c, q->input_bound, q->output_bound,
+	    c->units_bound);
+	struct buckets million = { .n = { [BUCKET_OUTPUT] = 1000000 } };
 
-	worst.rate[BUCKET_OUTPUT] = m->free ? 0 : dearest(&m->price,
-	    units_reach(c) & BUCKETS_OUT);
-	return price_charge(&worst, &use, c->group->markup_ppm, nano);
+	return cost_of(c, q, r, &million, r->times_most, &q->output_rate) &&
+	    cost_of(c, q, r, &held, r->times_ppm, &q->held) &&
+	    cost_of(c, q, r, &bound, r->times_most, &q->bound) &&
+	    cost_of(c, q, r, &least, r->times_ppm, &q->least);
+}
+
+/* What the tier that is asked for may cost: it, or that of all others. */
+static struct rated
+rated(const struct call *c, const struct price *p, int64_t share_ppm)
+{
+	struct rated r = { p, share_ppm, PPM, price_multiplier_most(p) };
+
+	if (c->asked.service_tier.n && (!price_multiplier(p,
+	    c->asked.service_tier, &r.times_ppm) || r.times_ppm < PPM))
+		r.times_ppm = PPM;
+	return r;
+}
+
+/* What its candidates ask of us, where that may be more than the price. */
+static bool
+raise_to_cost(const struct call *c, struct quote *q, int64_t prompt)
+{
+	const struct channel_model *last = NULL;
+
+	for (int i = 0; i < c->plan.n; i++) {
+		const struct candidate *k = &c->plan.list[i];
+		bool own = k->serves->cost_known;
+		struct rated r;
+
+		if (k->model != q->model || k->serves == last || (!own &&
+		    !q->terms.fixed && k->channel->cost_ppm <=
+		    q->terms.share_ppm))
+			continue;
+		last = k->serves;
+		r = rated(c, own ? &k->serves->cost : &k->model->price,
+		    own ? PPM : k->channel->cost_ppm);
+		if (!raise_by(c, q, &r, prompt))
+			return false;
+	}
+	return true;
+}
+
+/* All that the call may have to pay. */
+static bool
+amounts(const struct call *c, struct quote *q, int64_t prompt)
+{
+	struct rated r = rated(c, q->terms.price, q->terms.share_ppm);
+
+	if (costs_nothing(c, q->model))
+		return true;
+	q->held = q->bound = q->least = c->group->minimum;
+	return raise_by(c, q, &r, prompt) && (c->group->below_cost ||
+	    raise_to_cost(c, q, prompt));
 }
 
 static int64_t
@@ -358,11 +419,7 @@ estimate(const struct call *c, struct quote *q)
 		units_output(c, m, &q->output_planned, &q->output_bound);
 		q->output_least = q->output_planned;
 	}
-	if (!output_rate(c, m, &q->output_rate) ||
-	    !cost_of(c, m, prompt, q->output_planned, c->units, &q->held) ||
-	    !cost_of(c, m, q->input_bound, q->output_bound, c->units_bound,
-		&q->bound) ||
-	    !cost_of(c, m, prompt, q->output_least, c->units, &q->least))
+	if (!amounts(c, q, prompt))
 		return false;
 	if (q->bound < q->held)
 		q->bound = q->held;
@@ -380,15 +437,31 @@ plan_leave_out(struct plan *p, const struct model *m)
 	p->n = n;
 }
 
+/* Has a price the tier of service that is asked for? */
+static bool
+tier_priced(struct call *c, const struct price *p)
+{
+	int64_t ppm;
+
+	if (!c->asked.service_tier.n || price_multiplier(p,
+	    c->asked.service_tier, &ppm))
+		return true;
+	c->fault.param = S("service_tier");
+	return fail(c, FAULT_UNSUPPORTED_VALUE, "This value of 'service_tier' "
+	    "is not available here: leave 'service_tier' out.");
+}
+
 /* One more model of the plan.  False: this call cannot be charged by it. */
 static bool
 quote(struct call *c, const struct model *m)
 {
 	struct quote *q = &c->quotes[c->n_quotes];
 
-	if (!units_priced(c, m))
+	*q = (struct quote){ .model = m, .terms = catalogue_terms(
+	    c->catalogue, c->group, &c->key, m) };
+	if (!units_priced(c, m, q->terms.price) ||
+	    !tier_priced(c, q->terms.price))
 		return false;
-	*q = (struct quote){ .model = m };
 	if (!estimate(c, q))
 		return fail(c, FAULT_BAD_REQUEST, "This call could cost more "
 		    "than this relay can count.");
@@ -418,8 +491,11 @@ static bool
 quote_all(struct call *c)
 {
 	struct plan *p = &c->plan;
+	struct terms terms = catalogue_terms(c->catalogue, c->group, &c->key,
+	    p->asked);
 
-	if (!units_priced(c, p->asked))
+	if (!units_priced(c, p->asked, terms.price) ||
+	    !tier_priced(c, terms.price))
 		return false;
 	c->quotes = arena_alloc(c->arena, sizeof(*c->quotes) *
 	    (1 + p->asked->n_fallback));

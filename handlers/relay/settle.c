@@ -151,14 +151,38 @@ used(const struct call *c, struct usage_row *row)
 /* --- Money -------------------------------------------------------------- */
 
 static int64_t
-charge(const struct price *p, const struct buckets *use, int64_t share)
+charge(const struct price *p, const struct buckets *use, int64_t share,
+    int64_t times)
 {
 	int64_t nano = 0;
 
 	/* Counts are inside bounds whose price was found countable. */
-	if (!price_charge(p, use, share, &nano))
+	if (!price_charge_times(p, use, share, times, &nano))
 		nano = MONEY_MAX;
 	return nano;
+}
+
+/* The tier of service that the answer reports, if it is not the usual one. */
+static struct str
+tier_of(const struct call *c)
+{
+	struct str tier = c->attempt && c->content ?
+	    c->attempt->observer.service_tier : S("");
+
+	return str_eq(tier, S("default")) || str_eq(tier, S("standard")) ?
+	    S("") : tier;
+}
+
+/* The multiplier of a price for it; what has none is at the list price. */
+static int64_t
+times_of(const struct call *c, const struct price *p)
+{
+	struct str tier = tier_of(c);
+	int64_t ppm = PPM;
+
+	if (tier.n)
+		price_multiplier(p, tier, &ppm);
+	return ppm;
 }
 
 /* What the channel charges us, by its own table or as a share of the list. */
@@ -166,9 +190,12 @@ static int64_t
 cost_of(const struct call *c, const struct candidate *k,
     const struct buckets *use)
 {
+	const struct price *list = &c->plan.model->price;
+	const struct price *own = &k->serves->cost;
+
 	if (k->serves->cost_known)
-		return charge(&k->serves->cost, use, PPM);
-	return charge(&c->plan.model->price, use, k->channel->cost_ppm);
+		return charge(own, use, PPM, times_of(c, own));
+	return charge(list, use, k->channel->cost_ppm, times_of(c, list));
 }
 
 /* Does the answer come from another model than the one we asked for? */
@@ -183,18 +210,38 @@ another_model(const struct call *c)
 	    !str_starts(named, a->with->upstream_model);
 }
 
+/* A price at which the call may be charged. */
+struct sold {
+	struct terms terms;
+	const struct price *list;
+	int64_t times_ppm;
+	int64_t charge;
+};
+
+static struct sold
+sold(const struct call *c, struct terms t, const struct model *m,
+    const struct buckets *use)
+{
+	int64_t times = times_of(c, t.price);
+
+	return (struct sold){ t, &m->price, times,
+	    charge(t.price, use, t.share_ppm, times) };
+}
+
 /* The price of the model asked for, or of the one that answered. */
-static const struct price *
+static struct sold
 dearer(const struct call *c, const struct buckets *use)
 {
-	const struct price *asked = &c->plan.model->price;
+	struct sold asked = sold(c, c->quote->terms, c->plan.model, use);
 	const struct model *m = another_model(c) ?
 	    catalogue_model(c->catalogue, c->attempt->observer.model) : NULL;
+	struct sold other;
 
-	if (!m || !m->priced || c->plan.model->free ||
-	    charge(&m->price, use, PPM) <= charge(asked, use, PPM))
+	if (!m || !m->priced || c->plan.model->free)
 		return asked;
-	return &m->price;
+	other = sold(c, catalogue_terms(c->catalogue, c->group, &c->key, m),
+	    m, use);
+	return other.charge > asked.charge ? other : asked;
 }
 
 /* For its prompt an upstream may want its due, though nobody pays it. */
@@ -223,29 +270,51 @@ settle_wasted(struct call *c)
 	c->wasted = false;
 }
 
+/* What the caller pays for what was used. */
+static void
+put_charge(const struct call *c, struct usage_row *row)
+{
+	struct sold s = dearer(c, &row->use);
+
+	row->list_price = s.list->id;
+	row->times_ppm = s.times_ppm;
+	row->list = charge(s.list, &row->use, PPM, s.times_ppm);
+	if (costs_nothing(c, c->plan.model)) {
+		row->price = 0;
+		return;
+	}
+	row->price = s.terms.price->id;
+	row->fixed = s.terms.fixed;
+	row->minimum = c->group->minimum;
+	row->floor = !c->group->below_cost;
+	row->charge = price_at_least(s.charge, row->minimum,
+	    row->floor ? row->cost : 0, c->bound);
+}
+
 static void
 put_money(const struct call *c, struct usage_row *row)
 {
 	const struct attempt *a = c->attempt;
 	const struct candidate *with = a ? a->with : NULL;
-	const struct price *price = &c->plan.model->price;
+	const struct price *list = &c->plan.model->price;
+	struct terms terms = catalogue_terms(c->catalogue, c->group, &c->key,
+	    c->plan.model);
 
 	row->model = c->plan.model->id;
-	row->price = price->id;
+	row->price = terms.price->id;
+	row->fixed = terms.fixed;
+	row->list_price = list->id;
 	if (with) {
-		row->cost_ppm = with->serves->cost_known ? PPM :
-		    with->channel->cost_ppm;
-		row->cost_price = with->serves->cost_known ?
-		    with->serves->cost.id : price->id;
+		bool own = with->serves->cost_known;
+
+		row->cost_ppm = own ? PPM : with->channel->cost_ppm;
+		row->cost_price = own ? with->serves->cost.id : list->id;
+		row->cost_times_ppm = times_of(c, own ? &with->serves->cost :
+		    list);
 	}
 	if (used(c, row)) {
-		price = dearer(c, &row->use);
-		row->price = price->id;
-		row->charge = charge(price, &row->use, c->group->markup_ppm);
-		if (row->charge > c->quote->bound)
-			row->charge = c->quote->bound;
-		row->list = charge(price, &row->use, PPM);
 		row->cost = cost_of(c, with, &row->use);
+		put_charge(c, row);
 	} else if (with && (c->wasted || told_instead(c))) {
 		row->loss = due_for_nothing(c);
 	}
@@ -270,8 +339,9 @@ static struct str
 remarks(const struct call *c, struct arena *a)
 {
 	const struct attempt *at = c->attempt;
-	struct str dropped = c->dropped;
+	struct str dropped = c->dropped, tier = tier_of(c);
 	struct buf b = BUF(a, REMARKS_BYTES);
+	int64_t ppm;
 
 	while (dropped.n) {
 		struct str name = str_cut(&dropped, ' ');
@@ -293,13 +363,14 @@ remarks(const struct call *c, struct arena *a)
 		    STR_ARGS(at->with->upstream_model),
 		    STR_ARGS(at->observer.model));
 	}
-	if (at->observer.service_tier.n && !str_eq(at->observer.service_tier,
-	    S("default"))) {
+	if (tier.n && price_multiplier(c->quote->terms.price, tier, &ppm)) {
+		buf_printf(&b, "tier:%.*s ", STR_ARGS(tier));
+	} else if (tier.n) {
 		buf_put(&b, S("tier_unpriced "));
 		log_warn("call %.*s: channel %.*s reports the tier %.*s, which "
 		    "has no price: charged at the list price", ID_CHARS,
 		    c->rq->id, STR_ARGS(at->with->channel->name),
-		    STR_ARGS(at->observer.service_tier));
+		    STR_ARGS(tier));
 	}
 	if (at->observer.tokens.odd)
 		buf_put(&b, S("odd_usage "));

@@ -99,9 +99,8 @@ no_sound(struct call *c, const char *param, const char *member)
 
 /* A price by the unit is enough; by tokens, text must have one beside. */
 bool
-units_priced(struct call *c, const struct model *m)
+units_priced(struct call *c, const struct model *m, const struct price *p)
 {
-	const struct price *p = &m->price;
 	const struct bill_by *b = by(c);
 	bool writes = c->asked.endpoint < ENDPOINT_EMBEDDINGS;
 
@@ -222,7 +221,7 @@ move(struct buckets *b, enum bucket from, enum bucket to, int64_t n)
 void
 units_part(const struct call *c, const struct tokens *t, struct buckets *b)
 {
-	unsigned apart = by(c)->reach | c->plan.model->price.given;
+	unsigned apart = by(c)->reach | c->quote->terms.price->given;
 
 	if (apart & BUCKET_BIT(AUDIO_IN))
 		move(b, BUCKET_INPUT, BUCKET_AUDIO_IN, t->in_audio);
@@ -239,7 +238,7 @@ static void
 guess(const struct call *c, struct buckets *b, enum bucket which, int64_t n,
     bool *estimated)
 {
-	if (c->plan.model->price.rate[which] == 0 || n <= 0)
+	if (c->quote->terms.price->rate[which] == 0 || n <= 0)
 		return;
 	b->n[which] += n;
 	*estimated = true;
@@ -318,7 +317,7 @@ use_unit(const struct call *c, const struct tokens *told, bool whole,
 	if (came >= 0 && c->unit != BUCKET_IMAGE)
 		n = came;
 	if (came < 0 && c->unit != BUCKET_IMAGE &&
-	    c->plan.model->price.rate[c->unit])
+	    c->quote->terms.price->rate[c->unit])
 		*estimated = true;
 	b->n[c->unit] = clamp(n, c->units_bound);
 }

@@ -18,8 +18,10 @@
 /* "transcriptions": as usage rows name it. */
 const char *endpoint_name(enum endpoint e);
 
-/* Has this model's price all that the endpoint needs?  False: c->fault. */
-bool units_priced(struct call *c, const struct model *m);
+/* Has the price at which this model is sold all that the endpoint needs?
+ * False: c->fault. */
+bool units_priced(struct call *c, const struct model *m,
+    const struct price *p);
 
 /*
  * Fills in what the dialect could not know: tokens of sound into c->asked,

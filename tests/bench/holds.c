@@ -61,7 +61,7 @@ fill(struct db *db, void *arg)
 {
 	struct site *s = arg;
 	struct model_row m;
-	struct price_row p = { .given = { 150000000, -1, -1, -1, 600000000,
+	struct price_row p = { .say.given = { 150000000, -1, -1, -1, 600000000,
 				   -1, 1000 } };
 	bool added;
 

@@ -125,7 +125,7 @@ with # at its end for a length.  {NAME} in a VALUE or in JSON to be applied is
 the address of upstream NAME, as in a catalogue.
 
 Beyond what is written every case must leave a ledger that "weirctl ledger
-check" calls clean, no money held by an account that was called for, no key of
+check" calls clean, charges that "weirctl bill recompute" finds again, no money held by an account that was called for, no key of
 a caller or an upstream in weir's log or in an answer, and a weir that ends
 with status 0 when it is asked to.
 """
@@ -1541,10 +1541,11 @@ class Play:
                            'the balance of ' + account)
             except Fail as e:
                 wrong.append((0, str(e)))
-        code, out, err = self.ctl('ledger', 'check')
-        if code != 0:
-            wrong.append((0, 'weirctl ledger check: exit %d\n%s%s'
-                          % (code, out, err)))
+        for proof in ('ledger check', 'bill recompute'):
+            code, out, err = self.ctl(*proof.split())
+            if code != 0:
+                wrong.append((0, 'weirctl %s: exit %d\n%s%s'
+                              % (proof, code, out, err)))
         return wrong
 
     def balance(self, account):

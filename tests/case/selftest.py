@@ -125,7 +125,7 @@ balance*) held=0
     ! grep -q /hold "$data/calls" || held=7
     echo "{\"balance\":$((100 - 5 * n)),\"held\":$held}";;
 refuse*) echo no >&2; exit 1;;
-"ledger check") ;;
+"ledger check" | "bill recompute") ;;
 *) exit 2;;
 esac
 """

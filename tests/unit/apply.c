@@ -174,16 +174,18 @@ what_was_asked_is_in_the_store(void **state)
 
 	good(s, example, 8, 1, 0, 0);
 	assert_int_equal(model_find(s->db, &s->arena, S("small"), &m), 1);
-	assert_int_equal(price_find(s->db, m.id, 0, INT64_MAX, &p), 1);
-	assert_int_equal(p.given[BUCKET_INPUT], 150000000);
-	assert_int_equal(p.given[BUCKET_CACHE_WRITE], -1);
+	assert_int_equal(price_find(s->db, &s->arena, m.id, 0, INT64_MAX, &p),
+	    1);
+	assert_int_equal(p.say.given[BUCKET_INPUT], 150000000);
+	assert_int_equal(p.say.given[BUCKET_CACHE_WRITE], -1);
 	assert_int_equal(channel_find(s->db, &s->arena, S("a"), &ch), 1);
 	assert_int_equal(ch.cost_ppm, 340000);
 	assert_int_equal(ch.first_ms, 50000);
 	assert_int_equal(ch.connect_ms, 3000);
 	assert_true(ch.drain);
-	assert_int_equal(price_find(s->db, m.id, ch.id, INT64_MAX, &p), 1);
-	assert_int_equal(p.given[BUCKET_INPUT], 100000000);
+	assert_int_equal(price_find(s->db, &s->arena, m.id, ch.id, INT64_MAX,
+	    &p), 1);
+	assert_int_equal(p.say.given[BUCKET_INPUT], 100000000);
 	assert_int_equal(channel_models(s->db, &s->arena, ch.id, &serves), 2);
 	assert_null(serves[0].upstream.p);
 	assert_true(str_eq(serves[1].upstream, S("small-2024")));
@@ -283,19 +285,92 @@ prices_are_superseded_and_ended(void **state)
 	good(s, "{\"models\":[{\"name\":\"small\",\"price\":{\"request\":"
 	    "\"0.01\"}}]}", 0, 1, 0, 0);
 	assert_int_equal(model_find(s->db, &s->arena, S("small"), &m), 1);
-	assert_int_equal(price_find(s->db, m.id, 0, INT64_MAX, &p), 1);
-	assert_int_equal(p.given[BUCKET_INPUT], -1);
-	assert_int_equal(p.given[BUCKET_REQUEST], 10000000);
+	assert_int_equal(price_find(s->db, &s->arena, m.id, 0, INT64_MAX, &p),
+	    1);
+	assert_int_equal(p.say.given[BUCKET_INPUT], -1);
+	assert_int_equal(p.say.given[BUCKET_REQUEST], 10000000);
 	good(s, "{\"models\":[{\"name\":\"small\",\"price\":null}]}", 0, 1, 0,
 	    0);
-	assert_true(price_find(s->db, m.id, 0, INT64_MAX, &p) == 0 ||
-	    !price_given(p.given));
+	assert_true(price_find(s->db, &s->arena, m.id, 0, INT64_MAX, &p) == 0 ||
+	    !price_given(p.say.given));
 	good(s, "{\"channels\":[{\"name\":\"a\",\"price\":{}}]}", 0, 1, 0,
 	    0);
 	good(s, "{\"channels\":[{\"name\":\"a\",\"price\":null}]}", 0, 0, 0,
 	    1);
 	/* Usage rows point at old ones: none of them goes. */
 	assert_true(price_list(s->db, &s->arena, m.id, &list) >= 3);
+}
+
+/* The rows of a model's list price from now on. */
+static int
+schedule(struct stage *s, const char *model, struct price_row **list)
+{
+	struct price_of of = { 0 };
+	struct model_row m;
+
+	assert_int_equal(model_find(s->db, &s->arena, str_of(model), &m), 1);
+	of.model = m.id;
+	return price_schedule(s->db, &s->arena, &of, list);
+}
+
+static void
+prices_have_dates(void **state)
+{
+	static const char dated[] = "{\"models\":[{\"name\":\"d\",\"price\":["
+	    "{\"input\":\"9\",\"until\":\"2026-01-01\"},"
+	    "{\"input\":\"3\",\"from\":\"2035-01-01\"},"
+	    "{\"input\":\"1\",\"from\":\"2026-01-01\",\"until\":"
+	    "\"2034-01-01\",\"tiers\":[{\"input\":\"2.50\",\"above\":7}],"
+	    "\"multipliers\":{\"priority\":\"2.0\",\"flex\":\"0.50\"}}]}]}";
+	static const char same[] = "{\"models\":[{\"name\":\"d\",\"price\":["
+	    "{\"input\":\"1\",\"until\":\"2034-01-01T00:00:00Z\",\"tiers\":["
+	    "{\"above\":7,\"input\":\"2.5\"}],\"multipliers\":{\"flex\":"
+	    "\"0.5\",\"priority\":\"2\"}},"
+	    "{\"input\":\"3\",\"from\":\"2035-01-01\"}]}]}";
+	struct stage *s = *state;
+	struct price_row *list;
+
+	good(s, dated, 1, 0, 0, 0);
+	good(s, dated, 0, 0, 0, 1);
+	good(s, same, 0, 0, 0, 1);
+	assert_int_equal(schedule(s, "d", &list), 2);
+	assert_int_equal(list[0].from_ms, 0);
+	assert_int_equal(list[0].until_ms, 2019686400000);
+	assert_int_equal(list[1].from_ms, 2051222400000);
+	assert_int_equal(list[1].until_ms, 0);
+	/* Its end is put off: the row stays, what was planned does not. */
+	good(s, "{\"models\":[{\"name\":\"d\",\"price\":{\"input\":\"1\","
+	    "\"tiers\":[{\"above\":7,\"input\":\"2.5\"}],\"multipliers\":"
+	    "{\"flex\":\"0.5\",\"priority\":\"2\"}}}]}", 0, 1, 0, 0);
+	assert_int_equal(schedule(s, "d", &list), 1);
+	assert_int_equal(list[0].id, 1);
+	assert_int_equal(list[0].until_ms, 0);
+	good(s, "{\"models\":[{\"name\":\"d\",\"price\":null}]}", 0, 1, 0, 0);
+	assert_int_equal(schedule(s, "d", &list), 0);
+	good(s, same, 0, 1, 0, 0);
+	assert_int_equal(schedule(s, "d", &list), 2);
+}
+
+static void
+groups_and_accounts_have_prices(void **state)
+{
+	static const char text[] = "{\"models\":[{\"name\":\"d\",\"price\":"
+	    "{\"input\":\"1\"}}],\"groups\":[{\"name\":\"g\",\"minimum\":"
+	    "\"0.01\",\"below_cost\":true,\"prices\":{\"d\":{\"input\":"
+	    "\"2\"}}}],\"accounts\":[{\"login\":\"a\",\"group\":\"g\","
+	    "\"markup\":\"0.9\",\"prices\":{\"d\":{\"input\":\"3\"}}}]}";
+	struct stage *s = *state;
+	struct price_row *list;
+
+	good(s, text, 3, 0, 0, 0);
+	good(s, text, 0, 0, 0, 3);
+	assert_int_equal(schedule(s, "d", &list), 1);
+	assert_int_equal(list[0].say.given[BUCKET_INPUT], NANO);
+	good(s, "{\"groups\":[{\"name\":\"g\",\"prices\":{}}],\"accounts\":["
+	    "{\"login\":\"a\",\"markup\":null,\"prices\":null}]}", 0, 2, 0,
+	    0);
+	good(s, "{\"groups\":[{\"name\":\"g\",\"prices\":null}],\"accounts\":"
+	    "[{\"login\":\"a\",\"markup\":null}]}", 0, 0, 0, 2);
 }
 
 static void
@@ -391,10 +466,49 @@ static const struct {
 	{ "{\"models\":[{\"name\":\"a\",\"price\":{}}]}", "input is missing" },
 	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"audio_in\":\"1\"}}]}",
 	    "or give request, image, second, character or search alone" },
-	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"tiers\":[]}}]}",
-	    "tiers is not built yet" },
-	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"from\":\"2027-01-01\"}}]}",
-	    "from is not built yet" },
+#define PRICE(text) "{\"models\":[{\"name\":\"a\",\"price\":" text "}]}"
+	{ PRICE("{\"tiers\":[]}"), "input is missing" },
+	{ PRICE("{\"input\":\"1\",\"tiers\":{}}"),
+	    "price.tiers: a list […] is expected" },
+	{ PRICE("{\"input\":\"1\",\"tiers\":[{\"input\":\"2\"}]}"),
+	    "tiers[0]: a tier needs \"above\"" },
+	{ PRICE("{\"input\":\"1\",\"tiers\":[{\"above\":-1}]}"),
+	    "tiers[0].above: above is a whole number" },
+	{ PRICE("{\"input\":\"1\",\"tiers\":[{\"above\":1}]}"),
+	    "a tier needs a rate" },
+	{ PRICE("{\"input\":\"1\",\"tiers\":[{\"above\":1,\"output\":"
+	    "\"1\"}]}"), "output: without the tier this has no price" },
+	{ PRICE("{\"input\":\"1\",\"tiers\":[{\"above\":1,\"tiers\":"
+	    "[]}]}"), "a tier has no such member; there are above, input" },
+	{ PRICE("{\"input\":\"1\",\"tiers\":[{\"above\":1,\"input\":\"1\"}"
+	    ",{\"above\":1,\"input\":\"2\"}]}"),
+	    "two tiers begin above 1" },
+	{ PRICE("{\"input\":\"1\",\"multipliers\":{\"flex\":0.5}}"),
+	    "flex: shares are strings" },
+	{ PRICE("{\"input\":\"1\",\"multipliers\":{\"flex\":\"0\"}}"),
+	    "a multiplier is more than 0" },
+	{ PRICE("{\"input\":\"1\",\"multipliers\":{\"flex\":\"-1\"}}"),
+	    "\"-1\" is no share" },
+	{ PRICE("{\"input\":\"1\",\"multipliers\":{\"default\":\"1\"}}"),
+	    "the default one costs what the price says" },
+	{ PRICE("{\"input\":\"1\",\"from\":\"soon\"}"),
+	    "price.from: \"soon\" is no time" },
+	{ PRICE("{\"input\":\"1\",\"from\":\"2036-01-02\",\"until\":"
+	    "\"2036-01-02\"}"), "price.until: this price would end before" },
+	{ PRICE("[]"), "price: a price is an object, or a list" },
+	{ PRICE("[{\"input\":\"1\"},{\"input\":\"2\"}]"),
+	    "two rows overlap: the one from the beginning has no until" },
+	{ PRICE("[{\"input\":\"2\",\"from\":\"2036-01-01\"},{\"input\":"
+	    "\"1\",\"until\":\"2036-01-02\"}]"),
+	    "two rows overlap: the one from the beginning ends 2036-01-02" },
+	{ PRICE("[{\"input\":\"2\"},{\"imput\":\"1\"}]"),
+	    "price[1].imput: a price has no such member" },
+	{ "{\"groups\":[{\"name\":\"g\",\"prices\":{\"x\":{\"input\":"
+	    "\"1\"}}}]}", "groups[0].prices: there is no model \"x\"" },
+	{ "{\"groups\":[{\"name\":\"g\",\"minimum\":\"-1\"}]}",
+	    "minimum: \"-1\" is no amount" },
+	{ "{\"accounts\":[{\"login\":\"g\",\"markup\":\"-1\"}]}",
+	    "markup: \"-1\" is no share" },
 	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"imput\":\"1\"}}]}",
 	    "a price has no such member; there are input, cache_read" },
 	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"input\":\"1\",\"input\":"
@@ -944,6 +1058,8 @@ main(void)
 		TEST(named_lists_are_merged),
 		TEST(an_opening_balance_is_granted_once),
 		TEST(prices_are_superseded_and_ended),
+		TEST(prices_have_dates),
+		TEST(groups_and_accounts_have_prices),
 		TEST(prune_switches_off_what_its_lists_lack),
 		TEST(what_is_wrong_is_named_with_its_place),
 		TEST(a_failure_late_changes_nothing),

@@ -81,7 +81,8 @@ make_models(struct shop *s, struct db *db, void *arg)
 	for (size_t i = 0; i < countof(names); i++) {
 		struct model_row m;
 		struct price_row p = { .from_ms = 1000,
-			.given = { (int64_t)i + 1, -1, -1, -1, 10, -1, -1 } };
+			.say.given = { (int64_t)i + 1, -1, -1, -1, 10, -1,
+			    -1 } };
 
 		model_blank(&m, str_of(names[i]));
 		m.enabled = strcmp(names[i], "off") != 0;
@@ -116,7 +117,7 @@ make_channel(struct shop *s, struct db *db, void *arg)
 	struct credential_row k;
 	struct channel_row c;
 	struct price_row p = { .from_ms = 1000,
-		.given = { 3, -1, -1, -1, 4, -1, -1 } };
+		.say.given = { 3, -1, -1, -1, 4, -1, -1 } };
 	struct model_row m;
 	int64_t grp = 1;
 	bool added;
@@ -314,7 +315,7 @@ static bool
 future_price(struct shop *s, struct db *db, void *arg)
 {
 	struct price_row p = { .model = s->model, .from_ms = *(int64_t *)arg,
-		.given = { -1, -1, -1, -1, -1, -1, 5000 } };
+		.say.given = { -1, -1, -1, -1, -1, -1, 5000 } };
 	bool added;
 
 	return price_add(db, &p, &added) && added;

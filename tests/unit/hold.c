@@ -156,7 +156,7 @@ static bool
 new_price(struct shop *s, struct db *db, void *arg)
 {
 	struct price_row p = { .model = s->model, .from_ms = db_now(db),
-		.given = { 7, -1, -1, -1, 7, -1, -1 } };
+		.say.given = { 7, -1, -1, -1, 7, -1, -1 } };
 	bool added;
 
 	*(int64_t *)arg = price_add(db, &p, &added) && added ? p.id : 0;
@@ -195,13 +195,13 @@ static bool
 other_model(struct shop *s, struct db *db, void *arg)
 {
 	struct price_row p = { .from_ms = 0,
-		.given = { 20000000, -1, -1, -1, 300000000, -1, -1 } };
+		.say.given = { 20000000, -1, -1, -1, 300000000, -1, -1 } };
 	struct model_row m;
 	bool added;
 
 	(void)s;
 	for (int b = BUCKET_AUDIO_IN; b < N_BUCKETS; b++)
-		p.given[b] = -1;
+		p.say.given[b] = -1;
 	model_blank(&m, S("other"));
 	if (!model_put(db, &m))
 		return false;
@@ -1639,7 +1639,7 @@ static bool
 priced(struct shop *s, struct db *db, void *arg)
 {
 	struct price_row p = { .model = s->model, .from_ms = db_now(db) + 1000,
-		.given = { 7, -1, -1, -1, 7, -1, -1 } };
+		.say.given = { 7, -1, -1, -1, 7, -1, -1 } };
 	bool added;
 
 	*(int64_t *)arg = price_add(db, &p, &added) && added ? p.id : 0;

@@ -142,7 +142,7 @@ refused_requests(void **state)
 		    FAULT_UNSUPPORTED, "provider", "" },
 		{ CHAT_HEAD "\"plugins\":[{}]," CHAT_REST, FAULT_UNSUPPORTED,
 		    "plugins", "" },
-		{ CHAT_HEAD "\"service_tier\":\"flex\"," CHAT_REST,
+		{ CHAT_HEAD "\"service_tier\":7," CHAT_REST,
 		    FAULT_UNSUPPORTED_VALUE, "service_tier", "" },
 		{ CHAT_HEAD "\"web_search_options\":{}," CHAT_REST,
 		    FAULT_UNSUPPORTED, "web_search_options", "" },

@@ -201,6 +201,125 @@ left_out(void **state)
 	assert_false(price_fill(given, &p));
 }
 
+/* One rounding, up, of a product that needs more than 128 bits. */
+static void
+multiplied(void **state)
+{
+	static const struct {
+		int64_t rate, n, share, times, nano;
+	} list[] = {
+		{ 1, 1, 1, 1, 1 },
+		{ 999999, 1, 1000000, 500000, 1 },
+		{ 150000000, 12345, 1500000, 333333, 925875 },
+		{ 2500000000, 1000000, 1000000000, 1000000000,
+		    2500000000000000 },
+		{ 7, 3, 1234567, 7654321, 1 },
+		{ 600000000, 987654321, 340000, 500001, 100740942224 },
+		{ 3, 1000000000000, 1000000, 1000000, 3000000 },
+	};
+	int64_t nano;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++) {
+		struct price p = { .rate = { [BUCKET_INPUT] = list[i].rate } };
+		struct buckets use = { .n = { [BUCKET_INPUT] = list[i].n } };
+
+		assert_true(price_charge_times(&p, &use, list[i].share,
+		    list[i].times, &nano));
+		assert_int_equal(nano, list[i].nano);
+	}
+}
+
+/* The largest charge that there is, and one nano-dollar more. */
+static void
+multiplied_most(void **state)
+{
+	struct price p = { .rate = { [BUCKET_REQUEST] = MONEY_MAX } };
+	struct buckets use = { .n = { [BUCKET_REQUEST] = 1 } };
+	int64_t nano;
+
+	(void)state;
+	assert_true(price_charge_times(&p, &use, PPM / 4, 4 * PPM, &nano));
+	assert_int_equal(nano, MONEY_MAX);
+	assert_false(price_charge_times(&p, &use, PPM / 4, 4 * PPM + 1, &nano));
+	assert_false(price_charge_times(&p, &use, 1000 * PPM, 1000 * PPM,
+	    &nano));
+	assert_false(price_charge_times(&p, &use, INT64_MAX, 2, &nano));
+	for (int b = 0; b < N_BUCKETS; b++) {
+		p.rate[b] = MONEY_MAX;
+		use.n[b] = 1;
+	}
+	assert_false(price_charge_times(&p, &use, 1000 * PPM, 999 * PPM,
+	    &nano));
+	assert_true(price_charge_times(&p, &use, 0, 5, &nano));
+	assert_int_equal(nano, 0);
+}
+
+static void
+tiers_and_multipliers(void **state)
+{
+	static const int64_t above[N_BUCKETS] = { 50, -1, -1, -1, -1, -1, 9, -1,
+		-1, -1, -1, -1, -1, -1, -1 };
+	struct buf tiers = BUF_HEAP(4096), times = BUF_HEAP(4096);
+	struct price_words w;
+	struct buckets use = { .n = { [BUCKET_INPUT] = 5 } };
+	struct arena a;
+	struct price p;
+	int64_t nano;
+
+	(void)state;
+	arena_init(&a);
+	price_words_blank(&w);
+	w.given[BUCKET_INPUT] = 20 * PPM;
+	w.given[BUCKET_OUTPUT] = 30 * PPM;
+	price_put_tier(&tiers, 10, above);
+	w.tiers = buf_str(&tiers);
+	assert_true(str_eq(w.tiers, S("[{\"above\":10,\"input\":"
+	    "\"0.00000005\",\"request\":\"0.000000009\"}]")));
+	/* A dearer one above it. */
+	price_put_tier(&tiers, 20, (int64_t[N_BUCKETS]){ 70 * PPM, -1, -1, -1,
+	    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 });
+	price_put_multiplier(&times, S("flex"), 500000);
+	price_put_multiplier(&times, S("priority"), 2000000);
+	w.tiers = buf_str(&tiers);
+	w.multipliers = buf_str(&times);
+	assert_true(price_read(&a, &w, &p));
+	assert_int_equal(p.n_tiers, 2);
+	assert_int_equal(price_multiplier_most(&p), 2 * PPM);
+	assert_true(price_multiplier(&p, S("flex"), &nano));
+	assert_int_equal(nano, PPM / 2);
+	assert_false(price_multiplier(&p, S("batch"), &nano));
+
+	/* At the border the lower tier; what was cached counts. */
+	use.n[BUCKET_CACHE_READ] = 5;
+	use.n[BUCKET_OUTPUT] = 1;
+	use.n[BUCKET_REQUEST] = 1;
+	assert_true(price_charge(&p, &use, PPM, &nano));
+	assert_int_equal(nano, 10 * 20 + 30);
+	use.n[BUCKET_CACHE_WRITE] = 1;
+	assert_true(price_charge(&p, &use, PPM, &nano));
+	assert_int_equal(nano, 1 + 30 + 9);
+	use.n[BUCKET_AUDIO_IN] = 10;
+	assert_true(price_charge(&p, &use, PPM, &nano));
+	assert_int_equal(nano, 11 * 70 + 30);
+	assert_int_equal(price_dearest(&p, BUCKETS_IN, 10), 20 * PPM);
+	assert_int_equal(price_dearest(&p, BUCKETS_IN, 20), 20 * PPM);
+	assert_int_equal(price_dearest(&p, BUCKETS_IN, 21), 70 * PPM);
+
+	/* What no price has written. */
+	w.tiers = S("[{\"above\":20,\"input\":\"1\"},{\"above\":20,"
+	    "\"input\":\"1\"}]");
+	assert_false(price_read(&a, &w, &p));
+	w.tiers = S("[{\"input\":\"1\"}]");
+	assert_false(price_read(&a, &w, &p));
+	w.tiers = S("");
+	w.multipliers = S("{\"flex\":\"x\"}");
+	assert_false(price_read(&a, &w, &p));
+	arena_release(&a);
+	buf_release(&tiers);
+	buf_release(&times);
+}
+
 int
 main(void)
 {
@@ -212,6 +331,9 @@ main(void)
 		cmocka_unit_test(units),
 		cmocka_unit_test(sums),
 		cmocka_unit_test(left_out),
+		cmocka_unit_test(multiplied),
+		cmocka_unit_test(multiplied_most),
+		cmocka_unit_test(tiers_and_multipliers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,7 +78,7 @@ shop_fill(struct shop *s, struct db *db, void *arg)
 	if (!model_put(db, &m))
 		return false;
 	s->model = p.model = m.id;
-	memcpy(p.given, s->rate, sizeof(p.given));
+	memcpy(p.say.given, s->rate, sizeof(p.say.given));
 	if (!price_add(db, &p, &added))
 		return false;
 	s->price = p.id;
