@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "db/gcra.h"
+#include "db/replay.h"
 #include "db/usage.h"
 #include "db/writer.h"
 
@@ -102,6 +103,7 @@ struct hold_settle {
 	int64_t claimed;	/* that of the credential that used these
 				 * tokens (0: none) and all others */
 	struct usage_row row;
+	struct replay replay;	/* kept for the key's next calls, or none */
 	/* out */
 	bool settled;		/* false: it was settled before */
 	int64_t charged;	/* what the books could pay */

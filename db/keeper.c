@@ -11,6 +11,7 @@
 
 #include "db/catalogue.h"
 #include "db/hold.h"
+#include "db/replay.h"
 #include "db/retain.h"
 #include "db/setting.h"
 #include "fcgi/base/clock.h"
@@ -157,7 +158,7 @@ static bool
 retain(struct db *db, struct op *op)
 {
 	(void)op;
-	return retain_some(db) >= 0;
+	return retain_some(db) >= 0 && replay_prune(db) >= 0;
 }
 
 static void
@@ -177,6 +178,8 @@ look_at_age(struct keeper *k)
 	if (clock_ms() < k->retain_ms)
 		return true;
 	due = retain_due(k->db);
+	if (due == 0)
+		due = replay_due(k->db);
 	if (due <= 0)
 		k->retain_ms = clock_ms() + RETAIN_MS;
 	if (due > 0 && !atomic_exchange(&k->retaining, true)) {

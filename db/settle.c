@@ -426,7 +426,8 @@ hold_settle_run(struct db *db, struct op *op)
 	if (!settle_reckon(db, &p, h->row.charge, &bill) ||
 	    !settle_close(db, &p, &h->row, h->tokens_used, &bill) ||
 	    (h->claims && !claim_end_all(db, p.id, h->claimed,
-		h->tokens_used)))
+		h->tokens_used)) ||
+	    !replay_keep(db, p.key, &h->replay))
 		return false;
 	h->settled = true;
 	h->charged = bill.charged;

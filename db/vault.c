@@ -242,17 +242,31 @@ bound_text(const struct seal_to *to, struct buf *b)
 }
 
 void
+vault_seal_text(const struct vault *v, struct str bound, struct str text,
+    struct buf *out)
+{
+	char *p = buf_room(out, 1 + NONCE + text.n + TAG);
+
+	if (!p)
+		return;
+	seal(v->data, bound, text.p, text.n, (uint8_t *)p);
+	out->n += 1 + NONCE + text.n + TAG;
+}
+
+int
+vault_open_text(const struct vault *v, struct str bound, struct str sealed,
+    char *out, size_t room)
+{
+	return unseal(v->data, bound, sealed, out, room);
+}
+
+void
 vault_seal(const struct vault *v, const struct seal_to *to,
     struct str secret, struct buf *out)
 {
 	struct buf bound = BUF_HEAP(8192);
-	char *p = buf_room(out, 1 + NONCE + secret.n + TAG);
 
-	if (p) {
-		seal(v->data, bound_text(to, &bound), secret.p, secret.n,
-		    (uint8_t *)p);
-		out->n += 1 + NONCE + secret.n + TAG;
-	}
+	vault_seal_text(v, bound_text(to, &bound), secret, out);
 	buf_release(&bound);
 }
 

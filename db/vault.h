@@ -80,6 +80,12 @@ void vault_seal(const struct vault *v, const struct seal_to *to,
 int vault_open_sealed(const struct vault *v, const struct seal_to *to,
     struct str sealed, char *out, size_t room);
 
+/* The same of a text of any kind, bound to words that name its row. */
+void vault_seal_text(const struct vault *v, struct str bound,
+    struct str text, struct buf *out);
+int vault_open_text(const struct vault *v, struct str bound,
+    struct str sealed, char *out, size_t room);
+
 void vault_wipe(void *p, size_t n);
 
 /*

@@ -512,6 +512,17 @@ CREATE TABLE usage_key (
 	PRIMARY KEY (key, id)
 ) STRICT, WITHOUT ROWID;
 
+-- What proves a model's thoughts, for callers who do not send it back: sealed,
+-- for a day, by the id of the answer's first call.
+CREATE TABLE replay (
+	key    INTEGER NOT NULL,
+	call   TEXT NOT NULL,
+	at     INTEGER NOT NULL,
+	sealed BLOB NOT NULL,
+	PRIMARY KEY (key, call)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX replay_at ON replay(at);
+
 -- Usage rows summed up by hours (of site.time_zone, UTC ms): a chunk of 512 is
 -- added by the settlement that fills it; the rows after the last multiple of
 -- 512 are not in it.  first_n, first_ms: how many calls had content, after how

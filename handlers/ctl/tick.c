@@ -9,6 +9,7 @@
 #include "db/metric.h"
 #include "db/park.h"
 #include "db/process.h"
+#include "db/replay.h"
 #include "db/retain.h"
 #include "fcgi/base/log.h"
 #include "handlers/ctl/tick_probes.h"
@@ -31,7 +32,7 @@ keep_house(struct ctl *c, struct db *db, void *arg)
 	d->resolved = hold_recover(c->store, db);
 	d->ended = d->resolved < 0 ? -1 : park_clean(db);
 	d->gone = d->ended < 0 ? -1 : retain_some(db);
-	return d->gone >= 0;
+	return d->gone >= 0 && replay_prune(db) >= 0;
 }
 
 static bool

@@ -142,6 +142,8 @@ take(struct event_reader *r, const struct event *e)
 		tell_signature(b, e);
 	else
 		tell(b, e);
+	o->kept = b->writer.kept;
+	o->kept_call = b->writer.kept_call;
 	if (!o->stream && b->folded.full)
 		o->seen |= SEEN_BAD;	/* nobody can hold that */
 	else if (!o->stream && e->kind == EVENT_STOP)

@@ -207,6 +207,8 @@ struct observer {
 	int64_t now;		/* UTC seconds: when the answer began */
 	const struct envelope_key *envelope;	/* signatures go to the caller
 				 * in envelopes of it; NULL: they do not */
+	struct str kept, kept_call;	/* of an answer that is whole: what the
+				 * caller should send back with this call */
 };
 
 struct neutral_dialect;

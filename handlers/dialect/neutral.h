@@ -350,6 +350,9 @@ struct event_writer {
 	struct str request_id;
 	int64_t now;		/* seconds: when the answer began */
 	enum endpoint endpoint;
+	/* At STOP: what callers who lose it are spared, and the (plain) id of
+	 * the call that it belongs to; empty: nothing. */
+	struct str kept, kept_call;
 	void *state;		/* the dialect's own */
 };
 

@@ -10,6 +10,7 @@
 #include "fcgi/base/mem.h"
 #include "handlers/dialect/openai.h"
 #include "handlers/dialect/openai_neutral.h"
+#include "handlers/dialect/thoughts.h"
 
 struct decoding {
 	struct arena *arena;

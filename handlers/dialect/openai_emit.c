@@ -13,6 +13,8 @@
 #include "handlers/dialect/openai.h"
 #include "handlers/dialect/openai_neutral.h"
 
+enum { KEPT_BYTES = 48 << 10 };	/* thoughts; longer ones are not kept */
+
 struct chat_call {
 	struct str id, name;	/* raw */
 	struct buf args;	/* raw */
@@ -24,7 +26,8 @@ struct chat_writer {
 	int64_t created;
 	bool role_said;
 	struct buf text, reasoning, refusal, notes;	/* of a fold */
-	struct buf details;	/* of a fold: proofs of thoughts */
+	struct buf details;	/* proofs of thoughts */
+	struct buf memory;	/* these thoughts; raw */
 	size_t n_details;
 	struct str proof;	/* of the thoughts that go on; raw */
 	size_t thought, thought_from;	/* bytes of them, unescaped: all so
@@ -193,14 +196,31 @@ tell_proof(struct event_writer *w, struct buf *out)
 		put_proof(s, out);
 		buf_char(out, ']');
 		choice_tail(w, out, NULL);
-	} else if (s->proof.n) {
+	}
+	if (s->proof.n) {
 		if (s->n_details)
 			buf_char(&s->details, ',');
 		put_proof(s, &s->details);
+		s->n_details++;
 	}
-	s->n_details += s->proof.n > 0;
 	s->proof = S("");
 	s->thought_from = s->thought;
+}
+
+/* For callers who lose them, in the members' own words. */
+static void
+keep_thoughts(struct event_writer *w)
+{
+	struct chat_writer *s = w->state;
+
+	if (!s->n_details || !s->n_calls || s->memory.full ||
+	    s->details.full)
+		return;
+	w->kept_call = neutral_plain(w->arena, s->calls[0].id);
+	w->kept = ARENA_JOIN(w->arena, S("{\"reasoning_content\":\""),
+	    s->memory.n ? buf_str(&s->memory) : S(""),
+	    S("\",\"reasoning_details\":["), buf_str(&s->details),
+	    S("]}"));
 }
 
 static void
@@ -335,8 +355,10 @@ put_text(struct event_writer *w, const struct event *e, struct buf *out)
 	bool refuses = e->block == BLOCK_REFUSAL;
 
 	s->any_text |= !thinks;
-	if (thinks)
+	if (thinks) {
 		s->thought += neutral_length(e->text);
+		buf_put(&s->memory, e->text);
+	}
 	if (w->stream)
 		put_delta(w, out, thinks ? "reasoning_content" : refuses ?
 		    "refusal" : "content", e->text);
@@ -394,6 +416,7 @@ writer_put(struct event_writer *w, const struct event *e, struct buf *out,
 		break;
 	case EVENT_STOP:
 		s->stop = e->stop;
+		keep_thoughts(w);
 		if (w->stream)
 			stream_last(w, last);
 		else
@@ -417,6 +440,7 @@ release(void *object)
 	buf_release(&s->refusal);
 	buf_release(&s->notes);
 	buf_release(&s->details);
+	buf_release(&s->memory);
 	for (size_t i = 0; i < s->n_calls; i++)
 		buf_release(&s->calls[i].args);
 }
@@ -428,6 +452,7 @@ writer_init(struct event_writer *w)
 
 	s->text = s->reasoning = s->refusal = s->notes = s->details =
 	    BUF_HEAP(LIMIT_FOLD_BYTES);
+	s->memory = BUF_HEAP(KEPT_BYTES);
 	s->tokens = TOKENS_ABSENT;
 	arena_attach(w->arena, release, s);
 	w->state = s;

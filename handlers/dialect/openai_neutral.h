@@ -18,12 +18,6 @@
  * bytes of reasoning_content they are about, "3-17". */
 #define OPENAI_THOUGHT "thought-"
 
-/*
- * The thoughts of an assistant's message as blocks of its turn: all of
- * reasoning_content, each part with what proves it (openai_thoughts.c).
- */
-void openai_thoughts(struct neutral *n, struct turn *t, struct str message);
-
 /* See struct neutral_dialect. */
 bool openai_decode(struct arena *a, struct str body, struct neutral *out,
     struct fault *f);

@@ -9,8 +9,8 @@
  */
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
-#include "handlers/dialect/envelope.h"
 #include "handlers/dialect/openai_neutral.h"
+#include "handlers/dialect/thoughts.h"
 
 /* One envelope and the bytes of the text that it is for. */
 struct part {

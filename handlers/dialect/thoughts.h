@@ -22,6 +22,13 @@ void thoughts_open(struct arena *a, struct neutral *n,
 void thoughts_cut(struct arena *a, struct neutral *n);
 
 /*
+ * The thoughts of an assistant's message of Chat Completions (or of what
+ * event_writer.kept holds) as blocks of its turn: all of reasoning_content,
+ * each part with what proves it.
+ */
+void openai_thoughts(struct neutral *n, struct turn *t, struct str message);
+
+/*
  * Of the text of a request (struct dialect's thoughts): see there.  Messages
  * only.
  */

@@ -151,6 +151,8 @@ struct call {
 	struct attempt *attempt;		/* choose: the running one */
 	struct neutral *neutral;	/* translate: what is asked, in no
 					 * dialect's words */
+	bool recalling, recalled;	/* translate: thoughts that the caller
+					 * did not send are looked for; were */
 	struct str dropped;		/* translate: what could not be said */
 	struct buf again;		/* choose: a large body as it was sent
 					 * last, when the caller's is gone */

@@ -19,6 +19,7 @@
 #include "fcgi/base/mem.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/outward.h"
+#include "handlers/relay/recall.h"
 #include "handlers/relay/relay.h"
 #include "handlers/relay/units.h"
 
@@ -431,6 +432,7 @@ ask(struct call *c)
 	    .done = hand_over, .durable = true, .must = true };
 	s->settle.hold = c->hold;
 	fill(c, &s->arena, row);
+	s->settle.replay = recall_keep(c, &s->arena);
 	s->settle.tokens_used = buckets_in(&row->use) + buckets_out(&row->use);
 	s->settle.claims = c->claims;
 	s->settle.claimed = c->claimed;

@@ -15,6 +15,7 @@
 #include "handlers/dialect/neutral.h"
 #include "handlers/dialect/thoughts.h"
 #include "handlers/relay/call.h"
+#include "handlers/relay/recall.h"
 
 enum {
 	EDIT_ROOM = 4096,		/* what the edits can add */
@@ -69,6 +70,7 @@ understood(struct call *c)
 	if (c->neutral)
 		return true;
 	c->neutral = arena_new(c->arena, struct neutral);
+	c->recalled = false;
 	return c->dialect->neutral->decode(c->arena, text, c->neutral,
 	    &c->fault);
 }
@@ -82,6 +84,9 @@ write_across(struct call *c)
 
 	if (!understood(c))
 		return;
+	c->recalling = recall_due(c, &t);
+	if (c->recalling)
+		return;		/* it is written when that is done */
 	a->request = arena_new(c->arena, struct neutral);
 	*a->request = *c->neutral;
 	if (c->mended)
@@ -179,6 +184,22 @@ not_expressible(struct call *c)
 	return AGAIN;
 }
 
+/* Here, or by a reader: then it WAITs. */
+static enum go
+write(struct call *c)
+{
+	const struct attempt *a = c->attempt;
+	size_t n = c->again.n ? c->again.n : c->rq->body.n;
+	void (*how)(struct call *) = a->crosses ? write_across : write_body;
+
+	if (n > (a->crosses ? ACROSS : ON_LOOP)) {
+		call_read(c, how);
+		return WAIT;
+	}
+	how(c);
+	return NEXT;
+}
+
 enum go
 translate(struct call *c)
 {
@@ -188,19 +209,19 @@ translate(struct call *c)
 		return WAIT;
 	if (!(c->woken & WAKE_READER)) {
 		size_t n = c->again.n ? c->again.n : c->rq->body.n;
-		void (*write)(struct call *) = a->crosses ? write_across :
-		    write_body;
 
 		c->dropped = (struct str){ NULL, 0 };
 		a->body = BUF_HEAP(a->crosses ? LIMIT_BODY_BYTES :
 		    n + EDIT_ROOM);
 		/* One piece, not a doubling one. */
 		buf_room(&a->body, n + EDIT_ROOM / 2);
-		if (n > (a->crosses ? ACROSS : ON_LOOP)) {
-			call_read(c, write);
+		if (write(c) == WAIT)
 			return WAIT;
-		}
-		write(c);
+	}
+	if (c->recalling) {
+		recall(c);
+		if (write(c) == WAIT)
+			return WAIT;
 	}
 	if (c->fault.kind == FAULT_NONE)
 		return NEXT;
