@@ -80,13 +80,10 @@ def sanitized(h):
     return 'fsanitize' in read(os.path.join(h.build, 'config.status'))
 
 
-def kib(pid, what='Pss', file='smaps_rollup'):
-    """Memory of a process; what anybody may read of it where its share is told
-    to root alone."""
-    try:
-        return rig.kib(pid, what, file)
-    except PermissionError:
-        return rig.kib(pid, 'RssAnon', 'status')
+def kib(pid, what='RssAnon', file='status'):
+    """Memory of a process: its own, and no share of what others have mapped
+    too, as that grows when one of them ends."""
+    return rig.kib(pid, what, file)
 
 
 def descriptors(pid):
