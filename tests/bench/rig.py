@@ -97,10 +97,18 @@ def fsync_ms(folder, rounds=200):
     return times[rounds // 2], times[rounds * 99 // 100]
 
 
+HELD = []       # sockets, each with a port that is nobody else's
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
+    """A port of 127.0.0.1 for a server that sets SO_REUSEADDR, as they do.  As
+    long as this process runs, the kernel gives it to nobody who asks for any:
+    what is started beside us shall not take it before that server does."""
+    s = socket.socket()
+    s.bind(('127.0.0.1', 0))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    HELD.append(s)
+    return s.getsockname()[1]
 
 
 def machine():
@@ -426,16 +434,16 @@ class Rig:
 
     # -- load
 
-    def url(self, chain, streams):
+    def url(self, chain, streams, to):
         path = '/streams' if chain == 'bare' and streams else ''
         port = {'mock': self.mock_port, 'bare': self.bare_port,
                 'weir': getattr(self, 'front_port', 0)}[chain]
-        return 'http://127.0.0.1:%d%s/v1/chat/completions' % (port, path)
+        return 'http://127.0.0.1:%d%s/v1/%s' % (port, path, to)
 
-    def load_start(self, chain, *args):
+    def load_start(self, chain, *args, to='chat/completions'):
         return subprocess.Popen(
             [self.tool('httpload'), '--key-file', self.path('keys')] +
-            [str(a) for a in args] + [self.url(chain, '--streams' in args)],
+            [str(a) for a in args] + [self.url(chain, '--streams' in args, to)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def load_end(self, p):
@@ -447,8 +455,8 @@ class Rig:
                 self.fail('%s ended with %s' % (q.what, q.returncode))
         return json.loads(out)
 
-    def load(self, chain, *args):
-        return self.load_end(self.load_start(chain, *args))
+    def load(self, chain, *args, **more):
+        return self.load_end(self.load_start(chain, *args, **more))
 
     # -- CPU by process
 

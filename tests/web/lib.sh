@@ -50,12 +50,22 @@ until_true() {
 	done
 }
 
-# A port of 127.0.0.1 that the kernel has just called free.
+# A port of 127.0.0.1 for a server that sets SO_REUSEADDR, as they do.  Until
+# house_close a process holds it, so that the kernel gives it to nobody else.
 free_port() {
-	python3 -c 'import socket
+	python3 -c 'import os, signal, socket, sys
 s = socket.socket()
 s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+pid = os.fork()
+if pid:
+    with open(sys.argv[1], "a") as held:
+        print(pid, file=held)
+    print(s.getsockname()[1])
+else:
+    for fd in range(3):
+        os.dup2(os.open("/dev/null", os.O_RDWR), fd)
+    signal.pause()' "$house/held"
 }
 
 house=
@@ -67,6 +77,7 @@ house_close() {
 	web_stop "$house/web"
 	[ -z "$weir_pid" ] || kill "$weir_pid" 2>/dev/null
 	[ -z "$mock_pid" ] || kill "$mock_pid" 2>/dev/null
+	[ ! -f "$house/held" ] || kill $(cat "$house/held") 2>/dev/null
 	[ -z "$weir_pid" ] || wait "$weir_pid" 2>/dev/null
 	[ -z "$mock_pid" ] || wait "$mock_pid" 2>/dev/null
 	weir_pid=
