@@ -17,9 +17,11 @@ STREAM = 'mock-stream-64-50'
 STREAM_LONG = 'mock-stream-200-50'
 STREAM_SLOW = 'mock-stream-12-1000'
 STREAM_QUIET = 'mock-stream-2-14000'
+STREAM_WORDS = 'mock-stream-1000-5'
 WAITING = 'mock-delay-3000'
 TLS = 'mock-stream-64-51'
-MODELS = [PLAIN, STREAM, STREAM_LONG, STREAM_SLOW, STREAM_QUIET, WAITING]
+MODELS = [PLAIN, STREAM, STREAM_LONG, STREAM_SLOW, STREAM_QUIET, STREAM_WORDS,
+          WAITING]
 CHAINS = ['mock', 'bare', 'weir']
 
 
@@ -86,13 +88,14 @@ class Bench:
             self.wrong.append('%s, %s: %s' % (chain, what, bad))
         return got
 
-    def load(self, chain, what, *args, want=None):
-        return self.check(chain, what, self.rig.load(chain, *args), want)
+    def load(self, chain, what, *args, want=None, **more):
+        return self.check(chain, what, self.rig.load(chain, *args, **more),
+                          want)
 
-    def measured(self, chain, what, *args, per='requests', want=None):
+    def measured(self, chain, what, *args, per='requests', want=None, **more):
         """A load and the CPU microseconds of each process per request."""
         before = self.rig.cpu(chain)
-        got = self.load(chain, what, *args, want=want)
+        got = self.load(chain, what, *args, want=want, **more)
         after = self.rig.cpu(chain)
         n = max(got[per], 1)
         got['cpu'] = {k: (after[k] - before[k]) / 1e3 / n for k in after}
@@ -228,6 +231,47 @@ class Bench:
         row.seen('%.2f / %.2f; %.1f' % (p50, p99, cpu['weir']),
                  ('<', p50, .3, .25), ('<', p99, 3, 2),
                  ('<', cpu['weir'], 18, 15))
+
+    # -- from one dialect to the other
+
+    def crossing(self):
+        """Callers of Messages and of Chat Completions, served by one upstream:
+        what is translated beside what passes through."""
+        whole = self.row('CPU of a translated request of 2 KB, as a multiple '
+                         'of one passed through', '<= 2.0', 'same')
+        event = self.row('CPU us more for a translated event', '<= 3', 'same')
+        if self.no_weir:
+            whole.missing(self.no_weir)
+            event.missing(self.no_weir)
+            return
+        rounds, seconds = (2, 1) if self.quick else (5, 3)
+        one = ['--model', PLAIN, '--max-tokens', 64, '--body-bytes', 2048,
+               '--threads', 2, '--duration']
+        self.both_ways('2 KB', 1, one + [0.5])
+        passed, crossed = self.both_ways('2 KB', rounds, one + [seconds])
+        ratio = crossed / passed
+        whole.seen('%.2f' % ratio, ('<', ratio, 2, 2),
+                   note='%.1f / %.1f us' % (crossed, passed))
+        count = 20 if self.quick else 50
+        passed, crossed = self.both_ways(
+            '%d streams of 1,000' % count, rounds, [
+                '--streams', count, '--model', STREAM_WORDS, '--max-tokens',
+                1000, '--events', 1000], per='events', want=count)
+        more = crossed - passed
+        event.seen('%.1f' % more, ('<', more, 3, 3),
+                   note='%.1f / %.1f us' % (crossed, passed))
+
+    def both_ways(self, what, rounds, args, **more):
+        """weir's CPU microseconds, of what passes and of what crosses."""
+        seen = {'chat/completions': [], 'messages': []}
+        for n in range(rounds):
+            self.say('%s by both dialects, round %d of %d' % (what, n + 1,
+                                                              rounds))
+            for to in seen:
+                seen[to].append(self.measured(
+                    'weir', what + ' to ' + to, *args, to=to,
+                    **more)['cpu']['weir'])
+        return [median(us) for us in seen.values()]
 
     def grown(self, model, streams=1000):
         """KB of PSS a stream adds to a fresh weir while all are open."""
@@ -449,5 +493,5 @@ class Bench:
 
 
 # In the order in which they are measured: names for --rows.
-ROWS = ('requests', 'latency', 'streams', 'memory', 'many', 'bodies', 'beside',
-        'rest', 'million', 'ledger', 'history', 'decision')
+ROWS = ('requests', 'latency', 'streams', 'crossing', 'memory', 'many',
+        'bodies', 'beside', 'rest', 'million', 'ledger', 'history', 'decision')

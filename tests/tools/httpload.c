@@ -258,22 +258,33 @@ answer_lost(struct load *l, struct conn *c, uint64_t *why)
 		conn_next(l, c);
 }
 
+static bool
+data_is(const char *p, size_t n, const char *begin)
+{
+	return n >= strlen(begin) && !memcmp(p, begin, strlen(begin));
+}
+
+/* A line of Chat Completions' events, or of Anthropic's. */
 static void
 line_read(struct load *l, struct conn *c, const char *p, size_t n)
 {
-	static const char mark[] = "\"content\":\"#";
+	static const char mark[] = "\":\"#"; /* "content" or "text" */
 	const char *at;
 	uint64_t sent;
 	char *end;
 	long i;
 
-	if (n < 6 || memcmp(p, "data: ", 6))
+	if (!data_is(p, n, "data: "))
 		return;
-	if (n >= 12 && !memcmp(p + 6, "[DONE]", 6)) {
+	p += 6;
+	n -= 6;
+	if (data_is(p, n, "[DONE]") ||
+	    data_is(p, n, "{\"type\":\"message_stop\"")) {
 		c->done = true;
 		return;
 	}
-	if (n > 14 && !memcmp(p + 6, "{\"error\"", 8)) {
+	if (data_is(p, n, "{\"error\"") ||
+	    data_is(p, n, "{\"type\":\"error\"")) {
 		c->broken = true;
 		l->t.in_stream++;
 	}
