@@ -1404,6 +1404,7 @@ call_for_ever(struct shop *s, uint64_t seed)
 static void
 killed(void **state)
 {
+	struct cap_change c = { CAP_KEY, 0, caps_none };
 	struct shop *s = *state;
 	int64_t balance, held, n_usage = 0, n;
 	int resolved, total = 0;
@@ -1411,6 +1412,11 @@ killed(void **state)
 
 	s->balance = 1000 * NANO;
 	shop_open(s);
+	c.owner = s->key;
+	c.caps.amount[CAP_TOTAL] = 999 * NANO;
+	c.caps.amount[CAP_TOTAL_TOKENS] = c.caps.amount[CAP_HOUR_TOKENS] =
+	    999 * NANO;
+	assert_true(shop_write(s, change_caps, &c));
 	for (int i = 0; i < 25; i++) {
 		pid = fork();
 		if (pid == 0)
@@ -1749,6 +1755,83 @@ many_keys(void **state)
 
 /* --- many at random ------------------------------------------------------- */
 
+/* No window of money has more than its cap, after any step. */
+static void
+within_caps(struct shop *s, const struct cap_change *c)
+{
+	int64_t starts[N_CAP_WINDOWS];
+	struct caps spent;
+
+	assert_true(cap_spent(s->reader, c->kind, c->owner, &spent, starts));
+	for (int w = 0; w <= CAP_TOTAL; w++)
+		if (c->caps.amount[w] >= 0)
+			assert_true(spent.amount[w] <= c->caps.amount[w]);
+}
+
+/* Caps of all four owners and all windows at once, as the time goes on: each
+ * call is admitted if, and only if, there is room in all of them. */
+static void
+nested_caps(void **state)
+{
+	enum { OPEN = 24, CAP = 60000 };
+	struct shop *s = *state;
+	struct cap_change c[N_CAP_OWNERS];
+	struct hold_open h[OPEN];
+	bool used[OPEN] = { false };
+	uint64_t r = 7654321;
+	int refused = 0, tokens = 0;
+
+	the_time = 1763800000000;
+	shop_open(s);
+	shop_clock(s, fixed_clock);
+	for (int k = 0; k < N_CAP_OWNERS; k++) {
+		int64_t owner[] = { 0, s->account, s->project, s->key };
+
+		c[k] = (struct cap_change){ (enum cap_owner)k, owner[k],
+			caps_none };
+		c[k].caps.amount[k] = CAP + 1000 * k * k;
+		c[k].caps.amount[CAP_HOUR_TOKENS + k] = CAP + 1500 * k * k;
+		if (k == CAP_KEY)
+			c[k].caps.amount[CAP_TOTAL] = 900000;
+		c[k].caps.soft = 50;
+		assert_true(shop_write(s, change_caps, &c[k]));
+	}
+	for (int i = 0; i < 2500; i++) {
+		int at = (int)(r % OPEN);
+		struct hold_settle t;
+
+		r ^= r << 13;
+		r ^= r >> 7;
+		r ^= r << 17;
+		the_time += (int64_t)(r % 5000000);
+		if (used[at]) {
+			t = shop_bill(&h[at], (int64_t)(r % 9000), 1);
+			t.row.use.n[BUCKET_INPUT] = (int64_t)(r >> 20) % 4000;
+			shop_settle(s->store, &t);
+			assert_true(t.settled && t.charged <= h[at].bound);
+			used[at] = false;
+		} else {
+			h[at] = shop_ask(s, (int64_t)(r % 3000),
+			    (int64_t)(r % 3000) * 3);
+			h[at].limit_tokens = (int64_t)(r >> 30) % 3000;
+			used[at] = shop_admit(s->store, &h[at]) ==
+			    HOLD_OPENED;
+			refused += !used[at];
+			tokens += !used[at] && h[at].cap_tokens;
+			if (!used[at])
+				assert_true(h[at].cap_amount - h[at].cap_spent <
+				    (h[at].cap_tokens ? h[at].limit_tokens :
+				    h[at].held));
+		}
+		for (int k = 0; k < N_CAP_OWNERS; k++)
+			within_caps(s, &c[k]);
+		if (i % 250 == 0)
+			shop_check(s);
+	}
+	shop_check(s);
+	assert_true(tokens > 20 && refused > tokens + 20);
+}
+
 /* Holds of all sizes, charges up to three times as much: never below 0. */
 static void
 random_calls(void **state)
@@ -1836,6 +1919,7 @@ main(void)
 		shop_test(rolled_back),
 		shop_test(many_keys),
 		shop_test(random_calls),
+		shop_test(nested_caps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
