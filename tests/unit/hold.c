@@ -1796,7 +1796,7 @@ nested_caps(void **state)
 		c[k].caps.soft = 50;
 		assert_true(shop_write(s, change_caps, &c[k]));
 	}
-	for (int i = 0; i < 2500; i++) {
+	for (int i = 0; i < 1500; i++) {
 		int at = (int)(r % OPEN);
 		struct hold_settle t;
 
@@ -1821,7 +1821,7 @@ nested_caps(void **state)
 			if (!used[at])
 				assert_true(h[at].cap_amount - h[at].cap_spent <
 				    (h[at].cap_tokens ? h[at].limit_tokens :
-				    h[at].held));
+				    h[at].bound));
 		}
 		for (int k = 0; k < N_CAP_OWNERS; k++)
 			within_caps(s, &c[k]);
