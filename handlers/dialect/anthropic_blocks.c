@@ -3,8 +3,6 @@
  * anthropic_blocks.c - the blocks of a turn in Messages' words: texts,
  * pictures, documents, calls and their results, thoughts.
  */
-#include <sodium.h>
-
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
 #include "handlers/dialect/anthropic_neutral.h"
@@ -14,6 +12,7 @@ struct writing {
 	struct buf *out;
 	struct fault *fault;
 	bool own;		/* see own_signatures in neutral.h */
+	enum id_rule ids;
 };
 
 static void
@@ -44,27 +43,6 @@ anthropic_mark(struct buf *out, enum cache_mark mark)
 }
 
 /* --- Sources -------------------------------------------------------------- */
-
-/* The type that the first bytes of base64 tell. */
-static struct str
-sniff(struct str base64)
-{
-	static const struct {
-		struct str head;
-		struct str mime;
-	} list[] = {
-		{ STR_INIT("iVBORw0KGgo"), STR_INIT("image/png") },
-		{ STR_INIT("/9j/"), STR_INIT("image/jpeg") },
-		{ STR_INIT("R0lGOD"), STR_INIT("image/gif") },
-		{ STR_INIT("UklGR"), STR_INIT("image/webp") },
-		{ STR_INIT("JVBERi"), STR_INIT("application/pdf") },
-	};
-
-	for (size_t i = 0; i < countof(list); i++)
-		if (str_starts(base64, list[i].head))
-			return list[i].mime;
-	return (struct str){ NULL, 0 };
-}
 
 static bool
 is_picture(struct str mime)
@@ -102,7 +80,7 @@ put_place(struct writing *e, const struct source *s)
 static bool
 put_image(struct writing *e, const struct source *s)
 {
-	struct str mime = s->mime.n ? s->mime : sniff(s->raw);
+	struct str mime = s->mime.n ? s->mime : neutral_sniff(s->raw);
 
 	buf_put(e->out, S("{\"type\":\"image\",\"source\":"));
 	if (s->kind != SOURCE_DATA)
@@ -112,25 +90,11 @@ put_image(struct writing *e, const struct source *s)
 	    "GIF or WebP for this model.");
 }
 
-/* The text that base64 holds, as the inside of a JSON string. */
-static bool
-text_of(struct writing *e, struct str base64, struct str *raw)
-{
-	size_t room = base64.n / 4 * 3 + 3, n;
-	unsigned char *p = arena_alloc(e->arena, room);
-
-	if (sodium_base642bin(p, room, base64.p, base64.n, "\r\n ", &n, NULL,
-	    sodium_base64_VARIANT_ORIGINAL) != 0 || n == 0 ||
-	    json_utf8(str_from(p, n)) != n)
-		return refuse(e, "A text file must be UTF-8 in base64.");
-	*raw = neutral_raw(e->arena, str_from(p, n));
-	return true;
-}
-
 static bool
 put_document(struct writing *e, const struct source *s)
 {
-	struct str mime = s->mime.n ? s->mime : sniff(s->raw), text = s->raw;
+	struct str mime = s->mime.n ? s->mime : neutral_sniff(s->raw);
+	struct str text = s->raw;
 	bool is_text = s->kind == SOURCE_TEXT ||
 	    str_starts(mime, S("text/")) || str_eq(mime, S("application/json"));
 
@@ -138,8 +102,10 @@ put_document(struct writing *e, const struct source *s)
 	if (s->kind == SOURCE_URL || s->kind == SOURCE_FILE)
 		return put_place(e, s);
 	if (is_text) {
-		if (s->kind == SOURCE_DATA && !text_of(e, s->raw, &text))
-			return false;
+		if (s->kind == SOURCE_DATA && !neutral_text(e->arena, s->raw,
+		    &text))
+			return refuse(e, "A text file must be UTF-8 in "
+			    "base64.");
 		buf_put(e->out, S("{\"type\":\"text\",\"media_type\":"
 		    "\"text/plain\",\"data\":"));
 		put_raw(e->out, text);
@@ -164,7 +130,7 @@ static void
 put_call(struct writing *e, const struct block *b)
 {
 	buf_put(e->out, S("{\"type\":\"tool_use\",\"id\":"));
-	buf_json(e->out, neutral_name(e->arena, b->id, ANTHROPIC_NAME));
+	buf_json(e->out, neutral_id(e->arena, b->id, e->ids));
 	buf_put(e->out, S(",\"name\":"));
 	buf_json(e->out, neutral_name(e->arena, b->name, ANTHROPIC_NAME));
 	buf_put(e->out, S(",\"input\":"));
@@ -199,7 +165,7 @@ put_result(struct writing *e, const struct block *b)
 	bool ok = true;
 
 	buf_put(e->out, S("{\"type\":\"tool_result\",\"tool_use_id\":"));
-	buf_json(e->out, neutral_name(e->arena, b->id, ANTHROPIC_NAME));
+	buf_json(e->out, neutral_id(e->arena, b->id, e->ids));
 	if (b->n_inside) {
 		buf_put(e->out, S(",\"content\":"));
 		ok = put_blocks(e, b->inside, b->n_inside, false);
@@ -274,9 +240,10 @@ put_blocks(struct writing *e, const struct block *list, size_t n, bool marks)
 
 bool
 anthropic_blocks(struct arena *a, const struct turn *t, bool own,
-    struct buf *out, struct fault *f)
+    const struct target *target, struct buf *out, struct fault *f)
 {
-	struct writing e = { a, out, f, own };
+	struct writing e = { a, out, f, own, target->ids == IDS_ALNUM9 ?
+		ID_ALNUM9 : ID_MESSAGES };
 
 	return put_blocks(&e, t->blocks, t->n, true);
 }

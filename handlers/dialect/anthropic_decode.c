@@ -301,6 +301,17 @@ tri_of(struct str value)
 	    json_yes(value) ? YES : NO;
 }
 
+/* A list that is not empty, or nothing. */
+static struct str
+list_of(struct str object, struct str name)
+{
+	struct str list = json_get(object, name);
+	struct json_each m = json_each(list);
+
+	return json_kind(list) == JSON_IS_ARRAY && json_next(&m) ? list :
+	    (struct str){ NULL, 0 };
+}
+
 static bool
 tools(struct decoding *d, struct str value)
 {
@@ -320,6 +331,7 @@ tools(struct decoding *d, struct str value)
 			    S("description"))),
 			.strict = tri_of(json_get(m.value, S("strict"))),
 			.cache = mark_of(m.value),
+			.examples = list_of(m.value, S("input_examples")),
 			.raw = m.value,
 		};
 		if (json_kind(schema) == JSON_IS_OBJECT)
@@ -374,9 +386,9 @@ format(struct decoding *d, struct str value)
 static bool
 output_config(struct decoding *d, struct str value)
 {
+	d->n->spend = effort_of(inside(json_get(value, S("effort"))));
 	if (d->n->effort != EFFORT_NONE)
-		d->n->effort =
-		    effort_of(inside(json_get(value, S("effort"))));
+		d->n->effort = d->n->spend;
 	return format(d, json_get(value, S("format")));
 }
 
@@ -463,11 +475,22 @@ top_k(struct decoding *d, struct str value)
 	return true;
 }
 
+/* What only this API could do with it. */
+static bool
+context_management(struct decoding *d, struct str value)
+{
+	(void)value;
+	neutral_hint(d->n, "context_management");
+	return true;
+}
+
 static const struct {
 	struct str name;
-	enum json_kind kind;	/* other kinds, as null, say nothing */
+	enum json_kind kind;
 	bool (*read)(struct decoding *d, struct str value);
 } members[] = {
+	{ STR_INIT("context_management"), JSON_IS_OBJECT,
+	    context_management },
 	{ STR_INIT("messages"), JSON_IS_ARRAY, messages },
 	{ STR_INIT("tools"), JSON_IS_ARRAY, tools },
 	{ STR_INIT("tool_choice"), JSON_IS_OBJECT, tool_choice },
@@ -483,13 +506,26 @@ static const struct {
 	{ STR_INIT("top_k"), JSON_IS_NUMBER, top_k },
 };
 
+/* Null says nothing; a value of another kind is a mistake. */
 static bool
 member(struct decoding *d, struct str name, struct str value)
 {
-	for (size_t i = 0; i < countof(members); i++)
-		if (json_name_is(name, members[i].name))
-			return json_kind(value) != members[i].kind ||
-			    members[i].read(d, value);
+	static const char *const kinds[] = {
+		[JSON_IS_NUMBER] = "must be a number",
+		[JSON_IS_STRING] = "must be a string",
+		[JSON_IS_ARRAY] = "must be a list",
+		[JSON_IS_OBJECT] = "must be an object",
+	};
+
+	for (size_t i = 0; i < countof(members); i++) {
+		if (!json_name_is(name, members[i].name))
+			continue;
+		if (json_kind(value) == members[i].kind)
+			return members[i].read(d, value);
+		return json_kind(value) == JSON_IS_NULL || refuse(d,
+		    FAULT_BAD_REQUEST, members[i].name.p,
+		    kinds[members[i].kind]);
+	}
 	return true;
 }
 

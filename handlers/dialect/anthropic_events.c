@@ -166,18 +166,6 @@ args(struct event_reader *r, struct str raw)
 		    .block = BLOCK_CALL, .text = raw });
 }
 
-/* {"input":"…"}: what stands between the quotes.  What a model wrote may be
- * no JSON: then all of it is the input, as it was spelt. */
-static struct str
-unwrap(struct event_reader *r, struct str raw)
-{
-	struct str object = str_trim(neutral_plain(r->arena, raw));
-	struct json_error e;
-
-	return json_valid(object, &e) && json_kind(object) == JSON_IS_OBJECT ?
-	    inside(json_get(object, S("input"))) : raw;
-}
-
 static void
 end_block(struct event_reader *r)
 {
@@ -190,7 +178,7 @@ end_block(struct event_reader *r)
 		text(r, BLOCK_TEXT, whole.n ? whole : S("{}"));
 	} else if (s->open && s->kind == BLOCK_CALL && whole.n) {
 		if (s->fate == UNWRAPPED)
-			whole = unwrap(r, whole);
+			whole = neutral_unwrap(r->arena, whole);
 		if (whole.n)
 			give(r, (struct event){ .kind = EVENT_ARGS,
 			    .block = BLOCK_CALL, .text = whole });

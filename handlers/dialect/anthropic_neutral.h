@@ -16,7 +16,7 @@
 
 #include "handlers/dialect/neutral.h"
 
-/* Bytes of a name or id. */
+/* Bytes of a name. */
 enum { ANTHROPIC_NAME = 64 };
 
 /* See struct neutral_dialect. */
@@ -40,7 +40,7 @@ bool anthropic_turns(struct arena *a, const struct neutral *n,
 
 /* The blocks of a turn as a list; own: as own_signatures.  False: *f. */
 bool anthropic_blocks(struct arena *a, const struct turn *t, bool own,
-    struct buf *out, struct fault *f);
+    const struct target *target, struct buf *out, struct fault *f);
 
 /* ,"cache_control":{…} */
 void anthropic_mark(struct buf *out, enum cache_mark mark);

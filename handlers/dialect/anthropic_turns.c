@@ -71,12 +71,13 @@ leave_out(struct turning *g, enum role role, const struct block *b)
 		t->blocks[t->n - 1].cache = b->cache;
 }
 
-/* Only its maker's own signature proves thoughts. */
+/* Only its maker's own signature proves thoughts; others ask for no proof. */
 static bool
-is_signed(const struct turning *g, const struct block *b)
+is_believed(const struct turning *g, const struct block *b)
 {
-	return b->signature.n && (b->proved ||
-	    (g->n->own_signatures && !envelope_is(b->signature)));
+	return (b->signature.n && (b->proved ||
+	    (g->n->own_signatures && !envelope_is(b->signature)))) ||
+	    (g->t->reasoning_replay && !b->redacted && b->text.n);
 }
 
 static bool
@@ -89,7 +90,7 @@ is_kept(const struct turning *g, const struct block *b)
 	case BLOCK_REFUSAL:
 		return !neutral_is_blank(b->text);
 	case BLOCK_REASONING:
-		return is_signed(g, b);
+		return is_believed(g, b);
 	case BLOCK_OPAQUE:
 		return g->n->own_signatures;
 	default:
@@ -177,7 +178,7 @@ push_turn(struct turning *g, size_t i)
 	push_results(g);
 	if (t->role == ROLE_USER)
 		push_blocks(g, ROLE_USER, t);
-	else if (g->t->mid_system && g->count)
+	else if (g->t->mid_system && !g->t->one_system && g->count)
 		push_blocks(g, ROLE_SYSTEM, t);
 	else
 		push_as_text(g, t);

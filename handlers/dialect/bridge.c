@@ -127,6 +127,14 @@ tell_signature(struct bridge *b, const struct event *e)
 	tell(b, &closed);
 }
 
+/* The text of thoughts that the caller asked to be left out. */
+static bool
+is_unwanted(const struct bridge *b, const struct event *e)
+{
+	return e->kind == EVENT_TEXT && e->block == BLOCK_REASONING &&
+	    b->reader.asked && b->reader.asked->want_reasoning == NO;
+}
+
 static void
 take(struct event_reader *r, const struct event *e)
 {
@@ -140,7 +148,7 @@ take(struct event_reader *r, const struct event *e)
 	note(b, e);
 	if (e->kind == EVENT_SIGN)
 		tell_signature(b, e);
-	else
+	else if (!is_unwanted(b, e))
 		tell(b, e);
 	o->kept = b->writer.kept;
 	o->kept_call = b->writer.kept_call;

@@ -32,6 +32,8 @@ static const char *const prefills[] = { "plain", "prefix", "partial", NULL };
 static const char *const seeds[] = { "seed", "random_seed", "no", NULL };
 static const char *const users[] = { "no", "safety_identifier", "user",
 	NULL };
+static const char *const caches[] = { "default", "yes", "breakpoint", "no",
+	NULL };
 
 #define ROW(name, form, field, words, says) \
 	{ STR_INIT(name), form, offsetof(struct target, field), words, says }
@@ -87,8 +89,8 @@ static const struct capability table[] = {
 	    "schemas may hold $schema"),
 	ROW("image_url", NOT, no_image_url, NULL,
 	    "fetches pictures itself"),
-	ROW("cache_control", FLAG, cache_marks, NULL,
-	    "takes marks of what to cache"),
+	ROW("cache_control", WORD, cache_marks, caches,
+	    "takes marks of what to cache; breakpoint: as OpenAI calls them"),
 	ROW("prefill", FLAG, prefill, NULL,
 	    "goes on with an answer that is begun"),
 	ROW("prefill_mark", WORD, prefill_mark, prefills,
@@ -192,6 +194,9 @@ put(struct target *t, const struct capability *k, struct str value)
 		memcpy(field, &n, sizeof(n));
 		return true;
 	case WORD:
+		/* A word alone means yes, where that is one of them. */
+		if (value.n == 0)
+			value = S("yes");
 		for (int i = 0; k->words[i]; i++)
 			if (str_eq(value, str_of(k->words[i]))) {
 				/* Every enum of the table is an unsigned. */

@@ -6,13 +6,13 @@
 
 /* Claude that thinks by itself and takes no sampling; that is given a budget;
  * OpenAI's that reason, and that do not. */
-#define CLAUDE "json_schema strict_tools "
+#define CLAUDE "json_schema strict_tools service_tier "
 #define CLAUDE_NEW CLAUDE "reasoning=adaptive sampling=no " \
 	"efforts=low,medium,high,xhigh,max"
 #define CLAUDE_46 CLAUDE "reasoning=adaptive temp_and_top_p=no " \
 	"efforts=low,medium,high,max"
 #define CLAUDE_45 CLAUDE "reasoning=budget temp_and_top_p=no prefill"
-#define CLAUDE_4 "reasoning=budget prefill"
+#define CLAUDE_4 "service_tier reasoning=budget prefill"
 #define OPENAI "json_schema strict_tools end_user=safety_identifier " \
 	"service_tier "
 #define REASONS OPENAI "max_completion_tokens reasoning=effort " \
@@ -45,9 +45,10 @@ static const struct {
 	{ STR_INIT("claude-opus-4"), STR_INIT(CLAUDE_4) },
 	{ STR_INIT("claude-sonnet-4"), STR_INIT(CLAUDE_4) },
 	{ STR_INIT("claude-3-7"), STR_INIT(CLAUDE_4) },
-	{ STR_INIT("claude-"), STR_INIT("prefill") },
+	{ STR_INIT("claude-"), STR_INIT("service_tier prefill") },
 	{ STR_INIT("gpt-5-chat"), STR_INIT(OPENAI "max_completion_tokens") },
 	{ STR_INIT("gpt-5.1"), STR_INIT(GPT_51) },
+	{ STR_INIT("gpt-5.6"), STR_INIT(GPT_52 " cache_control=breakpoint") },
 	{ STR_INIT("gpt-5."), STR_INIT(GPT_52) },
 	{ STR_INIT("gpt-5"), STR_INIT(GPT_5) },
 	{ STR_INIT("o1"), STR_INIT(OLD_O) },

@@ -2,6 +2,8 @@
 /* neutral.c - what all dialects do with the neutral form; see neutral.h. */
 #include "handlers/dialect/neutral.h"
 
+#include <sodium.h>
+
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
 
@@ -38,7 +40,22 @@ neutral_drop(struct dropped *d, const struct target *t, struct arena *a,
 	return true;
 }
 
+void
+neutral_hint(struct neutral *n, const char *name)
+{
+	if (n->n_hints < NEUTRAL_HINTS)
+		n->hints[n->n_hints++] = name;
+}
+
 /* --- Names and ids -------------------------------------------------------- */
+
+enum {
+	ALIAS_TAIL = 9,		/* "_" and eight digits */
+	NAME_HEAD = 47,
+	ID_MOST = 64,
+	ID_HEAD = 31,		/* with the tail: 40 */
+	ALNUM9 = 9
+};
 
 static bool
 fits(struct str s, size_t most)
@@ -53,21 +70,72 @@ fits(struct str s, size_t most)
 	return s.n > 0 && s.n <= most;
 }
 
+static void
+digest(struct str s, unsigned char hash[static crypto_hash_sha256_BYTES])
+{
+	crypto_hash_sha256(hash, (const unsigned char *)(s.p ? s.p : ""), s.n);
+}
+
+/* The head of it, cleaned, and eight digits of its hash. */
+static struct str
+alias(struct arena *a, struct str s, size_t head)
+{
+	unsigned char hash[crypto_hash_sha256_BYTES];
+	size_t n = s.n < head ? s.n : head;
+	char *p = arena_alloc(a, n + 1);
+
+	digest(s, hash);
+	for (size_t i = 0; i < n; i++)
+		p[i] = fits(str_from(s.p + i, 1), 1) ? s.p[i] : '_';
+	return arena_printf(a, "%.*s_%02x%02x%02x%02x", (int)n, p, hash[0],
+	    hash[1], hash[2], hash[3]);
+}
+
 struct str
 neutral_name(struct arena *a, struct str s, size_t most)
 {
-	uint32_t h = 2166136261u;
-	size_t n = s.n < most - 9 ? s.n : most - 9;
-	char *p;
-
 	if (fits(s, most))
 		return s;
+	return alias(a, s, most - ALIAS_TAIL < NAME_HEAD ? most - ALIAS_TAIL :
+	    NAME_HEAD);
+}
+
+static bool
+is_alnum9(struct str s)
+{
 	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)s.p[i]) * 16777619u;
-	p = arena_alloc(a, n + 1);
-	for (size_t i = 0; i < n; i++)
-		p[i] = fits(str_from(s.p + i, 1), 1) ? s.p[i] : '_';
-	return arena_printf(a, "%.*s_%08x", (int)n, p, h);
+		if (s.p[i] == '_' || s.p[i] == '-')
+			return false;
+	return s.n == ALNUM9 && fits(s, ALNUM9);
+}
+
+static struct str
+alnum9(struct arena *a, struct str s)
+{
+	static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	unsigned char hash[crypto_hash_sha256_BYTES];
+	char *p = arena_alloc(a, ALNUM9);
+
+	digest(s, hash);
+	for (size_t i = 0; i < ALNUM9; i++)
+		p[i] = letters[(hash[i * 2] << 8 | hash[i * 2 + 1]) %
+		    (sizeof(letters) - 1)];
+	return str_from(p, ALNUM9);
+}
+
+struct str
+neutral_id(struct arena *a, struct str s, enum id_rule rule)
+{
+	switch (rule) {
+	case ID_CHAT:
+		return s.n > 0 && s.n <= ID_MOST ? s : alias(a, s, ID_HEAD);
+	case ID_ALNUM9:
+		return is_alnum9(s) ? s : alnum9(a, s);
+	default:
+		return fits(s, ID_MOST) ? s : alias(a, s, ID_MOST -
+		    ALIAS_TAIL);
+	}
 }
 
 const struct tool *
@@ -188,7 +256,58 @@ neutral_data_url(struct arena *a, struct str url, struct source *s)
 		return false;
 	s->kind = SOURCE_DATA;
 	s->mime = neutral_mime(a, type);
-	return neutral_base64(a, rest, &s->raw);
+	if (!neutral_base64(a, rest, &s->raw))
+		return false;
+	if (s->mime.n == 0)
+		s->mime = neutral_sniff(s->raw);
+	return true;
+}
+
+struct str
+neutral_sniff(struct str base64)
+{
+	static const struct {
+		struct str head;
+		struct str mime;
+	} list[] = {
+		{ STR_INIT("iVBORw0KGgo"), STR_INIT("image/png") },
+		{ STR_INIT("/9j/"), STR_INIT("image/jpeg") },
+		{ STR_INIT("R0lGOD"), STR_INIT("image/gif") },
+		{ STR_INIT("UklGR"), STR_INIT("image/webp") },
+		{ STR_INIT("JVBERi"), STR_INIT("application/pdf") },
+	};
+
+	for (size_t i = 0; i < countof(list); i++)
+		if (str_starts(base64, list[i].head))
+			return list[i].mime;
+	return (struct str){ NULL, 0 };
+}
+
+bool
+neutral_text(struct arena *a, struct str base64, struct str *raw)
+{
+	size_t room = base64.n / 4 * 3 + 3, n;
+	unsigned char *p = arena_alloc(a, room);
+
+	if (sodium_base642bin(p, room, base64.p, base64.n, "\r\n ", &n, NULL,
+	    sodium_base64_VARIANT_ORIGINAL) != 0 || n == 0 ||
+	    json_utf8(str_from(p, n)) != n)
+		return false;
+	*raw = neutral_raw(a, str_from(p, n));
+	return true;
+}
+
+struct str
+neutral_unwrap(struct arena *a, struct str raw)
+{
+	struct str object = str_trim(neutral_plain(a, raw)), input;
+	struct json_error e;
+
+	if (!json_valid(object, &e) || json_kind(object) != JSON_IS_OBJECT)
+		return raw;
+	input = json_get(object, S("input"));
+	return json_kind(input) == JSON_IS_STRING ?
+	    str_from(input.p + 1, input.n - 2) : S("");
 }
 
 struct str
@@ -208,6 +327,8 @@ neutral_mime(struct arena *a, struct str type)
 		return S("image/jpeg");
 	if (str_eq(type, S("audio/x-wav")))
 		return S("audio/wav");
+	if (str_eq(type, S("audio/mpeg")))
+		return S("audio/mp3");
 	return type;
 }
 

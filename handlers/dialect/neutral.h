@@ -94,6 +94,7 @@ struct tool {
 	struct str schema;	/* JSON; empty: none was given */
 	enum tri strict;
 	enum cache_mark cache;
+	struct str examples;	/* of its input: a JSON list, or empty */
 	struct str raw;		/* the whole JSON of it */
 };
 
@@ -106,7 +107,7 @@ enum effort { EFFORT_UNSAID, EFFORT_NONE, EFFORT_MINIMAL, EFFORT_LOW,
 	EFFORT_MEDIUM, EFFORT_HIGH, EFFORT_XHIGH, EFFORT_MAX, N_EFFORTS };
 extern const char *const effort_names[N_EFFORTS];
 
-enum { NEUTRAL_STOPS = 16 };
+enum { NEUTRAL_STOPS = 16, NEUTRAL_HINTS = 8 };
 
 struct neutral {
 	struct arena *arena;
@@ -144,6 +145,7 @@ struct neutral {
 	enum tri schema_strict;
 
 	enum effort effort;
+	enum effort spend;	/* how much is spent without reasoning */
 	int64_t budget;		/* tokens; 0: not said, -1: as it likes */
 	bool adaptive;
 	enum tri want_reasoning;	/* its text in the answer */
@@ -156,6 +158,8 @@ struct neutral {
 	enum tri store;
 	struct str web_search;	/* JSON, of the caller's own form */
 	bool audio_out;		/* modalities with audio */
+	const char *hints[NEUTRAL_HINTS];	/* members without a place */
+	size_t n_hints;
 };
 
 /*
@@ -166,10 +170,12 @@ struct neutral {
 enum reasoning_style {
 	REASONING_NONE,
 	REASONING_EFFORT,	/* reasoning_effort; output_config.effort */
-	REASONING_BUDGET,	/* thinking {enabled, budget_tokens} */
-	REASONING_ADAPTIVE,	/* thinking {adaptive}, output_config.effort */
+	REASONING_BUDGET,	/* Messages: thinking {budget_tokens} */
+	REASONING_ADAPTIVE,	/* Messages: thinking {adaptive},
+				 * output_config.effort */
 	REASONING_THINKING,	/* thinking {enabled or disabled}, and
-				 * reasoning_effort where efforts are named */
+				 * reasoning_effort where efforts are named;
+				 * in Messages a budget */
 	REASONING_ENABLE,	/* enable_thinking, thinking_budget */
 	REASONING_OBJECT,	/* reasoning {effort, max_tokens} */
 	REASONING_TEMPLATE	/* chat_template_kwargs {enable_thinking} */
@@ -183,6 +189,10 @@ enum tool_ids { IDS_FREE, IDS_ALNUM9 };
 enum prefill_mark { PREFILL_PLAIN, PREFILL_PREFIX, PREFILL_PARTIAL };
 enum seed_word { SEED_SEED, SEED_RANDOM, SEED_NO };
 enum user_word { USER_NO, USER_SAFETY, USER_USER };
+enum cache_words { CACHE_OWN,	/* as its dialect has them: Messages does */
+	CACHE_CONTROL,		/* cache_control */
+	CACHE_BREAKPOINT,	/* prompt_cache_breakpoint, in Chat */
+	CACHE_NONE };		/* not even there */
 
 struct target {
 	struct str model;		/* the upstream's name */
@@ -215,7 +225,7 @@ struct target {
 	bool tool_name;			/* results name their tool */
 	bool no_schema_uri;		/* "$schema" is refused */
 	bool no_image_url;		/* pictures only as data */
-	bool cache_marks;		/* cache_control in Chat Completions */
+	enum cache_words cache_marks;	/* how it is told what to cache */
 	bool prefill;			/* may be begun by the caller */
 	enum prefill_mark prefill_mark;	/* and how, in Chat Completions */
 	enum user_word user;		/* who it is for */
@@ -237,9 +247,17 @@ bool neutral_drop(struct dropped *d, const struct target *t, struct arena *a,
 /* The word, or UNSAID. */
 enum effort effort_of(struct str word);
 
-/* A name or id as it is, if it fits [A-Za-z0-9_-] and most bytes; else one
- * made of it, the same each time, that nobody else has. */
+/* A name as it is, if it fits [A-Za-z0-9_-] and most bytes; else one made of
+ * it, the same each time, that nobody else has. */
 struct str neutral_name(struct arena *a, struct str plain, size_t most);
+
+/* The same of a call's id, by the rule of who gets it. */
+enum id_rule {
+	ID_CHAT,		/* 64 bytes of anything; made ones: 40 */
+	ID_MESSAGES,		/* 64 of [A-Za-z0-9_-] */
+	ID_ALNUM9		/* nine letters and digits */
+};
+struct str neutral_id(struct arena *a, struct str plain, enum id_rule rule);
 
 /* The tool that a target knows by this (plain) name, or NULL. */
 const struct tool *neutral_tool(const struct neutral *n, struct str name,
@@ -271,6 +289,17 @@ bool neutral_data_url(struct arena *a, struct str url, struct source *s);
 bool neutral_base64(struct arena *a, struct str plain, struct str *out);
 /* A media type in its usual spelling; empty: it is none. */
 struct str neutral_mime(struct arena *a, struct str type);
+/* The type that the first bytes of base64 tell, or empty. */
+struct str neutral_sniff(struct str base64);
+/* The text that base64 holds, as the inside of a JSON string; false: it is
+ * none, or not UTF-8. */
+bool neutral_text(struct arena *a, struct str base64, struct str *raw);
+/* What the JSON object {"input":"…"} has between the quotes: a custom tool's
+ * input out of its wrapping.  raw is the object as the inside of a string;
+ * what is no JSON is the input itself. */
+struct str neutral_unwrap(struct arena *a, struct str raw);
+/* One more member that has no place here, for neutral_drop. */
+void neutral_hint(struct neutral *n, const char *name);
 
 /*
  * Pairs results with calls: names them, drops second ones.  False: *f, a

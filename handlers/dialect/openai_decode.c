@@ -4,29 +4,29 @@
  *
  * The body was read before (openai_request.c): control members are there once
  * and have the right types; what is looked at here for the first time is
- * checked here.
+ * checked here.  How much is to be reasoned is said in many ways by those who
+ * speak this dialect; the member that OpenAI has counts most.
  */
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
 #include "handlers/dialect/openai.h"
 #include "handlers/dialect/openai_neutral.h"
-#include "handlers/dialect/thoughts.h"
 
-struct decoding {
-	struct arena *arena;
-	struct neutral *n;
-	struct fault *fault;
-	bool began;		/* a message that is no instruction came */
-};
-
-static bool
-refuse(struct decoding *d, enum fault_kind kind, const char *param,
-    const char *words)
+bool
+openai_decode_refuse(struct openai_decoding *d, enum fault_kind kind,
+    const char *param, const char *words)
 {
 	fault_set(d->fault, d->arena, kind, "%s", words);
 	if (!d->fault->param.n)
 		d->fault->param = str_of(param);
 	return false;
+}
+
+static bool
+refuse(struct openai_decoding *d, enum fault_kind kind, const char *param,
+    const char *words)
+{
+	return openai_decode_refuse(d, kind, param, words);
 }
 
 static struct str
@@ -37,274 +37,9 @@ inside(struct str value)
 }
 
 static struct str
-plain(struct decoding *d, struct str value)
+plain(struct openai_decoding *d, struct str value)
 {
 	return json_text(d->arena, value);
-}
-
-/* --- Parts of a content --------------------------------------------------- */
-
-static enum cache_mark
-mark_of(struct str part)
-{
-	struct str mark = json_get(part, S("cache_control"));
-	struct str point = json_get(part, S("prompt_cache_breakpoint"));
-
-	if (json_kind(mark) == JSON_IS_OBJECT)
-		return str_eq(inside(json_get(mark, S("ttl"))), S("1h")) ?
-		    CACHE_1H : CACHE_5M;
-	return json_kind(point) == JSON_IS_OBJECT ? CACHE_5M : CACHE_NOT;
-}
-
-static bool
-image(struct decoding *d, struct str part, struct block *b)
-{
-	struct str at = json_get(part, S("image_url"));
-	struct str url = json_kind(at) == JSON_IS_OBJECT ?
-	    json_get(at, S("url")) : at;
-
-	if (json_kind(url) != JSON_IS_STRING)
-		return refuse(d, FAULT_BAD_REQUEST, "messages",
-		    "An image_url part needs a url.");
-	b->source.detail = plain(d, json_get(at, S("detail")));
-	url = plain(d, url);
-	if (neutral_data_url(d->arena, url, &b->source))
-		return true;
-	if (str_starts_nocase(url, S("data:")))
-		return refuse(d, FAULT_BAD_REQUEST, "messages",
-		    "An image in a data URL must be base64.");
-	b->source.kind = SOURCE_URL;
-	b->source.raw = url;
-	return true;
-}
-
-/* A PDF unless it says otherwise; a data URL or bare base64. */
-static bool
-file(struct decoding *d, struct str part, struct block *b)
-{
-	struct str f = json_get(part, S("file"));
-	struct str data = plain(d, json_get(f, S("file_data")));
-	struct str name = plain(d, json_get(f, S("filename")));
-
-	if (data.n == 0)
-		return refuse(d, FAULT_UNSUPPORTED, "messages",
-		    "A file part needs its file_data here.");
-	b->source.name = neutral_raw(d->arena, name);
-	if (neutral_data_url(d->arena, data, &b->source))
-		return true;
-	b->source.kind = SOURCE_DATA;
-	b->source.mime = S("application/pdf");
-	return neutral_base64(d->arena, data, &b->source.raw) || refuse(d,
-	    FAULT_BAD_REQUEST, "messages", "The file_data of a file part must "
-	    "be base64, or a data URL with it.");
-}
-
-static bool
-audio(struct decoding *d, struct str part, struct block *b)
-{
-	struct str a = json_get(part, S("input_audio"));
-	struct str format = plain(d, json_get(a, S("format")));
-
-	b->source.kind = SOURCE_DATA;
-	b->source.mime = ARENA_JOIN(d->arena, S("audio/"), format);
-	return neutral_base64(d->arena, plain(d, json_get(a, S("data"))),
-	    &b->source.raw) || refuse(d, FAULT_BAD_REQUEST, "messages",
-	    "An input_audio part needs its data, as base64.");
-}
-
-static bool
-part(struct decoding *d, struct turn *t, struct str p)
-{
-	struct str type = inside(json_get(p, S("type")));
-	struct block *b;
-
-	if (str_eq(type, S("text"))) {
-		if (inside(json_get(p, S("text"))).n == 0) {
-			/* Its mark goes to the block before it. */
-			if (t->n && t->blocks[t->n - 1].cache == CACHE_NOT)
-				t->blocks[t->n - 1].cache = mark_of(p);
-			return true;
-		}
-		b = neutral_block(d->n, t, BLOCK_TEXT);
-		b->text = inside(json_get(p, S("text")));
-		b->cache = mark_of(p);
-		return true;
-	}
-	if (str_eq(type, S("refusal"))) {
-		neutral_block(d->n, t, BLOCK_REFUSAL)->text =
-		    inside(json_get(p, S("refusal")));
-		return true;
-	}
-	b = neutral_block(d->n, t, str_eq(type, S("image_url")) ? BLOCK_IMAGE :
-	    str_eq(type, S("file")) ? BLOCK_DOC : BLOCK_AUDIO);
-	b->cache = mark_of(p);
-	if (b->kind == BLOCK_IMAGE)
-		return image(d, p, b);
-	if (b->kind == BLOCK_DOC)
-		return file(d, p, b);
-	return str_eq(type, S("input_audio")) ? audio(d, p, b) :
-	    refuse(d, FAULT_UNSUPPORTED_VALUE, "messages",
-	    "This kind of content part is not available for this model.");
-}
-
-static bool
-content(struct decoding *d, struct turn *t, struct str value)
-{
-	if (json_kind(value) == JSON_IS_STRING) {
-		if (value.n > 2)
-			neutral_block(d->n, t, BLOCK_TEXT)->text =
-			    inside(value);
-		return true;
-	}
-	for (struct json_each m = json_each(value); json_next(&m);)
-		if (!part(d, t, m.value))
-			return false;
-	return true;
-}
-
-/* A mark on the whole message is its last block's. */
-static void
-mark_last(struct turn *t, struct str message)
-{
-	enum cache_mark mark = mark_of(message);
-
-	if (mark != CACHE_NOT && t->n)
-		t->blocks[t->n - 1].cache = mark;
-}
-
-/* --- Messages ------------------------------------------------------------- */
-
-static bool
-instructions(struct decoding *d, struct str message)
-{
-	struct turn t = { .role = ROLE_SYSTEM };
-
-	if (!content(d, &t, json_get(message, S("content"))))
-		return false;
-	mark_last(&t, message);
-	if (d->began) {
-		if (t.n)
-			*neutral_turn(d->n, ROLE_SYSTEM) = t;
-		return true;
-	}
-	for (size_t i = 0; i < t.n; i++) {
-		d->n->system = neutral_grow(d->arena, d->n->system,
-		    d->n->n_system, sizeof(*d->n->system));
-		d->n->system[d->n->n_system++] = t.blocks[i];
-	}
-	return true;
-}
-
-/* The text of a call's arguments as an object. */
-static bool
-arguments(struct decoding *d, struct str value, struct block *b)
-{
-	struct str text = str_trim(plain(d, value));
-	struct json_error e;
-
-	if (text.n == 0 || str_eq(text, S("null"))) {
-		b->args = S("{}");
-		return true;
-	}
-	b->args = text;
-	return (json_valid(text, &e) &&
-	    json_kind(text) == JSON_IS_OBJECT) || refuse(d,
-	    FAULT_BAD_REQUEST, "messages", "The arguments of a tool call in "
-	    "the history are no JSON object.");
-}
-
-static bool
-call(struct decoding *d, struct turn *t, struct str value)
-{
-	struct block *b = neutral_block(d->n, t, BLOCK_CALL);
-	struct str function = json_get(value, S("function"));
-	struct str custom = json_get(value, S("custom"));
-
-	b->id = plain(d, json_get(value, S("id")));
-	if (json_kind(custom) == JSON_IS_OBJECT) {
-		b->custom = true;
-		b->name = plain(d, json_get(custom, S("name")));
-		b->args = inside(json_get(custom, S("input")));
-		return true;
-	}
-	b->name = plain(d, json_get(function, S("name")));
-	return arguments(d, json_get(function, S("arguments")), b);
-}
-
-static bool
-assistant(struct decoding *d, struct str message)
-{
-	struct turn *t = neutral_turn(d->n, ROLE_ASSISTANT);
-	struct str refusal = json_get(message, S("refusal"));
-	struct str calls = json_get(message, S("tool_calls"));
-	struct str old = json_get(message, S("function_call"));
-
-	openai_thoughts(d->n, t, message);
-	if (!content(d, t, json_get(message, S("content"))))
-		return false;
-	if (inside(refusal).n)
-		neutral_block(d->n, t, BLOCK_REFUSAL)->text = inside(refusal);
-	for (struct json_each m = json_each(calls); json_next(&m);)
-		if (!call(d, t, m.value))
-			return false;
-	if (json_kind(old) == JSON_IS_OBJECT) {
-		struct block *b = neutral_block(d->n, t, BLOCK_CALL);
-
-		b->name = plain(d, json_get(old, S("name")));
-		b->id = arena_printf(d->arena, "call_%zu", d->n->n_turns);
-		if (!arguments(d, json_get(old, S("arguments")), b))
-			return false;
-	}
-	mark_last(t, message);
-	return true;
-}
-
-/* Results one after another stand in one turn of the user. */
-static bool
-result(struct decoding *d, struct str message, bool old)
-{
-	struct turn *t = d->n->n_turns ? &d->n->turns[d->n->n_turns - 1] :
-	    NULL;
-	struct turn in = { .role = ROLE_USER };
-	struct block *b;
-
-	if (!content(d, &in, json_get(message, S("content"))))
-		return false;
-	if (!t || t->role != ROLE_USER || t->n == 0 ||
-	    t->blocks[t->n - 1].kind != BLOCK_RESULT)
-		t = neutral_turn(d->n, ROLE_USER);
-	b = neutral_block(d->n, t, BLOCK_RESULT);
-	b->id = old ? arena_printf(d->arena, "call_%zu", d->n->n_turns - 1) :
-	    plain(d, json_get(message, S("tool_call_id")));
-	b->inside = in.blocks;
-	b->n_inside = in.n;
-	b->cache = mark_of(message);
-	return true;
-}
-
-static bool
-message(struct decoding *d, struct str m)
-{
-	struct str role = inside(json_get(m, S("role")));
-
-	if (str_eq(role, S("system")) || str_eq(role, S("developer")))
-		return instructions(d, m);
-	d->began = true;
-	if (str_eq(role, S("assistant")))
-		return assistant(d, m);
-	if (str_eq(role, S("tool")) || str_eq(role, S("function")))
-		return result(d, m, str_eq(role, S("function")));
-	return content(d, neutral_turn(d->n, ROLE_USER),
-	    json_get(m, S("content")));
-}
-
-static bool
-messages(struct decoding *d, struct str value)
-{
-	for (struct json_each m = json_each(value); json_next(&m);)
-		if (!message(d, m.value))
-			return false;
-	return true;
 }
 
 /* --- Tools ---------------------------------------------------------------- */
@@ -317,7 +52,7 @@ tri_of(struct str value)
 }
 
 static bool
-tool(struct decoding *d, struct str value, bool bare)
+tool(struct openai_decoding *d, struct str value, bool bare)
 {
 	struct str type = inside(json_get(value, S("type")));
 	bool custom = str_eq(type, S("custom"));
@@ -325,7 +60,7 @@ tool(struct decoding *d, struct str value, bool bare)
 	    S("function"));
 	struct tool *t;
 
-	if (!bare && !custom && !str_eq(type, S("function")))
+	if (!bare && !custom && type.n && !str_eq(type, S("function")))
 		return refuse(d, FAULT_UNSUPPORTED_VALUE, "tools",
 		    "Tools of other types than function and custom are not "
 		    "available for this model.");
@@ -338,7 +73,7 @@ tool(struct decoding *d, struct str value, bool bare)
 		.description = inside(json_get(f, S("description"))),
 		.schema = json_get(f, S("parameters")),
 		.strict = tri_of(json_get(f, S("strict"))),
-		.cache = mark_of(value),
+		.cache = openai_mark_of(value),
 		.raw = value,
 	};
 	if (json_kind(t->schema) != JSON_IS_OBJECT)
@@ -348,7 +83,7 @@ tool(struct decoding *d, struct str value, bool bare)
 }
 
 static bool
-tools(struct decoding *d, struct str value)
+tools(struct openai_decoding *d, struct str value)
 {
 	for (struct json_each m = json_each(value); json_next(&m);)
 		if (!tool(d, m.value, false))
@@ -357,7 +92,7 @@ tools(struct decoding *d, struct str value)
 }
 
 static bool
-functions(struct decoding *d, struct str value)
+functions(struct openai_decoding *d, struct str value)
 {
 	for (struct json_each m = json_each(value); json_next(&m);)
 		if (!tool(d, m.value, true))
@@ -366,7 +101,7 @@ functions(struct decoding *d, struct str value)
 }
 
 static void
-chosen(struct decoding *d, struct str name)
+chosen(struct openai_decoding *d, struct str name)
 {
 	d->n->chosen = neutral_grow(d->arena, d->n->chosen, d->n->n_chosen,
 	    sizeof(*d->n->chosen));
@@ -381,8 +116,26 @@ name_in(struct str tool)
 	return json_get(f.n ? f : json_get(tool, S("custom")), S("name"));
 }
 
+/* In the old way: none, auto, or the name of a function. */
 static bool
-tool_choice(struct decoding *d, struct str value)
+function_call(struct openai_decoding *d, struct str value)
+{
+	struct str word = inside(value), name = json_get(value, S("name"));
+
+	if (word.n)
+		d->n->choice = str_eq(word, S("none")) ? CHOICE_NONE :
+		    CHOICE_AUTO;
+	if (json_kind(value) != JSON_IS_OBJECT)
+		return true;
+	d->n->choice = CHOICE_NAMED;
+	d->n->n_chosen = 0;
+	chosen(d, name);
+	return d->n->chosen[0].n || refuse(d, FAULT_BAD_REQUEST,
+	    "function_call", "'function_call' must name a function.");
+}
+
+static bool
+tool_choice(struct openai_decoding *d, struct str value)
 {
 	struct str word = inside(value), allowed;
 
@@ -395,6 +148,7 @@ tool_choice(struct decoding *d, struct str value)
 	if (json_kind(value) != JSON_IS_OBJECT)
 		return true;
 	allowed = json_get(value, S("allowed_tools"));
+	d->n->n_chosen = 0;
 	if (json_kind(allowed) != JSON_IS_OBJECT) {
 		d->n->choice = CHOICE_NAMED;
 		chosen(d, name_in(value));
@@ -412,7 +166,7 @@ tool_choice(struct decoding *d, struct str value)
 /* --- The other members ---------------------------------------------------- */
 
 static bool
-response_format(struct decoding *d, struct str value)
+response_format(struct openai_decoding *d, struct str value)
 {
 	struct str type = inside(json_get(value, S("type")));
 	struct str s = json_get(value, S("json_schema"));
@@ -432,7 +186,7 @@ response_format(struct decoding *d, struct str value)
 }
 
 static bool
-stop(struct decoding *d, struct str value)
+stop(struct openai_decoding *d, struct str value)
 {
 	struct neutral *n = d->n;
 
@@ -441,63 +195,127 @@ stop(struct decoding *d, struct str value)
 		n->stops[n->n_stops++] = inside(value);
 		return true;
 	}
-	for (struct json_each m = json_each(value); json_next(&m);)
-		if (n->n_stops < NEUTRAL_STOPS && inside(m.value).n)
+	for (struct json_each m = json_each(value); json_next(&m);) {
+		if (n->n_stops == NEUTRAL_STOPS)
+			return refuse(d, FAULT_UNSUPPORTED_VALUE, "stop",
+			    "'stop' has more than 16 sequences: this model "
+			    "takes fewer.");
+		if (inside(m.value).n)
 			n->stops[n->n_stops++] = inside(m.value);
+	}
 	return true;
 }
 
-static bool
-reasoning_effort(struct decoding *d, struct str value)
+/* --- Reasoning, in all the ways that it is said --------------------------- */
+
+static void
+say_effort(struct openai_decoding *d, struct str word)
 {
-	d->n->effort = effort_of(inside(value));
-	if (d->n->effort != EFFORT_UNSAID && d->n->want_reasoning == UNSAID)
+	enum effort e = effort_of(word);
+
+	if (e == EFFORT_UNSAID)
+		return;
+	d->n->effort = e;
+	if (d->n->want_reasoning == UNSAID)
 		d->n->want_reasoning = YES;
-	return true;
 }
 
-/* What OpenRouter and others call it. */
-static bool
-reasoning(struct decoding *d, struct str value)
+/* On, with so many tokens, or as it likes; 0 of them are off. */
+static void
+say_tokens(struct openai_decoding *d, struct str value)
 {
-	int64_t most;
+	int64_t most = -1;
 
-	reasoning_effort(d, json_get(value, S("effort")));
-	if (json_int(json_get(value, S("max_tokens")), &most) && most > 0)
-		d->n->budget = most;
-	if (tri_of(json_get(value, S("enabled"))) == NO)
+	if (json_kind(value) == JSON_IS_NUMBER && json_int(value, &most) &&
+	    most == 0) {
 		d->n->effort = EFFORT_NONE;
+		return;
+	}
+	d->n->budget = most > 0 ? most : -1;
+	if (d->n->want_reasoning == UNSAID)
+		d->n->want_reasoning = YES;
+}
+
+/* A switch, and tokens that may be said without it. */
+static void
+say_switch(struct openai_decoding *d, enum tri on, struct str tokens)
+{
+	if (on == NO)
+		d->n->effort = EFFORT_NONE;
+	else if (on == YES || json_kind(tokens) == JSON_IS_NUMBER)
+		say_tokens(d, tokens);
+}
+
+/* {effort, max_tokens, enabled, exclude}: OpenRouter. */
+static void
+say_object(struct openai_decoding *d, struct str value)
+{
+	enum tri on = tri_of(json_get(value, S("enabled")));
+
+	if (json_kind(value) != JSON_IS_OBJECT)
+		return;
 	if (tri_of(json_get(value, S("exclude"))) == YES)
 		d->n->want_reasoning = NO;
-	return true;
+	say_switch(d, on, json_get(value, S("max_tokens")));
+	if (on != NO)
+		say_effort(d, inside(json_get(value, S("effort"))));
 }
 
-static bool
-thinking(struct decoding *d, struct str value)
+/* {type, budget_tokens}: DeepSeek, Moonshot, Zhipu and others. */
+static void
+say_thinking(struct openai_decoding *d, struct str value)
 {
 	struct str type = inside(json_get(value, S("type")));
-	int64_t most;
 
-	if (str_eq(type, S("disabled")))
-		d->n->effort = EFFORT_NONE;
 	if (str_eq(type, S("adaptive")))
 		d->n->adaptive = true;
-	if (json_int(json_get(value, S("budget_tokens")), &most) && most > 0)
-		d->n->budget = most;
-	if (str_eq(type, S("enabled")))
-		d->n->want_reasoning = YES;
-	return true;
+	say_switch(d, str_eq(type, S("disabled")) ? NO :
+	    str_eq(type, S("enabled")) ? YES : UNSAID,
+	    json_get(value, S("budget_tokens")));
 }
 
+/* {thinking_budget, thinking_level, include_thoughts}: Google. */
+static void
+say_config(struct openai_decoding *d, struct str value)
+{
+	struct str level = plain(d, json_get(value, S("thinking_level")));
+	struct buf lower = BUF(d->arena, 16);
+
+	for (size_t i = 0; i < level.n; i++)
+		buf_char(&lower, (char)(level.p[i] | 0x20));
+	if (tri_of(json_get(value, S("include_thoughts"))) != UNSAID)
+		d->n->want_reasoning = tri_of(json_get(value,
+		    S("include_thoughts")));
+	say_switch(d, UNSAID, json_get(value, S("thinking_budget")));
+	say_effort(d, buf_str(&lower));
+}
+
+/* The later one counts: OpenAI's own. */
+static void
+reasoning(struct openai_decoding *d, struct str body)
+{
+	struct str google = json_get(json_get(body, S("extra_body")),
+	    S("google"));
+
+	say_config(d, json_get(google, S("thinking_config")));
+	say_switch(d, tri_of(json_get(body, S("enable_thinking"))),
+	    json_get(body, S("thinking_budget")));
+	say_thinking(d, json_get(body, S("thinking")));
+	say_object(d, json_get(body, S("reasoning")));
+	say_effort(d, inside(json_get(body, S("reasoning_effort"))));
+}
+
+/* --- All members ---------------------------------------------------------- */
+
 static bool
-limit(struct decoding *d, struct str value)
+limit(struct openai_decoding *d, struct str value)
 {
 	return json_kind(value) == JSON_IS_NULL ||
 	    json_int(value, &d->n->max_output);
 }
 
 static bool
-modalities(struct decoding *d, struct str value)
+modalities(struct openai_decoding *d, struct str value)
 {
 	for (struct json_each m = json_each(value); json_next(&m);)
 		if (str_eq(inside(m.value), S("audio")))
@@ -507,24 +325,34 @@ modalities(struct decoding *d, struct str value)
 
 static const struct {
 	struct str name;
-	bool (*read)(struct decoding *d, struct str value);
+	bool (*read)(struct openai_decoding *d, struct str value);
 } members[] = {
 	{ STR_INIT("modalities"), modalities },
-	{ STR_INIT("messages"), messages },
+	{ STR_INIT("messages"), openai_history },
 	{ STR_INIT("tools"), tools },
 	{ STR_INIT("functions"), functions },
+	{ STR_INIT("function_call"), function_call },
 	{ STR_INIT("tool_choice"), tool_choice },
 	{ STR_INIT("response_format"), response_format },
 	{ STR_INIT("stop"), stop },
-	{ STR_INIT("reasoning_effort"), reasoning_effort },
-	{ STR_INIT("reasoning"), reasoning },
-	{ STR_INIT("thinking"), thinking },
 	{ STR_INIT("max_tokens"), limit },
 };
 
-/* Members that cross as they are spelt. */
+/* What only those who have it could do with it. */
 static void
-slices(struct decoding *d, struct str body)
+hints(struct openai_decoding *d, struct str body)
+{
+	static const char *const list[] = { "prediction", "moderation",
+		"min_p", "repetition_penalty" };
+
+	for (size_t i = 0; i < countof(list); i++)
+		if (json_kind(json_get(body, str_of(list[i]))) > JSON_IS_NULL)
+			neutral_hint(d->n, list[i]);
+}
+
+/* Members that cross as they are spelt. */
+static bool
+slices(struct openai_decoding *d, struct str body)
 {
 	struct neutral *n = d->n;
 	const struct {
@@ -550,6 +378,11 @@ slices(struct decoding *d, struct str body)
 
 		if (json_kind(v) == list[i].kind)
 			*list[i].to = v;
+		else if (json_kind(v) > JSON_IS_NULL)
+			return refuse(d, FAULT_BAD_REQUEST, list[i].name,
+			    list[i].kind == JSON_IS_NUMBER ?
+			    "This member must be a number." :
+			    "This member must be an object.");
 	}
 	n->logprobs = json_yes(json_get(body, S("logprobs")));
 	n->parallel = tri_of(json_get(body, S("parallel_tool_calls")));
@@ -560,13 +393,14 @@ slices(struct decoding *d, struct str body)
 	n->end_user = plain(d, json_get(body, S("safety_identifier")));
 	if (!n->end_user.n)
 		n->end_user = plain(d, json_get(body, S("user")));
+	return true;
 }
 
 bool
 openai_decode(struct arena *a, struct str body, struct neutral *out,
     struct fault *f)
 {
-	struct decoding d = { a, out, f, false };
+	struct openai_decoding d = { a, out, f, false, 0 };
 	struct str completion;
 
 	body = str_trim(body);
@@ -580,7 +414,10 @@ openai_decode(struct arena *a, struct str body, struct neutral *out,
 			if (json_name_is(m.name, members[i].name) &&
 			    !members[i].read(&d, m.value))
 				return false;
-	slices(&d, body);
+	if (!slices(&d, body))
+		return false;
+	reasoning(&d, body);
+	hints(&d, body);
 	/* The newer name wins. */
 	json_int(completion, &out->max_output);
 	return neutral_pair(out, f);

@@ -228,6 +228,13 @@ stream_last(struct event_writer *w, struct buf *b)
 {
 	struct chat_writer *s = w->state;
 
+	if (s->notes.n) {
+		choice_head(w, b);
+		buf_put(b, S("\"annotations\":["));
+		buf_put(b, buf_str(&s->notes));
+		buf_char(b, ']');
+		choice_tail(w, b, NULL);
+	}
 	choice_head(w, b);
 	if (!s->any_text && s->n_calls == 0)
 		buf_put(b, S("\"content\":\"\""));

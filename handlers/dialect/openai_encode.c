@@ -3,24 +3,18 @@
  * openai_encode.c - the neutral form as a Chat Completions request.
  *
  * Members in a fixed order, so that the same request makes the same bytes and
- * the upstream's cache of prompts is hit.  A conversation whose parts are all
- * text is written with plain strings, which every compatible server reads.
+ * the upstream's cache of prompts is hit.  What fit.h left is written as it
+ * stands.
  */
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
+#include "handlers/dialect/fit.h"
 #include "handlers/dialect/openai.h"
 #include "handlers/dialect/openai_neutral.h"
 
-enum { NAME_MOST = 64, STOPS_MOST = 4, USER_MOST = 64 };
-
-struct encoding {
-	struct arena *arena;
-	const struct neutral *n;
-	const struct target *t;
-	struct buf *out;
-	struct dropped *dropped;
-	struct fault *fault;
-	bool first;		/* of the messages */
+static const struct words chat_words = {
+	.temperature_most = 2, .stop_most = 4, .user_bytes = 64,
+	.numbers = true, .blank_stops = true, .json_object = true,
 };
 
 static void
@@ -31,347 +25,109 @@ put_raw(struct buf *b, struct str raw)
 	buf_char(b, '"');
 }
 
-static bool
-drop(struct encoding *e, const char *name)
+static void
+put_slice(struct openai_encoding *e, const char *name, struct str value)
 {
-	return neutral_drop(e->dropped, e->t, e->arena, e->fault, name);
+	if (value.n) {
+		buf_printf(e->out, ",\"%s\":", name);
+		buf_put(e->out, value);
+	}
 }
 
-static bool
-refuse(struct encoding *e, const char *param, const char *words)
-{
-	fault_set(e->fault, e->arena, FAULT_UNSUPPORTED_VALUE, "%s", words);
-	e->fault->param = str_of(param);
-	return false;
-}
+/* --- What is cached ------------------------------------------------------- */
 
-/* --- Content -------------------------------------------------------------- */
-
-static bool
-is_shown(const struct block *b)
+/* A breakpoint stands on what the user and the instructions say only. */
+static void
+move_breakpoints(struct marked *m)
 {
-	return b->kind == BLOCK_TEXT || b->kind == BLOCK_REFUSAL ||
-	    b->kind == BLOCK_IMAGE || b->kind == BLOCK_DOC ||
-	    b->kind == BLOCK_AUDIO;
-}
-
-static bool
-all_text(const struct block *list, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (is_shown(&list[i]) && list[i].kind != BLOCK_TEXT &&
-		    list[i].kind != BLOCK_REFUSAL)
-			return false;
-	return true;
+	for (size_t i = 0; i < m->n_tools; i++)
+		m->tools[i].cache = CACHE_NOT;
+	for (size_t i = 0; i < m->n_turns; i++)
+		for (size_t j = 0; j < m->turns[i].n; j++)
+			if (m->turns[i].role == ROLE_ASSISTANT ||
+			    m->turns[i].blocks[j].kind == BLOCK_RESULT)
+				m->turns[i].blocks[j].cache = CACHE_NOT;
 }
 
 static void
-put_data_url(struct buf *b, const struct source *s)
+fit_marks(const struct target *t, struct marked *m)
 {
-	buf_put(b, S("\"data:"));
-	buf_put(b, s->mime.n ? s->mime : S("application/octet-stream"));
-	buf_put(b, S(";base64,"));
-	buf_put(b, s->raw);
-	buf_char(b, '"');
+	if (t->cache_marks != CACHE_CONTROL &&
+	    t->cache_marks != CACHE_BREAKPOINT)
+		marks_strip(m);
+	if (t->cache_marks == CACHE_BREAKPOINT)
+		move_breakpoints(m);
+	marks_trim(m);
 }
 
-static bool
-put_part(struct encoding *e, const struct block *b)
-{
-	struct buf *o = e->out;
-	const struct source *s = &b->source;
-
-	switch (b->kind) {
-	case BLOCK_IMAGE:
-		buf_put(o, S("{\"type\":\"image_url\",\"image_url\":{\"url\":"));
-		if (s->kind == SOURCE_DATA)
-			put_data_url(o, s);
-		else
-			buf_json(o, s->raw);
-		if (s->detail.n) {
-			buf_put(o, S(",\"detail\":"));
-			buf_json(o, str_eq(s->detail, S("original")) ?
-			    S("high") : s->detail);
-		}
-		buf_put(o, S("}}"));
-		return s->kind == SOURCE_DATA || s->kind == SOURCE_URL ||
-		    refuse(e, "messages", "An image by file id is of another "
-		    "provider: send its data or a URL.");
-	case BLOCK_DOC:
-		if (s->kind == SOURCE_TEXT) {
-			buf_put(o, S("{\"type\":\"text\",\"text\":\""));
-			if (s->name.n) {
-				buf_put(o, s->name);
-				buf_put(o, S("\\n\\n"));
-			}
-			buf_put(o, s->raw);
-			buf_put(o, S("\"}"));
-			return true;
-		}
-		buf_put(o, S("{\"type\":\"file\",\"file\":{\"filename\":"));
-		put_raw(o, s->name.n ? s->name : S("document.pdf"));
-		buf_put(o, S(",\"file_data\":"));
-		put_data_url(o, s);
-		buf_put(o, S("}}"));
-		return s->kind == SOURCE_DATA || refuse(e, "messages",
-		    "A document by URL or file id is not available for this "
-		    "model: send its data.");
-	case BLOCK_AUDIO:
-		buf_put(o, S("{\"type\":\"input_audio\",\"input_audio\":{"
-		    "\"data\":"));
-		put_raw(o, s->raw);
-		buf_put(o, S(",\"format\":"));
-		buf_json(o, str_skip(s->mime, 6));
-		buf_put(o, S("}}"));
-		return true;
-	default:
-		buf_put(o, S("{\"type\":\"text\",\"text\":"));
-		put_raw(o, b->text);
-		buf_char(o, '}');
-		return true;
-	}
-}
-
-/* As a string when all of it is text, joined by a blank line where the
- * target takes no more than that. */
-static bool
-put_content(struct encoding *e, const struct block *list, size_t n,
-    struct str before)
-{
-	bool first = true;
-
-	if (all_text(list, n)) {
-		buf_char(e->out, '"');
-		buf_put(e->out, before);
-		for (size_t i = 0; i < n; i++) {
-			if (!is_shown(&list[i]))
-				continue;
-			if (!first)
-				buf_put(e->out, S("\\n\\n"));
-			buf_put(e->out, list[i].text);
-			first = false;
-		}
-		buf_char(e->out, '"');
-		return true;
-	}
-	buf_char(e->out, '[');
-	for (size_t i = 0; i < n; i++) {
-		if (!is_shown(&list[i]))
-			continue;
-		if (!first)
-			buf_char(e->out, ',');
-		first = false;
-		if (!put_part(e, &list[i]))
-			return false;
-	}
-	buf_char(e->out, ']');
-	return true;
-}
-
-/* --- Messages ------------------------------------------------------------- */
-
-static void
-open_message(struct encoding *e, const char *role)
-{
-	buf_printf(e->out, "%s{\"role\":\"%s\"", e->first ? "" : ",", role);
-	e->first = false;
-}
-
-static bool
-system_message(struct encoding *e, const struct block *list, size_t n)
-{
-	bool ok;
-
-	if (n == 0)
-		return true;
-	open_message(e, e->t->developer_role ? "developer" : "system");
-	buf_put(e->out, S(",\"content\":"));
-	ok = put_content(e, list, n, S(""));
-	buf_char(e->out, '}');
-	return ok;
-}
-
-static bool
-has(const struct turn *t, enum block_kind kind)
-{
-	for (size_t i = 0; i < t->n; i++)
-		if (t->blocks[i].kind == kind)
-			return true;
-	return false;
-}
-
-static void
-put_call(struct encoding *e, const struct block *b)
-{
-	struct str id = neutral_name(e->arena, b->id, NAME_MOST);
-	/* A custom tool is a function with one text here. */
-	struct str args = b->custom ? ARENA_JOIN(e->arena,
-	    S("{\"input\":\""), b->args, S("\"}")) : b->args;
-
-	buf_put(e->out, S("{\"id\":"));
-	buf_json(e->out, id);
-	buf_put(e->out, S(",\"type\":\"function\",\"function\":{\"name\":"));
-	buf_json(e->out, neutral_name(e->arena, b->name, NAME_MOST));
-	buf_put(e->out, S(",\"arguments\":"));
-	buf_json(e->out, args.n ? args : S("{}"));
-	buf_put(e->out, S("}}"));
-}
-
-static bool
-assistant_turn(struct encoding *e, const struct turn *t)
-{
-	bool text = has(t, BLOCK_TEXT) || has(t, BLOCK_REFUSAL), first = true;
-
-	if (!text && !has(t, BLOCK_CALL))
-		return true;
-	open_message(e, "assistant");
-	buf_put(e->out, S(",\"content\":"));
-	if (!text)
-		buf_put(e->out, S("null"));
-	else if (!put_content(e, t->blocks, t->n, S("")))
-		return false;
-	if (e->t->reasoning_replay) {
-		buf_put(e->out, S(",\"reasoning_content\":\""));
-		for (size_t i = 0; i < t->n; i++)
-			if (t->blocks[i].kind == BLOCK_REASONING)
-				buf_put(e->out, t->blocks[i].text);
-		buf_char(e->out, '"');
-	}
-	for (size_t i = 0; i < t->n; i++) {
-		if (t->blocks[i].kind != BLOCK_CALL)
-			continue;
-		buf_put(e->out, first ? S(",\"tool_calls\":[") : S(","));
-		first = false;
-		put_call(e, &t->blocks[i]);
-	}
-	if (!first)
-		buf_char(e->out, ']');
-	buf_char(e->out, '}');
-	return true;
-}
-
-/* The texts of a result; its pictures follow after all of them. */
-static bool
-result_message(struct encoding *e, const struct block *b)
-{
-	struct block *texts = arena_alloc(e->arena,
-	    sizeof(*texts) * (b->n_inside + 1));
-	size_t n = 0;
-	bool ok;
-
-	for (size_t i = 0; i < b->n_inside; i++)
-		if (b->inside[i].kind == BLOCK_TEXT)
-			texts[n++] = b->inside[i];
-	open_message(e, "tool");
-	buf_put(e->out, S(",\"tool_call_id\":"));
-	buf_json(e->out, neutral_name(e->arena, b->id, NAME_MOST));
-	buf_put(e->out, S(",\"content\":"));
-	ok = put_content(e, texts, n, b->failed ? S("Error: ") : S(""));
-	buf_char(e->out, '}');
-	return ok;
-}
-
-static bool
-user_turn(struct encoding *e, const struct turn *t)
-{
-	struct turn rest = { .role = ROLE_USER };
-	bool ok;
-
-	for (size_t i = 0; i < t->n; i++) {
-		const struct block *b = &t->blocks[i];
-
-		if (b->kind == BLOCK_RESULT && !result_message(e, b))
-			return false;
-	}
-	for (size_t i = 0; i < t->n; i++) {
-		const struct block *b = &t->blocks[i];
-
-		for (size_t j = 0; b->kind == BLOCK_RESULT &&
-		    j < b->n_inside; j++)
-			if (b->inside[j].kind != BLOCK_TEXT &&
-			    is_shown(&b->inside[j])) {
-				rest.blocks = neutral_grow(e->arena,
-				    rest.blocks, rest.n, sizeof(*b));
-				rest.blocks[rest.n++] = b->inside[j];
-			}
-		if (!is_shown(b))
-			continue;
-		rest.blocks = neutral_grow(e->arena, rest.blocks, rest.n,
-		    sizeof(*b));
-		rest.blocks[rest.n++] = *b;
-	}
-	if (rest.n == 0)
-		return true;
-	open_message(e, "user");
-	buf_put(e->out, S(",\"content\":"));
-	ok = put_content(e, rest.blocks, rest.n, S(""));
-	buf_char(e->out, '}');
-	return ok;
-}
-
-static bool
-put_messages(struct encoding *e)
+/* Copies of all that marks stand on. */
+static struct marked
+marked_of(struct openai_encoding *e)
 {
 	const struct neutral *n = e->n;
+	struct marked m = { .n_tools = n->n_tools, .n_system = n->n_system };
 
-	buf_put(e->out, S(",\"messages\":["));
-	if (!system_message(e, n->system, n->n_system))
-		return false;
-	for (size_t i = 0; i < n->n_turns; i++) {
-		const struct turn *t = &n->turns[i];
-
-		if (!(t->role == ROLE_SYSTEM ? system_message(e, t->blocks,
-		    t->n) : t->role == ROLE_ASSISTANT ? assistant_turn(e, t) :
-		    user_turn(e, t)))
-			return false;
-	}
-	buf_char(e->out, ']');
-	return true;
+	m.tools = arena_zero(e->arena, sizeof(*m.tools) * (n->n_tools + 1));
+	if (n->n_tools)
+		memcpy(m.tools, n->tools, sizeof(*m.tools) * n->n_tools);
+	m.system = arena_zero(e->arena, sizeof(*m.system) *
+	    (n->n_system + 1));
+	if (n->n_system)
+		memcpy(m.system, n->system, sizeof(*m.system) * n->n_system);
+	openai_turns(e->arena, n, e->t, &m.turns, &m.n_turns);
+	fit_marks(e->t, &m);
+	return m;
 }
 
 /* --- Tools ---------------------------------------------------------------- */
 
-static bool
-is_chosen(const struct neutral *n, struct str name)
+/* The description, and examples for who knows no better place for them. */
+static void
+put_description(struct openai_encoding *e, const struct tool *t)
 {
-	for (size_t i = 0; i < n->n_chosen; i++)
-		if (str_eq(n->chosen[i], name))
-			return true;
-	return false;
-}
+	bool first = t->description.n == 0;
 
-static bool
-is_allowed(const struct neutral *n, const struct tool *t)
-{
-	return (n->choice != CHOICE_ALLOWED_AUTO &&
-	    n->choice != CHOICE_ALLOWED_REQUIRED) || is_chosen(n, t->name);
-}
-
-static bool
-put_tool(struct encoding *e, const struct tool *t)
-{
-	if (t->kind == TOOL_SERVER)
-		return refuse(e, "tools", "A tool that the provider runs is "
-		    "not available for this model.");
-	buf_put(e->out, S("{\"type\":\"function\",\"function\":{\"name\":"));
-	buf_json(e->out, neutral_name(e->arena, t->name, NAME_MOST));
-	if (t->description.n) {
-		buf_put(e->out, S(",\"description\":"));
-		put_raw(e->out, t->description);
+	if (first && t->examples.n == 0)
+		return;
+	buf_put(e->out, S(",\"description\":\""));
+	buf_put(e->out, t->description);
+	for (struct json_each m = json_each(t->examples); json_next(&m);) {
+		buf_put(e->out, first ? S("Example: ") : S("\\nExample: "));
+		buf_put(e->out, neutral_raw(e->arena, m.value));
+		first = false;
 	}
+	buf_char(e->out, '"');
+}
+
+static bool
+put_tool(struct openai_encoding *e, const struct tool *t)
+{
+	if (t->kind == TOOL_SERVER) {
+		fault_set(e->fault, e->arena, FAULT_UNSUPPORTED_VALUE,
+		    "A tool that the provider runs is not available for this "
+		    "model.");
+		e->fault->param = S("tools");
+		return false;
+	}
+	buf_put(e->out, S("{\"type\":\"function\",\"function\":{\"name\":"));
+	buf_json(e->out, neutral_name(e->arena, t->name, OPENAI_NAME));
+	put_description(e, t);
 	buf_put(e->out, S(",\"parameters\":"));
 	buf_put(e->out, t->kind == TOOL_CUSTOM ? S("{\"type\":\"object\","
 	    "\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":"
 	    "[\"input\"]}") : t->schema.n ? t->schema :
 	    S("{\"type\":\"object\",\"properties\":{}}"));
-	if (t->strict == YES && e->t->strict_tools)
-		buf_put(e->out, S(",\"strict\":true"));
-	buf_put(e->out, S("}}"));
+	if (e->t->strict_tools)
+		buf_put(e->out, t->strict == YES ? S(",\"strict\":true") :
+		    S(",\"strict\":false"));
+	buf_char(e->out, '}');
+	openai_mark(e, t->cache);
+	buf_char(e->out, '}');
 	return true;
 }
 
 static void
-put_choice(struct encoding *e)
+put_choice(struct openai_encoding *e)
 {
 	const struct neutral *n = e->n;
 
@@ -380,19 +136,21 @@ put_choice(struct encoding *e)
 		buf_put(e->out, S(",\"tool_choice\":\"none\""));
 		break;
 	case CHOICE_REQUIRED:
-	case CHOICE_ALLOWED_REQUIRED:
-		buf_put(e->out, S(",\"tool_choice\":\"required\""));
+		buf_put(e->out, e->t->choices == CHOICES_ANY ?
+		    S(",\"tool_choice\":\"any\"") :
+		    S(",\"tool_choice\":\"required\""));
 		break;
 	case CHOICE_NAMED:
 		buf_put(e->out, S(",\"tool_choice\":{\"type\":\"function\","
 		    "\"function\":{\"name\":"));
 		buf_json(e->out, neutral_name(e->arena, n->chosen[0],
-		    NAME_MOST));
+		    OPENAI_NAME));
 		buf_put(e->out, S("}}"));
 		break;
 	case CHOICE_AUTO:
-	case CHOICE_ALLOWED_AUTO:
-	case CHOICE_UNSAID:
+		buf_put(e->out, S(",\"tool_choice\":\"auto\""));
+		break;
+	default:
 		break;
 	}
 	if (n->parallel == NO)
@@ -400,38 +158,127 @@ put_choice(struct encoding *e)
 }
 
 static bool
-put_tools(struct encoding *e)
+put_tools(struct openai_encoding *e, const struct marked *m)
 {
-	bool first = true;
-
-	for (size_t i = 0; i < e->n->n_tools; i++) {
-		if (!is_allowed(e->n, &e->n->tools[i]))
-			continue;
-		buf_put(e->out, first ? S(",\"tools\":[") : S(","));
-		first = false;
-		if (!put_tool(e, &e->n->tools[i]))
+	for (size_t i = 0; i < m->n_tools; i++) {
+		buf_put(e->out, i ? S(",") : S(",\"tools\":["));
+		if (!put_tool(e, &m->tools[i]))
 			return false;
 	}
-	if (first)
-		return true;
-	buf_char(e->out, ']');
-	put_choice(e);
+	if (m->n_tools) {
+		buf_char(e->out, ']');
+		put_choice(e);
+	}
 	return true;
+}
+
+/* --- Reasoning ------------------------------------------------------------ */
+
+/* What can be said about it, before anything is written.  What cannot is
+ * REASONING_UNSAID then. */
+static bool
+decide_reasoning(const struct fitting *f, const struct neutral *n,
+    int64_t most, struct reasoning *r)
+{
+	const struct target *t = f->t;
+	bool off;
+
+	*r = reasoning_of(n, t, most);
+	off = r->at == REASONING_OFF;
+	switch (r->at == REASONING_UNSAID ? REASONING_NONE : t->reasoning) {
+	case REASONING_EFFORT:
+		if (!off || reasoning_knows(t, EFFORT_NONE))
+			return true;
+		if (reasoning_knows(t, EFFORT_MINIMAL)) {
+			r->at = REASONING_ON;
+			r->effort = EFFORT_MINIMAL;
+			return true;
+		}
+		break;
+	case REASONING_THINKING:
+	case REASONING_ENABLE:
+	case REASONING_OBJECT:
+	case REASONING_TEMPLATE:
+		if (!off || !t->always_reasons)
+			return true;
+		break;
+	default:
+		/* Who reasons only when told so is told nothing. */
+		if (r->at == REASONING_UNSAID || (off && !t->always_reasons))
+			return true;
+		break;
+	}
+	r->at = REASONING_UNSAID;
+	return fit_drop(f, "reasoning");
+}
+
+static void
+put_effort(struct openai_encoding *e, enum effort effort)
+{
+	if (effort != EFFORT_UNSAID)
+		buf_printf(e->out, ",\"reasoning_effort\":\"%s\"",
+		    effort_names[effort]);
+}
+
+/* Tokens where the caller said them, else an effort. */
+static void
+put_object(struct openai_encoding *e, const struct reasoning *r)
+{
+	buf_put(e->out, S(",\"reasoning\":{"));
+	if (r->at == REASONING_OFF)
+		buf_put(e->out, S("\"effort\":\"none\""));
+	else if (r->asked && r->budget && e->n->effort == EFFORT_UNSAID)
+		buf_printf(e->out, "\"max_tokens\":%lld",
+		    (long long)r->budget);
+	else if (r->effort != EFFORT_UNSAID)
+		buf_printf(e->out, "\"effort\":\"%s\"",
+		    effort_names[r->effort]);
+	else
+		buf_put(e->out, S("\"enabled\":true"));
+	buf_put(e->out, e->n->want_reasoning == NO ? S(",\"exclude\":true}") :
+	    S("}"));
+}
+
+static void
+put_reasoning(struct openai_encoding *e, const struct reasoning *r)
+{
+	bool on = r->at == REASONING_ON;
+
+	if (r->at == REASONING_UNSAID)
+		return;
+	switch (e->t->reasoning) {
+	case REASONING_EFFORT:
+		put_effort(e, on ? r->effort : EFFORT_NONE);
+		break;
+	case REASONING_THINKING:
+		buf_printf(e->out, ",\"thinking\":{\"type\":\"%s\"}",
+		    on ? "enabled" : "disabled");
+		if (on && e->t->efforts)
+			put_effort(e, r->effort);
+		break;
+	case REASONING_ENABLE:
+		buf_printf(e->out, ",\"enable_thinking\":%s", on ? "true" :
+		    "false");
+		if (on && r->budget)
+			buf_printf(e->out, ",\"thinking_budget\":%lld",
+			    (long long)r->budget);
+		break;
+	case REASONING_OBJECT:
+		put_object(e, r);
+		break;
+	case REASONING_TEMPLATE:
+		buf_printf(e->out, ",\"chat_template_kwargs\":{"
+		    "\"enable_thinking\":%s}", on ? "true" : "false");
+		break;
+	default:
+		break;
+	}
 }
 
 /* --- The other members ---------------------------------------------------- */
 
 static void
-put_slice(struct encoding *e, const char *name, struct str value)
-{
-	if (value.n) {
-		buf_printf(e->out, ",\"%s\":", name);
-		buf_put(e->out, value);
-	}
-}
-
-static void
-put_format(struct encoding *e)
+put_format(struct openai_encoding *e)
 {
 	const struct neutral *n = e->n;
 
@@ -443,65 +290,79 @@ put_format(struct encoding *e)
 	buf_put(e->out, S(",\"response_format\":{\"type\":\"json_schema\","
 	    "\"json_schema\":{\"name\":"));
 	put_raw(e->out, n->schema_name.n ? n->schema_name : S("response"));
+	if (n->schema_description.n) {
+		buf_put(e->out, S(",\"description\":"));
+		put_raw(e->out, n->schema_description);
+	}
 	buf_put(e->out, S(",\"schema\":"));
 	buf_put(e->out, n->schema);
-	if (n->schema_strict != NO)
-		buf_put(e->out, S(",\"strict\":true"));
+	if (n->schema_strict != UNSAID)
+		buf_put(e->out, n->schema_strict == YES ?
+		    S(",\"strict\":true") : S(",\"strict\":false"));
 	buf_put(e->out, S("}}"));
 }
 
-/* The next word that such upstreams know. */
-static const char *
-effort_word(const struct neutral *n)
-{
-	enum effort e = n->effort;
-
-	if (e == EFFORT_UNSAID && n->budget > 0)
-		e = n->budget <= 1024 ? EFFORT_LOW : n->budget <= 8192 ?
-		    EFFORT_MEDIUM : n->budget <= 24576 ? EFFORT_HIGH :
-		    EFFORT_XHIGH;
-	if (e == EFFORT_MAX)
-		e = EFFORT_XHIGH;
-	return effort_names[e];
-}
-
-static bool
-put_sampling(struct encoding *e)
+static void
+put_sampling(struct openai_encoding *e)
 {
 	const struct neutral *n = e->n;
 
-	if (e->t->sampling == SAMPLING_NO) {
-		if ((n->temperature.n && !drop(e, "temperature")) ||
-		    (n->top_p.n && !drop(e, "top_p")))
-			return false;
-	} else {
-		put_slice(e, "temperature", n->temperature);
-		put_slice(e, "top_p", n->top_p);
-	}
-	if (n->top_k.n && !drop(e, "top_k"))
-		return false;
+	put_slice(e, "temperature", n->temperature);
+	put_slice(e, "top_p", n->top_p);
+	put_slice(e, "top_k", n->top_k);
 	put_slice(e, "presence_penalty", n->presence_penalty);
 	put_slice(e, "frequency_penalty", n->frequency_penalty);
-	put_slice(e, "seed", n->seed);
+	put_slice(e, e->t->seed == SEED_RANDOM ? "random_seed" : "seed",
+	    n->seed);
 	put_slice(e, "logit_bias", n->logit_bias);
-	if (n->logprobs)
+	if (n->logprobs) {
 		buf_put(e->out, S(",\"logprobs\":true"));
-	put_slice(e, "top_logprobs", n->top_logprobs);
-	return true;
-}
-
-static bool
-put_stops(struct encoding *e)
-{
-	const struct neutral *n = e->n;
-
-	for (size_t i = 0; i < n->n_stops && i < STOPS_MOST; i++) {
+		put_slice(e, "top_logprobs", n->top_logprobs);
+	}
+	for (size_t i = 0; i < n->n_stops; i++) {
 		buf_put(e->out, i ? S(",") : S(",\"stop\":["));
 		put_raw(e->out, n->stops[i]);
 	}
 	if (n->n_stops)
 		buf_char(e->out, ']');
-	return n->n_stops <= STOPS_MOST || drop(e, "stop");
+}
+
+/* Who it is for, what is paid for, what is kept, and that it is streamed:
+ * an answer that was not asked so is folded. */
+static void
+put_rest(struct openai_encoding *e, const struct fitting *f,
+    const struct marked *m)
+{
+	const struct neutral *n = e->n;
+
+	if (n->end_user.n && e->t->user != USER_NO) {
+		buf_put(e->out, e->t->user == USER_SAFETY ?
+		    S(",\"safety_identifier\":") : S(",\"user\":"));
+		buf_json(e->out, fit_user(f, n->end_user));
+	}
+	if (n->tier.n) {
+		buf_put(e->out, S(",\"service_tier\":"));
+		buf_json(e->out, n->tier);
+	}
+	if (e->t->cache_marks == CACHE_BREAKPOINT && marks_any(m))
+		buf_put(e->out, S(",\"prompt_cache_options\":{\"mode\":"
+		    "\"explicit\",\"ttl\":\"30m\"}"));
+	buf_put(e->out, S(",\"stream\":true"));
+	if (!e->t->no_stream_usage)
+		buf_put(e->out, S(",\"stream_options\":{\"include_usage\":"
+		    "true}"));
+	buf_char(e->out, '}');
+}
+
+/* All that is decided before anything is written. */
+static bool
+prepare(const struct fitting *f, struct neutral *n, int64_t most,
+    struct reasoning *r)
+{
+	return fit_request(f, n) &&
+	    (n->end_user.n == 0 || f->t->user != USER_NO ||
+	    fit_drop(f, "user")) &&
+	    decide_reasoning(f, n, most, r) && fit_sampling(f, n, r->at);
 }
 
 bool
@@ -509,32 +370,28 @@ openai_encode(struct arena *a, const struct neutral *n,
     const struct target *t, struct buf *out, struct dropped *d,
     struct fault *f)
 {
-	struct encoding e = { a, n, t, out, d, f, true };
+	struct neutral own = *n;
+	struct openai_encoding e = { a, &own, t, out, f };
+	struct fitting fit = { a, t, &chat_words, d, f };
+	struct reasoning r;
+	struct marked m;
 	int64_t most = n->max_output;
-	const char *effort = effort_word(n);
 
 	if (t->max_output && most > t->max_output)
 		most = t->max_output;
+	if (!prepare(&fit, &own, most, &r))
+		return false;
+	m = marked_of(&e);
 	buf_put(out, S("{\"model\":"));
 	buf_json(out, t->model);
-	if (!put_messages(&e) || !put_tools(&e))
+	if (!openai_messages(&e, &m) || !put_tools(&e, &m))
 		return false;
 	if (most >= 0)
 		buf_printf(out, ",\"%s\":%lld", t->max_completion ?
 		    "max_completion_tokens" : "max_tokens", (long long)most);
 	put_format(&e);
-	if (!put_sampling(&e) || !put_stops(&e))
-		return false;
-	if (*effort && t->reasoning == REASONING_EFFORT)
-		buf_printf(out, ",\"reasoning_effort\":\"%s\"", effort);
-	else if (*effort && !drop(&e, "reasoning"))
-		return false;
-	if (n->end_user.n && t->user == USER_SAFETY &&
-	    n->end_user.n <= USER_MOST) {
-		buf_put(out, S(",\"safety_identifier\":"));
-		buf_json(out, n->end_user);
-	}
-	buf_put(out, S(",\"stream\":true,\"stream_options\":{"
-	    "\"include_usage\":true}}"));
+	put_sampling(&e);
+	put_reasoning(&e, &r);
+	put_rest(&e, &fit, &m);
 	return !out->full;
 }

@@ -15,10 +15,7 @@
 #include "handlers/dialect/openai.h"
 #include "handlers/dialect/openai_neutral.h"
 
-enum {
-	MOST_CALLS = 128,
-	NAME_MOST = 64		/* bytes, as openai_encode.c sends them */
-};
+enum { MOST_CALLS = 128 };
 
 /* A tool call while its pieces come. */
 struct part_call {
@@ -26,6 +23,7 @@ struct part_call {
 	struct str id, name;	/* raw */
 	struct buf args;	/* raw; what was not yet given */
 	bool custom, begun;
+	bool wrapped;		/* of a custom tool, sent as a function */
 };
 
 struct chat_reader {
@@ -43,6 +41,7 @@ struct chat_reader {
 	size_t at;		/* the first call that has not ended */
 	size_t waiting;		/* bytes of arguments not yet given */
 	struct buf late;	/* text that came while a call was open */
+	struct openai_think think;
 	struct str finish;	/* finish_reason, raw */
 	bool done;		/* [DONE] came */
 	bool listed;		/* a whole answer with a list of choices */
@@ -112,32 +111,67 @@ text(struct event_reader *r, enum block_kind kind, struct str raw)
 	    .text = raw });
 }
 
-/* What has come of the first open call goes on. */
+/* A piece of the text, of a model that may write its thoughts into it. */
 static void
-forward_call(struct event_reader *r)
+give_text(void *arg, enum block_kind kind, struct str raw)
+{
+	text(arg, kind, raw);
+}
+
+static void
+content_text(struct event_reader *r, struct str raw)
 {
 	struct chat_reader *s = r->state;
-	struct part_call *c = &s->calls[s->at];
-	const struct tool *t;
+
+	if (r->asked && r->asked->target && r->asked->target->think_tags)
+		openai_think(&s->think, raw, give_text, r);
+	else
+		text(r, BLOCK_TEXT, raw);
+}
+
+/* --- Calls ---------------------------------------------------------------- */
+
+static void
+begin_call(struct event_reader *r, struct part_call *c)
+{
+	const struct tool *t = neutral_tool(r->asked, neutral_plain(r->arena,
+	    c->name), OPENAI_NAME);
+
+	close_block(r);
+	c->begun = true;
+	if (t)
+		c->name = neutral_raw(r->arena, t->name);
+	c->wrapped = t && t->kind == TOOL_CUSTOM && !c->custom;
+	give(r, (struct event){ .kind = EVENT_BLOCK, .block = BLOCK_CALL,
+	    .id = c->id, .name = c->name,
+	    .custom = c->custom || c->wrapped });
+}
+
+/*
+ * What has come of the first open call goes on.  A name may come in pieces:
+ * it is whole when arguments follow, or nothing.  Out of its wrapping comes
+ * only what is whole.
+ */
+static void
+forward_call(struct event_reader *r, bool whole)
+{
+	struct chat_reader *s = r->state;
+	struct part_call *c;
+	struct str args;
 
 	if (s->at == s->n_calls)
 		return;		/* there were too many */
-	if (!c->begun) {
-		if (c->name.n == 0)
-			return;	/* it comes in pieces, or late */
-		close_block(r);
-		c->begun = true;
-		t = neutral_tool(r->asked, neutral_plain(r->arena, c->name),
-		    NAME_MOST);
-		if (t)
-			c->name = neutral_raw(r->arena, t->name);
-		give(r, (struct event){ .kind = EVENT_BLOCK,
-		    .block = BLOCK_CALL, .id = c->id, .name = c->name,
-		    .custom = c->custom });
-	}
-	if (c->args.n)
+	c = &s->calls[s->at];
+	if (!c->begun && c->name.n && (whole || c->args.n))
+		begin_call(r, c);
+	if (!c->begun || (c->wrapped && !whole))
+		return;
+	args = buf_str(&c->args);
+	if (c->wrapped && args.n)
+		args = neutral_unwrap(r->arena, args);
+	if (args.n)
 		give(r, (struct event){ .kind = EVENT_ARGS,
-		    .block = BLOCK_CALL, .text = buf_str(&c->args) });
+		    .block = BLOCK_CALL, .text = args });
 	s->waiting -= c->args.n;
 	buf_clear(&c->args);
 }
@@ -148,7 +182,7 @@ end_calls(struct event_reader *r)
 	struct chat_reader *s = r->state;
 
 	for (; s->at < s->n_calls; s->at++) {
-		forward_call(r);
+		forward_call(r, true);
 		if (s->calls[s->at].begun)
 			give(r, (struct event){ .kind = EVENT_BLOCK_END,
 			    .block = BLOCK_CALL });
@@ -174,7 +208,10 @@ add_call(struct event_reader *r, int64_t index)
 			memcpy(more, s->calls, sizeof(*more) * s->n_calls);
 		s->calls = more;
 	}
+	/* Those that have not begun stand in the order of their index. */
 	c = &s->calls[s->n_calls++];
+	for (; c > s->calls + s->at && !c[-1].begun && c[-1].index > index; c--)
+		*c = c[-1];
 	*c = (struct part_call){ .index = index,
 		.args = BUF(r->arena, LIMIT_FOLD_BYTES) };
 	return c;
@@ -208,12 +245,22 @@ hold_args(struct chat_reader *s, struct part_call *c, struct str raw)
 	buf_put(&c->args, raw);
 }
 
+/* More of a name, unless it is the same once more. */
+static void
+call_name(struct event_reader *r, struct part_call *c, struct str raw)
+{
+	if (c->begun || str_eq(c->name, raw))
+		return;
+	c->name = c->name.n ? ARENA_JOIN(r->arena, c->name, raw) :
+	    arena_str(r->arena, raw);
+}
+
 static void
 call_text(struct event_reader *r, struct part_call *c, struct str value)
 {
 	for (struct json_each m = json_each(value); json_next(&m);) {
-		if (str_eq(m.name, S("name")) && c->name.n == 0)
-			c->name = arena_str(r->arena, inside(m.value));
+		if (str_eq(m.name, S("name")))
+			call_name(r, c, inside(m.value));
 		else if (str_eq(m.name, S("arguments")) ||
 		    str_eq(m.name, S("input")))
 			hold_args(r->state, c, inside(m.value));
@@ -239,10 +286,19 @@ call_piece(struct event_reader *r, struct str piece, int64_t place)
 	c->custom |= custom.n != 0;
 	call_text(r, c, custom.n ? custom : function);
 	if (c == &s->calls[s->at])
-		forward_call(r);
+		forward_call(r, false);
 }
 
 /* --- A choice ------------------------------------------------------------- */
+
+static void
+piece(struct event_reader *r, enum block_kind kind, struct str raw)
+{
+	if (kind == BLOCK_TEXT)
+		content_text(r, raw);
+	else
+		text(r, kind, raw);
+}
 
 /* A content that is a list: text, and what some call thinking. */
 static void
@@ -253,13 +309,13 @@ content_list(struct event_reader *r, struct str list, enum block_kind kind)
 		struct str thinking = json_get(m.value, S("thinking"));
 
 		if (json_kind(m.value) == JSON_IS_STRING)
-			text(r, kind, inside(m.value));
+			piece(r, kind, inside(m.value));
 		else if (thinking.n && json_kind(thinking) == JSON_IS_ARRAY)
 			content_list(r, thinking, BLOCK_REASONING);
 		else if (str_eq(type, S("thinking")))
 			text(r, BLOCK_REASONING, inside(thinking));
 		else
-			text(r, kind, inside(json_get(m.value, S("text"))));
+			piece(r, kind, inside(json_get(m.value, S("text"))));
 	}
 }
 
@@ -295,7 +351,7 @@ message(struct event_reader *r, struct str delta)
 	if (json_kind(content) == JSON_IS_ARRAY)
 		content_list(r, content, BLOCK_TEXT);
 	else
-		text(r, BLOCK_TEXT, inside(content));
+		content_text(r, inside(content));
 	text(r, BLOCK_REFUSAL, inside(json_get(delta, S("refusal"))));
 	for (struct json_each m = json_each(calls); json_next(&m); place++)
 		call_piece(r, m.value, place);
@@ -304,7 +360,7 @@ message(struct event_reader *r, struct str delta)
 
 		if (c)
 			call_text(r, c, old);
-		forward_call(r);
+		forward_call(r, false);
 	}
 	for (struct json_each m = json_each(json_get(delta,
 	    S("annotations"))); json_next(&m);)
@@ -402,7 +458,8 @@ end(struct event_reader *r, bool orderly)
 		return;
 	s->ended = true;
 	if (is_failure(s->finish))
-		openai_fail(&s->facts, &s->pass, S(""), s->finish);
+		openai_fail(&s->facts, &s->pass, S(""), ARENA_JOIN(r->arena,
+		    S("\""), s->finish, S("\"")));
 	if (s->facts.seen & SEEN_ERROR) {
 		e.kind = EVENT_ERROR;
 		e.error = s->facts.error;
@@ -415,6 +472,7 @@ end(struct event_reader *r, bool orderly)
 		e.unsaid = s->listed && e.error.kind == UP_OK;
 	} else {
 		start(r, S(""), 0);
+		openai_think_end(&s->think, give_text, r);
 		end_calls(r);
 		text(r, BLOCK_TEXT, buf_str(&s->late));
 		close_block(r);

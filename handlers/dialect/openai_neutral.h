@@ -4,15 +4,23 @@
  * else's.
  *
  *	openai_decode.c		a Chat Completions request into the neutral form
+ *	openai_history.c	its messages
  *	openai_thoughts.c	the thoughts of its history
  *	openai_encode.c		the neutral form as a Chat Completions request
+ *	openai_turns.c		its turns, in the order this API demands
+ *	openai_messages.c	what stands in them
  *	openai_events.c		an answer read as events
+ *	openai_think.c		reasoning that stands in its text
  *	openai_emit.c		events written as an answer
  */
 #ifndef WEIR_OPENAI_NEUTRAL_H
 #define WEIR_OPENAI_NEUTRAL_H
 
+#include "handlers/dialect/marks.h"
 #include "handlers/dialect/neutral.h"
+
+/* Bytes of a name. */
+enum { OPENAI_NAME = 64 };
 
 /* Ids of the entries of reasoning_details that weir writes: behind this the
  * bytes of reasoning_content they are about, "3-17". */
@@ -27,5 +35,77 @@ bool openai_encode(struct arena *a, const struct neutral *n,
 void openai_reader_init(struct event_reader *r);
 void openai_reader_feed(struct event_reader *r, struct str piece);
 void openai_reader_finish(struct event_reader *r);
+
+/* --- Reading a request ---------------------------------------------------- */
+
+struct openai_decoding {
+	struct arena *arena;
+	struct neutral *n;
+	struct fault *fault;
+	bool began;		/* a message that is no instruction came */
+	size_t functions;	/* calls in the old way, so far */
+};
+
+/* The value of "messages" as system and turns.  False: the fault. */
+bool openai_history(struct openai_decoding *d, struct str messages);
+
+/* The words for the caller; returns false. */
+bool openai_decode_refuse(struct openai_decoding *d, enum fault_kind kind,
+    const char *param, const char *words);
+
+/* The mark of what to cache on a part, message or tool. */
+enum cache_mark openai_mark_of(struct str object);
+
+/* --- Writing one ---------------------------------------------------------- */
+
+struct openai_encoding {
+	struct arena *arena;
+	const struct neutral *n;	/* as it fits the target */
+	const struct target *t;
+	struct buf *out;
+	struct fault *fault;
+};
+
+/*
+ * The turns as this API takes them: results directly behind the calls, text
+ * files as text, nothing empty.  The list is in the arena, its blocks are
+ * copies.
+ */
+void openai_turns(struct arena *a, const struct neutral *n,
+    const struct target *t, struct turn **list, size_t *count);
+
+/* ,"messages":[…].  False: the fault. */
+bool openai_messages(struct openai_encoding *e, const struct marked *m);
+
+/* ,"cache_control":{…}, or as the target calls it. */
+void openai_mark(struct openai_encoding *e, enum cache_mark mark);
+
+/* A call's id as the target takes it. */
+struct str openai_id(struct openai_encoding *e, struct str id);
+
+/* --- Reasoning in the text ------------------------------------------------ */
+
+/*
+ * Of models that write their reasoning as <think>…</think> before the answer.
+ * Pieces are raw and cut anywhere but in an escape.
+ */
+struct openai_think {
+	enum { THINK_BEFORE, THINK_INSIDE, THINK_BEHIND, THINK_OVER } at;
+	bool began;		/* reasoning came */
+	size_t matched;		/* characters of a tag that came */
+	size_t n_held;
+	char held[64];		/* as they were spelt, with blanks before */
+};
+
+typedef void openai_think_give(void *arg, enum block_kind kind,
+    struct str raw);
+
+/* Gives what is certain: text or reasoning. */
+void openai_think(struct openai_think *k, struct str raw,
+    openai_think_give *to, void *arg);
+
+/* Nothing follows: gives what was held. */
+void openai_think_end(struct openai_think *k, openai_think_give *to,
+    void *arg);
 
 #endif

@@ -89,6 +89,8 @@ write_across(struct call *c)
 		return;		/* it is written when that is done */
 	a->request = arena_new(c->arena, struct neutral);
 	*a->request = *c->neutral;
+	a->request->target = memcpy(arena_alloc(c->arena, sizeof(t)), &t,
+	    sizeof(t));
 	if (c->mended)
 		thoughts_cut(c->arena, a->request);
 	else
