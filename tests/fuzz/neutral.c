@@ -8,6 +8,7 @@
 #include "handlers/dialect/neutral.h"
 
 #include "fcgi/base/json.h"
+#include "fcgi/base/mem.h"
 #include "handlers/dialect/sse.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -24,6 +25,30 @@ static const struct target targets[] = {
 	    .max_completion = true, .developer_role = true,
 	    .reasoning_replay = true },
 	{ .model = STR_INIT("m4"), .one_system = true, .strict = true },
+};
+
+/* Of these an input meets one. */
+static const struct target quirky[] = {
+	{ .model = STR_INIT("q1"), .choices = CHOICES_ANY, .ids = IDS_ALNUM9,
+	    .tool_name = true, .seed = SEED_RANDOM, .prefill = true,
+	    .prefill_mark = PREFILL_PREFIX, .no_stream_usage = true,
+	    .stop_most = 1 },
+	{ .model = STR_INIT("q2"), .reasoning = REASONING_THINKING,
+	    .efforts = 1u << EFFORT_HIGH, .temperature_most = 1,
+	    .no_schema_uri = true, .cache_marks = CACHE_CONTROL,
+	    .reasoning_replay = true, .one_system = true, .top_k = true },
+	{ .model = STR_INIT("q3"), .reasoning = REASONING_ENABLE,
+	    .choices = CHOICES_AUTO, .no_parallel = true,
+	    .no_json_object = true, .no_stop = true, .no_penalties = true,
+	    .no_logit_bias = true, .seed = SEED_NO, .user = USER_USER,
+	    .cache_marks = CACHE_BREAKPOINT, .service_tier = true },
+	{ .model = STR_INIT("q4"), .reasoning = REASONING_OBJECT,
+	    .sampling = SAMPLING_PLAIN, .always_reasons = true,
+	    .no_tools = true, .no_logprobs = true, .no_image_url = true,
+	    .cache_marks = CACHE_NONE, .user = USER_SAFETY },
+	{ .model = STR_INIT("q5"), .reasoning = REASONING_TEMPLATE,
+	    .prefill = true, .prefill_mark = PREFILL_PARTIAL,
+	    .no_schema_uri = true, .json_schema = true },
 };
 
 /* --- Requests ------------------------------------------------------------- */
@@ -61,14 +86,17 @@ request(struct arena *a, const struct dialect *from, struct str text)
 		return;
 	}
 	assert(form.n_stops <= NEUTRAL_STOPS);
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i <= countof(targets); i++) {
+		const struct target *t = i < countof(targets) ? &targets[i] :
+		    &quirky[text.n % countof(quirky)];
+
 		for (size_t j = 0; j < 2; j++)
-			if (encode(a, to[j], &form, &targets[i], &out)) {
-				assert(encode(a, to[j], &form, &targets[i],
-				    &again));
+			if (encode(a, to[j], &form, t, &out)) {
+				assert(encode(a, to[j], &form, t, &again));
 				assert(str_eq(buf_str(&out),
 				    buf_str(&again)));
 			}
+	}
 }
 
 /* --- Answers -------------------------------------------------------------- */
@@ -198,10 +226,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	};
 	struct neutral asked = { .tools = tools, .n_tools = 2 };
 	struct neutral schema = { .format = FORMAT_SCHEMA };
+	struct target tags = { .think_tags = n & 1 };
 	struct arena a;
 
 	arena_init(&a);
 	asked.arena = schema.arena = &a;
+	asked.target = &tags;
 	request(&a, &openai_dialect, text);
 	request(&a, &anthropic_dialect, text);
 	answers(&anthropic_neutral, &openai_neutral, text, &asked);
