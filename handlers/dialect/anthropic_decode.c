@@ -273,6 +273,22 @@ system_blocks(struct decoding *d, struct str value)
 	return true;
 }
 
+/* Calls are the assistant's, their results the user's. */
+static bool
+is_its_own(struct decoding *d, const struct turn *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if ((t->blocks[i].kind == BLOCK_CALL &&
+		    t->role != ROLE_ASSISTANT) ||
+		    (t->blocks[i].kind == BLOCK_RESULT &&
+		    t->role != ROLE_USER))
+			return refuse(d, FAULT_BAD_REQUEST, "messages",
+			    "a tool_use block stands in a message of the "
+			    "assistant, a tool_result block in one of the "
+			    "user");
+	return true;
+}
+
 static bool
 messages(struct decoding *d, struct str value)
 {
@@ -281,12 +297,14 @@ messages(struct decoding *d, struct str value)
 		enum role r = str_eq(role, S("user")) ? ROLE_USER :
 		    str_eq(role, S("assistant")) ? ROLE_ASSISTANT :
 		    ROLE_SYSTEM;
+		struct turn *t;
 
 		if (r == ROLE_SYSTEM && !str_eq(role, S("system")))
 			return refuse(d, FAULT_BAD_REQUEST, "messages",
 			    "a role must be user, assistant or system");
-		if (!content(d, neutral_turn(d->n, r),
-		    json_get(m.value, S("content"))))
+		t = neutral_turn(d->n, r);
+		if (!content(d, t, json_get(m.value, S("content"))) ||
+		    !is_its_own(d, t))
 			return false;
 	}
 	return true;

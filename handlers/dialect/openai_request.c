@@ -346,6 +346,7 @@ static const struct member members[] = {
 	{ STR_INIT("reasoning_effort"), READ, ALL, read_reasoning, NULL },
 	{ STR_INIT("reasoning"), READ, ALL, read_reasoning, NULL },
 	{ STR_INIT("thinking"), READ, ALL, read_reasoning, NULL },
+	{ STR_INIT("enable_thinking"), READ, CHAT, read_reasoning, NULL },
 	{ STR_INIT("safety_identifier"), READ, ALL, read_safety_identifier, NULL },
 	{ STR_INIT("user"), READ, ALL, read_user, NULL },
 	{ STR_INIT("prompt_cache_key"), READ, ALL, read_prompt_cache_key, NULL },

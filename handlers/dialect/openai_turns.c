@@ -80,9 +80,10 @@ as_text(struct turning *g, const struct block *b)
 }
 
 static bool
-is_kept(const struct block *b)
+is_kept(enum role role, const struct block *b)
 {
 	return b->kind != BLOCK_OPAQUE && b->kind != BLOCK_RESULT &&
+	    (b->kind != BLOCK_REASONING || role == ROLE_ASSISTANT) &&
 	    (b->kind != BLOCK_TEXT || b->text.n);
 }
 
@@ -130,7 +131,7 @@ push_results(struct turning *g, const struct turn *t)
 			struct block in = as_text(g, &b->inside[j]);
 
 			in.cache = CACHE_NOT;
-			if (is_kept(&in) && in.kind != BLOCK_TEXT)
+			if (is_kept(ROLE_USER, &in) && in.kind != BLOCK_TEXT)
 				lend(g, &in);
 		}
 	}
@@ -144,7 +145,7 @@ push_turn(struct turning *g, const struct turn *t)
 	for (size_t i = 0; i < t->n; i++) {
 		struct block b = as_text(g, &t->blocks[i]);
 
-		if (!is_kept(&b))
+		if (!is_kept(t->role, &b))
 			continue;
 		if (!to && t->role == ROLE_USER && g->open)
 			to = last(g);

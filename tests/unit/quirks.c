@@ -385,6 +385,10 @@ static const struct row message_rows[] = {
 	    { "messages.1", "{'role':'tool','tool_call_id':'a','content':"
 	    "'T\\nu\\n\\nfound'}", "messages.2.role", "'system'",
 	    "messages.3.content", "'go'", "messages.4", NULL } },
+	{ "thoughts of the user", A_TO_C, "", MAX "'messages':[{'role':"
+	    "'user','content':[{'type':'thinking','thinking':'hm',"
+	    "'signature':'s'},{'type':'text','text':'a'}]}]", NULL,
+	    { "messages.0", "{'role':'user','content':'a'}" } },
 	{ "texts of one answer", A_TO_C, "", MAX "'messages':[{'role':'user',"
 	    "'content':'hi'},{'role':'assistant','content':[{'type':'text',"
 	    "'text':'a'},{'type':'text','text':'b'}]},{'role':'user',"
@@ -715,6 +719,10 @@ static const struct {
 	{ "nothing but nothing", A_TO_C, "", MAX "'messages':[{'role':'user',"
 	    "'content':[]}]", FAULT_UNSUPPORTED_VALUE, "messages",
 	    "not empty" },
+	{ "a call of the user's", A_TO_C, "", MAX "'messages':[{'role':"
+	    "'user','content':[{'type':'tool_use','id':'a','name':'f',"
+	    "'input':{}}]}]", FAULT_BAD_REQUEST, "messages",
+	    "of the assistant" },
 	{ "a role that is none", C_TO_C, "", "'messages':[{'role':'model',"
 	    "'content':'a'}]", FAULT_BAD_REQUEST, "messages", "The role" },
 	{ "content that is none", C_TO_C, "", "'messages':[{'role':'user',"
