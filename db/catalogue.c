@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "db/key.h"
+#include "db/model.h"
 #include "db/money.h"
 #include "db/setting.h"
 #include "fcgi/base/json.h"
@@ -46,8 +47,9 @@ static const char *const sql[N_SQL] = {
 		   IN_FORCE("NULL") "ORDER BY m.name",
 	[CHANNELS] = "SELECT id, name, dialect, base_url, priority, weight, "
 		     "cost_ppm, connect_ms, first_ms, idle_ms, whole_ms, "
-		     "stream_ms, on_disconnect, max_completion, enabled, "
-		     "ca_file, test_model FROM channel /*scan*/ ORDER BY id",
+		     "stream_ms, on_disconnect, enabled, ca_file, "
+		     "test_model, preset, quirks, body_drop, body_set, "
+		     "headers FROM channel /*scan*/ ORDER BY id",
 	[SERVES] = "SELECT cm.channel, cm.name, cm.upstream, " RATES
 		   "FROM channel_model cm /*scan*/ "
 		   "LEFT JOIN model m ON m.name = cm.name "
@@ -148,8 +150,6 @@ read_price(struct arena *a, struct row *row, int column, struct price *p,
 static void
 read_model(struct arena *a, struct row *row, struct model *m)
 {
-	struct str capabilities = row_str(row, 7);
-
 	*m = (struct model){
 		.id = row_int(row, 0),
 		.name = arena_str(a, row_str(row, 1)),
@@ -157,8 +157,7 @@ read_model(struct arena *a, struct row *row, struct model *m)
 		.max_output = row_int(row, 3),
 		.free = row_int(row, 4),
 		.enabled = row_int(row, 5),
-		.max_completion = json_yes(
-		    json_get(capabilities, S("max_completion_tokens"))),
+		.capabilities = model_capabilities(a, row_str(row, 7)),
 	};
 	m->priced = read_price(a, row, 9, &m->price, &m->price_until);
 	if (!m->priced)
@@ -352,6 +351,14 @@ load_sales(struct db *db, struct catalogue *c, size_t room, int64_t now)
 	return !db_failed(db);
 }
 
+/* Most channels have none: nobody looks for them then. */
+static struct str
+read_headers(struct arena *a, struct str object)
+{
+	return str_eq(object, S("{}")) ? (struct str){ NULL, 0 }
+				       : arena_str(a, object);
+}
+
 static bool
 load_channels(struct db *db, struct catalogue *c, size_t room)
 {
@@ -374,10 +381,14 @@ load_channels(struct db *db, struct catalogue *c, size_t room)
 			.whole_ms = row_int(row, 10),
 			.stream_ms = row_int(row, 11),
 			.drain = str_eq(row_str(row, 12), S("drain")),
-			.max_completion = row_int(row, 13),
-			.enabled = row_int(row, 14),
-			.ca_file = arena_str(a, row_str(row, 15)),
-			.test_model = arena_str(a, row_str(row, 16)),
+			.enabled = row_int(row, 13),
+			.ca_file = arena_str(a, row_str(row, 14)),
+			.test_model = arena_str(a, row_str(row, 15)),
+			.preset = arena_str(a, row_str(row, 16)),
+			.quirks = arena_str(a, row_str(row, 17)),
+			.drop = arena_str(a, row_str(row, 18)),
+			.set = arena_str(a, row_str(row, 19)),
+			.headers = read_headers(a, row_str(row, 20)),
 		};
 	db_reset(row);
 	return !db_failed(db);

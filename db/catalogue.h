@@ -22,7 +22,7 @@ struct model {
 	struct str name;		/* may end in '*' */
 	int64_t context, max_output;	/* tokens; 0: unknown */
 	bool free, enabled;
-	bool max_completion;		/* wants max_completion_tokens */
+	struct str capabilities;	/* "name=value name=value" */
 	bool priced;
 	struct price price;		/* in force when loaded */
 	int64_t price_until;		/* UTC ms; reloaded then */
@@ -56,6 +56,8 @@ struct channel_model {
 	struct price cost;
 };
 
+enum { CHANNEL_HEADERS = 16 };	/* of a channel, at most */
+
 struct channel {
 	int64_t id;
 	struct str name, dialect, base_url;
@@ -63,7 +65,14 @@ struct channel {
 	int64_t cost_ppm;		/* share of the list price */
 	int64_t connect_ms, first_ms, idle_ms, whole_ms, stream_ms;
 	bool drain;			/* on_disconnect: drain, else cancel */
-	bool max_completion, enabled;
+	bool enabled;
+	struct str preset;		/* its name; empty: none */
+	struct str quirks;		/* "name=value name" */
+	struct str drop;		/* members left out: "name name" */
+	struct str set;			/* members set: a JSON object, or
+					 * empty */
+	struct str headers;		/* JSON object, null: that one is not
+					 * sent; or empty */
 	struct str ca_file;
 	struct str test_model;		/* empty: none is named */
 	struct channel_model *models;

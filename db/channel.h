@@ -24,8 +24,11 @@ struct channel_row {
 	bool drain;			/* on_disconnect: drain */
 	bool plain_http;
 	struct str ca_file;		/* empty: none */
-	struct str headers;		/* JSON object */
-	bool max_completion;
+	struct str headers;		/* JSON object; null: not sent */
+	struct str preset;		/* empty: none */
+	struct str quirks;		/* "name=value name" */
+	struct str drop;		/* members: "name name" */
+	struct str set;			/* JSON object, or empty */
 	struct str test_model;		/* empty: none is named */
 	bool enabled;
 	struct str note;

@@ -9,7 +9,7 @@
 #define COLUMNS \
 	"k.id, k.project, k.account, k.name, k.tail, k.weak, k.models, k.ips, " \
 	"k.rpm, k.tpm, k.concurrency, k.expires, k.created, k.revoked, " \
-	"m.used, m.open_holds, k.enabled, k.note, p.name, a.name "
+	"m.used, m.open_holds, k.enabled, k.note, p.name, a.name, k.strict "
 #define TABLES \
 	"FROM key k JOIN project p ON p.id = k.project " \
 	"JOIN account a ON a.id = k.account "
@@ -21,7 +21,8 @@ static const char *const sql[N_SQL] = {
 	[BY_HASH] =
 	    "SELECT k.id, k.project, k.account, a.grp, k.enabled AND "
 	    "p.enabled AND a.enabled AND k.revoked IS NULL, k.expires, k.rpm, "
-	    "k.tpm, k.concurrency, k.name, k.models, k.ips, a.markup_ppm " TABLES
+	    "k.tpm, k.concurrency, k.name, k.models, k.ips, a.markup_ppm, "
+	    "k.strict " TABLES
 	    "WHERE k.hash = ?1",
 	[LEFT] = "SELECT k.rpm, k.tpm, m.rpm_at, m.tpm_at, m.tpm_debt "
 		 "FROM key k JOIN meter m ON m.key = k.id WHERE k.id = ?1",
@@ -37,12 +38,12 @@ static const char *const sql[N_SQL] = {
 		     "ORDER BY k.id LIMIT 1000",
 	[ADD] = "INSERT INTO key(project, account, name, hash, tail, weak, "
 		"models, ips, rpm, tpm, concurrency, expires, created, "
-		"enabled, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-		"?10, ?11, ?12, ?13, ?14, ?15)",
+		"enabled, note, strict) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+		"?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
 	[ADD_METER] = "INSERT INTO meter(key) VALUES (?1)",
 	[PUT] = "UPDATE key SET name = ?2, models = ?3, ips = ?4, rpm = ?5, "
 		"tpm = ?6, concurrency = ?7, expires = ?8, enabled = ?9, "
-		"note = ?10 WHERE id = ?1",
+		"note = ?10, strict = ?11 WHERE id = ?1",
 	[ROTATE] = "UPDATE key SET hash = ?2, tail = ?3, weak = ?4, "
 		   "revoked = NULL WHERE id = ?1",
 	[REVOKE] = "UPDATE key SET revoked = coalesce(revoked, ?2) "
@@ -74,6 +75,7 @@ key_by_hash(struct db *db, const uint8_t hash[static VAULT_HASH],
 			.ips = arena_str(a, row_str(row, 11)),
 			.own_markup = !row_null(row, 12),
 			.markup_ppm = row_int(row, 12),
+			.strict = row_int(row, 13),
 		};
 	return n;
 }
@@ -138,6 +140,7 @@ read_row(struct arena *a, struct row *row, struct key_row *k)
 		.note = arena_str(a, row_str(row, 17)),
 		.project_name = arena_str(a, row_str(row, 18)),
 		.account_name = arena_str(a, row_str(row, 19)),
+		.strict = row_int(row, 20),
 	};
 }
 
@@ -186,11 +189,11 @@ set_or_null(const int64_t *v)
 bool
 key_put(struct db *db, struct key_row *k)
 {
-	return db_run(db, &key_part, PUT, "isSSIIIIis", k->id, k->name,
+	return db_run(db, &key_part, PUT, "isSSIIIIisi", k->id, k->name,
 		   k->models, k->ips, set_or_null(&k->rpm),
 		   set_or_null(&k->tpm), set_or_null(&k->concurrency),
 		   set_or_null(&k->expires), (int64_t)k->enabled,
-		   k->note) == 1 &&
+		   k->note, (int64_t)k->strict) == 1 &&
 	    setting_bump(db);
 }
 
@@ -210,12 +213,12 @@ key_add(struct db *db, const struct vault *v, struct key_row *k,
 	vault_hash(v, secret, hash);
 	describe(k, secret);
 	k->created = db_now(db);
-	if (db_run(db, &key_part, ADD, "iisbsiSSIIIIiis", k->project,
+	if (db_run(db, &key_part, ADD, "iisbsiSSIIIIiisi", k->project,
 		k->account, k->name, hash, sizeof(hash), k->tail,
 		(int64_t)k->weak, k->models, k->ips, set_or_null(&k->rpm),
 		set_or_null(&k->tpm), set_or_null(&k->concurrency),
 		set_or_null(&k->expires), k->created, (int64_t)k->enabled,
-		k->note) != 1)
+		k->note, (int64_t)k->strict) != 1)
 		return false;
 	k->id = db_last_id(db);
 	return db_run(db, &key_part, ADD_METER, "i", k->id) == 1;

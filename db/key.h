@@ -19,6 +19,7 @@ struct key {
 	int64_t rpm, tpm, concurrency;	/* 0: no limit */
 	bool own_markup;		/* its account's, instead of its */
 	int64_t markup_ppm;		/* group's */
+	bool strict;			/* nothing is left out for it */
 	struct str name, models, ips;	/* in the arena; JSON lists or empty */
 };
 
@@ -50,6 +51,8 @@ struct key_row {
 	int64_t created, revoked;	/* UTC ms; revoked 0: no */
 	int64_t used;			/* charged so far, nano-dollars */
 	int64_t open_holds;
+	bool strict;			/* what an upstream cannot be told is
+					 * refused, not left out */
 	bool enabled;
 	struct str note;
 	/* joined, read only */

@@ -4,6 +4,7 @@
 
 #include "db/group.h"
 #include "db/setting.h"
+#include "fcgi/base/json.h"
 
 #define COLUMNS \
 	"id, name, context, max_output, free, fallback, aliases, " \
@@ -95,6 +96,77 @@ model_put(struct db *db, struct model_row *m)
 	}
 	return ok && setting_bump(db);
 }
+
+/* --- capabilities --------------------------------------------------------- */
+
+enum { CAPABILITIES_BYTES = 1 << 16 };
+
+/* Lists are cut at blanks and commas. */
+static bool
+is_word(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= 0x20 || s.p[i] >= 0x7f || s.p[i] == ',')
+			return false;
+	return s.n > 0;
+}
+
+static struct str
+words(struct arena *a, struct str list)
+{
+	struct json_each each = json_each(list);
+	struct buf b = BUF(a, CAPABILITIES_BYTES);
+
+	while (json_next(&each)) {
+		struct str word = json_text(a, each.value);
+
+		if (!is_word(word))
+			return S("");
+		buf_put(&b, b.n ? S(",") : S(""));
+		buf_put(&b, word);
+	}
+	return buf_str(&b);
+}
+
+struct str
+model_capability(struct arena *a, struct str value)
+{
+	struct str text = { NULL, 0 };
+	int64_t n;
+
+	switch (json_kind(value)) {
+	case JSON_IS_BOOL:
+		return json_yes(value) ? S("yes") : S("no");
+	case JSON_IS_NUMBER:
+		return json_int(value, &n) ? arena_printf(a, "%lld",
+		    (long long)n) : text;
+	case JSON_IS_STRING:
+		text = json_text(a, value);
+		return is_word(text) ? text : S("");
+	case JSON_IS_ARRAY:
+		return words(a, value);
+	default:
+		return text;
+	}
+}
+
+struct str
+model_capabilities(struct arena *a, struct str object)
+{
+	struct json_each each = json_each(object);
+	struct buf b = BUF(a, CAPABILITIES_BYTES);
+
+	while (json_next(&each)) {
+		struct str value = model_capability(a, each.value);
+
+		if (value.n && is_word(each.name))
+			buf_printf(&b, "%s%.*s=%.*s", b.n ? " " : "",
+			    STR_ARGS(each.name), STR_ARGS(value));
+	}
+	return arena_str(a, buf_str(&b));
+}
+
+/* --- lists ---------------------------------------------------------------- */
 
 static int
 page(struct db *db, struct arena *a, size_t which, struct str after,

@@ -37,4 +37,13 @@ int model_list(struct db *db, struct arena *a, struct str after,
 int model_fallbacks(struct db *db, struct arena *a, struct str after,
     struct model_row **list);
 
+/*
+ * A capability's value as a list of words has it, in the arena: true and false
+ * are "yes" and "no", a list is "a,b".  Empty: it cannot stand in one.
+ */
+struct str model_capability(struct arena *a, struct str value);
+
+/* All of them, "name=value name=value", in the arena. */
+struct str model_capabilities(struct arena *a, struct str object);
+
 #endif

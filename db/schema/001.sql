@@ -51,7 +51,8 @@ CREATE TABLE grp (
 	note    TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
--- name may end in '*': longest match wins.  fallback, aliases: JSON lists.
+-- name may end in '*': longest match wins.  fallback, aliases: JSON lists;
+-- capabilities: a JSON object, its names those of a channel's quirks.
 CREATE TABLE model (
 	id          INTEGER PRIMARY KEY,
 	name        TEXT NOT NULL UNIQUE,
@@ -103,6 +104,10 @@ CREATE INDEX price_channel ON price(channel) WHERE channel IS NOT NULL;
 CREATE INDEX price_grp ON price(grp) WHERE grp IS NOT NULL;
 CREATE INDEX price_account ON price(account) WHERE account IS NOT NULL;
 
+-- preset, quirks ("name=value name"): what the upstream is known to take, in
+-- words of handlers/dialect/capability.h.  body_drop ("name name"), body_set (a
+-- JSON object): members left out of requests, and set.  headers: a JSON object
+-- of what is sent beside the dialect's own; null: that one is not sent.
 CREATE TABLE channel (
 	id            INTEGER PRIMARY KEY,
 	name          TEXT NOT NULL UNIQUE,
@@ -120,7 +125,10 @@ CREATE TABLE channel (
 	plain_http    INTEGER NOT NULL DEFAULT 0,
 	ca_file       TEXT,
 	headers       TEXT NOT NULL DEFAULT '{}',
-	max_completion INTEGER NOT NULL DEFAULT 0,
+	preset        TEXT,
+	quirks        TEXT NOT NULL DEFAULT '',
+	body_drop     TEXT NOT NULL DEFAULT '',
+	body_set      TEXT NOT NULL DEFAULT '',
 	test_model    TEXT,
 	enabled       INTEGER NOT NULL DEFAULT 1,
 	note          TEXT NOT NULL DEFAULT ''
@@ -265,7 +273,8 @@ CREATE TABLE token (
 	enabled  INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 
--- A client's key, by keyed hash.  models, ips: JSON lists, NULL: any.
+-- A client's key, by keyed hash.  models, ips: JSON lists, NULL: any.  strict:
+-- what an upstream cannot be told is refused, not left out.
 CREATE TABLE key (
 	id           INTEGER PRIMARY KEY,
 	project      INTEGER NOT NULL REFERENCES project(id),
@@ -280,6 +289,7 @@ CREATE TABLE key (
 	tpm          INTEGER CHECK (tpm > 0),
 	concurrency  INTEGER CHECK (concurrency > 0),
 	capped       INTEGER NOT NULL DEFAULT 0,
+	strict       INTEGER NOT NULL DEFAULT 0,
 	expires      INTEGER,
 	created      INTEGER NOT NULL,
 	revoked      INTEGER,

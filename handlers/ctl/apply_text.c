@@ -135,6 +135,8 @@ apply_object(struct apply *a, struct listed *l, const struct place *at,
 	if (!shape_read(&a->r, at, n->members,
 	    n == &noun_site ? NULL : known, is, blank))
 		return false;
+	if (n->fill)
+		n->fill(at, is, was);
 	one.name = n == &noun_site ? name : arena_printf(a->r.arena,
 	    "%.*s%.*s", STR_ARGS(l->prefix), STR_ARGS(name));
 	one.members = shape_diff(a->r.arena, n->members, was, is);

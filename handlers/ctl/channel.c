@@ -10,6 +10,7 @@
 #include "handlers/relay/outward.h"
 
 enum { SECRET_MOST = 4096, WHY_BYTES = 300 };
+_Static_assert((int)OUTWARD_HEADERS <= (int)ALSO_MAX, "see struct ask");
 
 /* --- which one ------------------------------------------------------------ */
 
@@ -281,8 +282,10 @@ upstream_ask(struct upstream *u, const struct credential *k, const char *path,
 {
 	struct arena *a = &u->c->arena;
 	static const struct caller_headers none = { .version = { NULL, 0 } };
+	struct str also[OUTWARD_HEADERS];
 	char id[ID_CHARS];
 	struct ask ask = {
+		.also = also,
 		.url = outward_url(a, u->ch->base_url, str_of(path), false),
 		.agent = "weir/" PACKAGE_VERSION,
 		.accept = stream ? "text/event-stream" : "application/json",
@@ -309,8 +312,7 @@ upstream_ask(struct upstream *u, const struct credential *k, const char *path,
 	    str_from(id, sizeof(id));
 	ask.key = u->key;
 	ask.x_api_key = u->dialect->x_api_key;
-	if (u->dialect->write_headers)
-		u->dialect->write_headers(a, &none, ask.also);
+	ask.n_also = outward_headers(a, u->ch, u->dialect, &none, also);
 	hear(u->client, &ask, &s->h);
 	return judge(u, k, s);
 }

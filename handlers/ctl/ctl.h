@@ -167,6 +167,9 @@ void out_maybe(struct buf *b, const char *name, struct str value); /* or null */
 void out_int(struct buf *b, const char *name, int64_t value);
 void out_bool(struct buf *b, const char *name, bool value);
 void out_usd(struct buf *b, const char *name, int64_t nano);
+/* "a b" as ["a","b"]: a value, and a member. */
+void put_words(struct buf *b, struct str words);
+void out_list(struct buf *b, const char *name, struct str words);
 /* UTC ms as RFC 3339; 0 is null. */
 void out_time(struct buf *b, const char *name, int64_t utc_ms);
 

@@ -158,7 +158,7 @@ on_filler(char *bytes, size_t one, size_t n, void *arg)
 
 /* --- asking --------------------------------------------------------------- */
 
-enum { MAX_HEADERS = 8 };
+enum { MAX_HEADERS = 6 + ALSO_MAX };
 
 /* Lines that live in memory of ours, so that the key can be wiped. */
 struct lines {
@@ -194,9 +194,9 @@ headers(struct client *cl, struct lines *l)
 	}
 	if (a->request_id.n)
 		with(cl, l, "X-Request-Id: ", a->request_id);
-	for (size_t i = 0; i < countof(a->also); i++)
-		if (a->also[i].n)
-			with(cl, l, "", a->also[i]);
+	assert(a->n_also <= ALSO_MAX);
+	for (int i = 0; i < a->n_also; i++)
+		with(cl, l, "", a->also[i]);
 	if (a->identity)
 		with(cl, l, "Accept-Encoding: ", S("identity"));
 	if (a->json.p)

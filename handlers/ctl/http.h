@@ -18,7 +18,7 @@
 #include "fcgi/base/arena.h"
 #include "fcgi/base/str.h"
 
-enum { EVENTS_MAX = 64 };
+enum { EVENTS_MAX = 64, ALSO_MAX = 24 };
 
 struct ask {
 	const char *method;		/* NULL: GET, or POST with a body */
@@ -28,7 +28,8 @@ struct ask {
 	struct str key;			/* sent as credential, if any */
 	bool x_api_key;			/* in that header */
 	struct str request_id;		/* or empty */
-	struct str also[2];		/* header lines more, or empty */
+	const struct str *also;		/* header lines more, */
+	int n_also;			/* at most ALSO_MAX */
 	struct str json;		/* a body */
 	int64_t filler;			/* a body of so many letters */
 	bool however_long;		/* filler is sent on a slow line too */

@@ -121,6 +121,7 @@ make_key(struct ctl *c, struct db *db, void *arg)
 	row.tpm = k->row.tpm;
 	row.concurrency = k->row.concurrency;
 	row.expires = k->row.expires;
+	row.strict = k->row.strict;
 	vault_new_key("sk-weir-", k->secret);
 	if (!key_add(db, store_vault(c->store), &row, str_of(k->secret)) ||
 	    !cap_set(db, CAP_KEY, row.id, &k->caps))
@@ -152,6 +153,7 @@ run_new(struct ctl *c)
 	    !opt_time(c, "expires", true, &k.row.expires) ||
 	    !opt_caps(c, &k.caps))
 		return EXIT_USAGE;
+	k.row.strict = opt(c, "strict") != NULL;
 	if (k.row.expires && k.row.expires <= clock_utc_ms())
 		return misused(c, "--expires: %s has passed",
 		    opt(c, "expires"));
@@ -239,16 +241,18 @@ const struct command command_key_new = {
 	.name = "key new",
 	.usage = "--account A [--project P] --name N [--models a,b] "
 	    "[--ips CIDR,...] [--rpm N] [--tpm N] [--concurrency N] "
-	    "[--cap WINDOW=AMOUNT]... [--expires T]",
+	    "[--cap WINDOW=AMOUNT]... [--expires T] [--strict]",
 	.summary = "makes a client's key and prints it, once",
 	.help =
 "Without --models and --ips every model and address is allowed; a model may\n"
 "end in *.  --cap may be repeated: hour, day, week, month, total in USD,\n"
 "day_tokens=N and its like, soft=PERCENT of the others to be warned at.\n"
 "T is 2027-01-01, 2027-01-01T09:30:00Z, or a span from now on: 24h, 7d.\n"
+"With --strict a call is refused when something in it would be left out for\n"
+"its upstream; without, it is left out and noted in the usage row.\n"
 "The key alone goes to standard output: KEY=$(weirctl key new ...)\n",
 	.options = "account= project= name= models= ips= rpm= tpm= "
-	    "concurrency= cap= expires=",
+	    "concurrency= cap= expires= strict",
 	.run = run_new,
 };
 

@@ -18,6 +18,7 @@ extern const struct command command_init, command_apply, command_export,
     command_key_rotate, command_key_revoke, command_credential_add,
     command_credential_recover,
     command_channel_test, command_channel_models,
+    command_channel_presets, command_channel_capabilities,
     command_user_new, command_user_passwd, command_token_new,
     command_token_list, command_token_revoke, command_project_new,
     command_cap, command_balance, command_grant, command_deduct,
@@ -40,6 +41,8 @@ static const struct command *const commands[] = {
 	&command_credential_recover,
 	&command_channel_test,		/* channel_test.c */
 	&command_channel_models,	/* channel_models.c */
+	&command_channel_presets,	/* channel_known.c */
+	&command_channel_capabilities,
 	&command_user_new,		/* user.c */
 	&command_user_passwd,
 	&command_token_new,		/* token.c */

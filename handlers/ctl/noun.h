@@ -102,6 +102,12 @@ extern const struct kind
     kind_drain,			/* bool: "cancel" or "drain" */
     kind_url,			/* struct str: a base_url */
     kind_file,			/* struct str: an absolute path */
+    kind_preset,		/* struct str: a name of preset.h */
+    kind_quirks,		/* struct str: capabilities, "name=value" */
+    kind_capabilities,		/* struct str: JSON object of such */
+    kind_drop,			/* struct str: members' names, "a b" */
+    kind_set,			/* struct str: JSON object, or empty */
+    kind_headers,		/* struct str: JSON object */
     kind_zone;			/* struct str: a time zone's name */
 
 struct names {
@@ -199,6 +205,9 @@ struct noun {
 	/* All names, in order; false: the database failed. */
 	bool (*names)(struct db *db, struct arena *a, const struct above *up,
 	    struct names *out);
+	/* What members that were given at this place bring with them, before
+	 * it is looked at what has changed; NULL: nothing. */
+	void (*fill)(const struct place *at, void *object, const void *was);
 	/* Writes it; was is blank if it is new.  False: r->why or lost. */
 	bool (*save)(struct reading *r, const struct place *at,
 	    const struct above *up, void *object, const void *was);

@@ -13,8 +13,10 @@
 
 #include "db/group.h"
 #include "db/setting.h"
+#include "fcgi/base/json.h"
 #include "handlers/ctl/kind.h"
 #include "handlers/dialect/dialect.h"
+#include "handlers/dialect/preset.h"
 
 struct channel_object {
 	struct channel_row row;
@@ -26,6 +28,7 @@ struct channel_object {
 
 #define AT(member) offsetof(struct channel_object, member)
 static const struct member channel_members[] = {
+	{ "preset", &kind_preset, AT(row.preset), 0, 0 },
 	{ "dialect", &kind_text, AT(row.dialect), 0, 64 },
 	{ "base_url", &kind_url, AT(row.base_url), 0, 1024 },
 	{ "credentials", &kind_list, 0, 0, 0 },
@@ -39,16 +42,15 @@ static const struct member channel_members[] = {
 	{ "on_disconnect", &kind_drain, AT(row.drain), 0, 0 },
 	{ "plain_http", &kind_flag, AT(row.plain_http), 0, 0 },
 	{ "ca_file", &kind_file, AT(row.ca_file), 0, 0 },
+	{ "quirks", &kind_quirks, AT(row.quirks), 0, 0 },
+	{ "drop", &kind_drop, AT(row.drop), 0, 0 },
+	{ "set", &kind_set, AT(row.set), 0, 0 },
+	{ "headers", &kind_headers, AT(row.headers), 0, 0 },
 	{ "test_model", &kind_text, AT(row.test_model), 0, 64 },
 	{ "enabled", &kind_flag, AT(row.enabled), 0, 0 },
 	{ "note", &kind_text, AT(row.note), 0, 4096 },
 	{ "api_version", &kind_later, 0, 0, 0 },
-	{ "headers", &kind_later, 0, 0, 0 },
-	{ "drop", &kind_later, 0, 0, 0 },
-	{ "set", &kind_later, 0, 0, 0 },
 	{ "proxy", &kind_later, 0, 0, 0 },
-	{ "preset", &kind_later, 0, 0, 0 },
-	{ "quirks", &kind_later, 0, 0, 0 },
 	{ 0 }
 };
 
@@ -139,6 +141,41 @@ channel_names(struct db *db, struct arena *a, const struct above *up,
 	return n >= 0;
 }
 
+/* --- what a preset brings ------------------------------------------------- */
+
+/* Does the preset say this member?  When it has none, and when it has what the
+ * preset before said and nobody says another. */
+static bool
+follows(const struct place *at, const char *member, struct str is,
+    struct str then)
+{
+	return is.n == 0 || (then.n && str_eq(is, then) &&
+	    json_get(at->value, str_of(member)).n == 0);
+}
+
+static void
+channel_fill(const struct place *at, void *object, const void *was)
+{
+	struct channel_object *c = object;
+	const struct channel_object *old = was;
+	const struct preset *now = preset_find(c->row.preset);
+	const struct preset *then = preset_find(old->row.preset);
+
+	if (!now)
+		return;
+	if (then == now)
+		then = NULL;
+	if (follows(at, "dialect", c->row.dialect, then ? then->dialect :
+	    S("")))
+		c->row.dialect = now->dialect;
+	if (!follows(at, "base_url", c->row.base_url, then ? then->base_url :
+	    S("")))
+		return;
+	c->row.base_url = now->base_url;
+	if (json_get(at->value, S("plain_http")).n == 0)
+		c->row.plain_http = now->plain_http;
+}
+
 /* --- saving --------------------------------------------------------------- */
 
 /* Does the channel serve it, by its name or by a pattern? */
@@ -166,7 +203,7 @@ check_channel(struct reading *r, const struct place *at,
 
 	if (c->row.dialect.n == 0)
 		return wrong(r, at, "a channel needs a dialect, like "
-		    "\"openai\"");
+		    "\"openai\", or a preset (weirctl channel presets)");
 	speaks = dialect_find(c->row.dialect);
 	if (!speaks)
 		return wrong(r, at, "dialect \"%.*s\" is not built yet in this "
@@ -174,8 +211,8 @@ check_channel(struct reading *r, const struct place *at,
 		    "compatible server speaks, and \"anthropic\"",
 		    STR_ARGS(c->row.dialect));
 	if (c->row.base_url.n == 0)
-		return wrong(r, at, "a channel needs a base_url, like \"%s\"",
-		    speaks->base_hint);
+		return wrong(r, at, "a channel needs a base_url, like "
+		    "\"%s\", or a preset", speaks->base_hint);
 	if (!url_allowed(r->arena, c->row.base_url, c->row.plain_http, &why))
 		return wrong(r, &url, "%.*s", STR_ARGS(why));
 	if (model.n && (!name_valid(model) || !serves_model(&c->serves,
@@ -321,6 +358,6 @@ const struct noun noun_channel = {
 	.name = AT(row.name), .enabled = AT(row.enabled),
 	.members = channel_members, .inside = in_channel,
 	.blank = channel_object_blank, .load = channel_load,
-	.names = channel_names, .save = channel_save,
+	.names = channel_names, .fill = channel_fill, .save = channel_save,
 	.enter = channel_enter, .fits = channel_fits,
 };

@@ -29,6 +29,7 @@ static const struct member key_members[] = {
 	{ "concurrency", &kind_count, AT(row.concurrency), 1, MOST },
 	{ "caps", &kind_caps, AT(caps), 0, 0 },
 	{ "expires", &kind_time, AT(row.expires), 0, 0 },
+	{ "strict", &kind_flag, AT(row.strict), 0, 0 },
 	{ "enabled", &kind_flag, AT(row.enabled), 0, 0 },
 	{ "note", &kind_text, AT(row.note), 0, 4096 },
 	{ 0 }

@@ -23,10 +23,10 @@ static const struct member model_members[] = {
 	{ "price", &kind_price, AT(prices), 0, 0 },
 	{ "free", &kind_flag, AT(row.free), 0, 0 },
 	{ "fallback", &kind_fallback, AT(row.fallback), 0, 0 },
+	{ "capabilities", &kind_capabilities, AT(row.capabilities), 0, 0 },
 	{ "enabled", &kind_flag, AT(row.enabled), 0, 0 },
 	{ "note", &kind_text, AT(row.note), 0, 4096 },
 	{ "aliases", &kind_later, 0, 0, 0 },
-	{ "capabilities", &kind_later, 0, 0, 0 },
 	{ 0 }
 };
 

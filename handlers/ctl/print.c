@@ -58,6 +58,26 @@ out_bool(struct buf *b, const char *name, bool value)
 }
 
 void
+put_words(struct buf *b, struct str words)
+{
+	char before = '[';
+
+	while (words.n) {
+		buf_char(b, before);
+		buf_json(b, str_cut(&words, ' '));
+		before = ',';
+	}
+	buf_put(b, before == '[' ? S("[]") : S("]"));
+}
+
+void
+out_list(struct buf *b, const char *name, struct str words)
+{
+	out_member(b, name);
+	put_words(b, words);
+}
+
+void
 out_usd(struct buf *b, const char *name, int64_t nano)
 {
 	struct arena a;

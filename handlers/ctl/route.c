@@ -53,6 +53,7 @@ look_at_key(struct route *r)
 		    "%.*s", word, STR_ARGS(r->name), STR_ARGS(row.models));
 	r->key = found_name(&c->arena, &f);
 	r->key_id = row.id;
+	r->strict = row.strict;
 	r->wanted.allowed = row.models;
 	r->wanted.group = account.grp;
 	return true;
@@ -177,7 +178,8 @@ explain_tier(struct route *r, struct plan *t, struct route_choice *list,
 			.sight = health_sight(r->how.health, &k->about,
 			    r->outs.now),
 			.clock_ms = pick_first_ms(k, r->how.health,
-			    r->wanted.tokens, false, r->outs.now) };
+			    r->wanted.tokens, false, r->outs.now),
+			.known = route_know(r, k) };
 		if (i == 0 || list[i].score.score < best)
 			best = list[i].score.score;
 	}
@@ -456,6 +458,9 @@ const struct command command_route = {
 "               A process that served it in the last five minutes stays with\n"
 "               the credential it had\n"
 "  --tokens N   tokens of the prompt (1000); 500 are taken to be answered\n"
+"\n"
+"Below them stands what is known of the model there (weirctl channel\n"
+"capabilities has the words), and what its channel changes in requests.\n"
 "\n"
 "Exit status 1 when nobody would serve it.\n",
 	.options = "key= account= project= session= tokens=",

@@ -23,6 +23,16 @@ struct route_link {
 	int tiers, candidates;		/* of the plan */
 };
 
+/* How requests to a candidate are written: what is known of its model there,
+ * and what its preset and channel change. */
+struct route_known {
+	struct str preset;		/* or empty */
+	struct str list;		/* capabilities in force, words */
+	struct str drop;		/* members left out, words */
+	struct str set;			/* members set: a JSON object */
+	struct str sent, unsent;	/* names of headers, words */
+};
+
 /* A candidate of the plan, in its order. */
 struct route_choice {
 	const struct candidate *with;
@@ -34,6 +44,7 @@ struct route_choice {
 	struct sight sight;
 	int64_t clock_ms;		/* for the first content */
 	bool drawn, first;		/* by the session */
+	struct route_known known;
 };
 
 /* A channel or credential that the plan has left out. */
@@ -54,6 +65,7 @@ struct route {
 	const struct group *group;
 	struct str key;			/* "alice/app", or empty */
 	int64_t key_id;
+	bool strict;			/* the key is */
 	struct str session;		/* or empty */
 	struct wanted wanted;
 	struct outs outs;
@@ -71,6 +83,10 @@ struct route {
 /* Does this row of the store concern that credential and model? */
 bool route_concerns(const struct park *p, const struct candidate *k);
 bool route_concerns_left(const struct park *p, const struct route_left *l);
+
+/* route_known.c: in the arena, or the catalogue's. */
+struct route_known route_know(const struct route *r,
+    const struct candidate *k);
 
 /* Prints all of it, for people or as JSON. */
 void route_tell(const struct route *r);

@@ -82,6 +82,18 @@ put_rows(struct buf *b, const struct route *r, const struct candidate *k,
 }
 
 static void
+put_known(struct buf *b, const struct route_known *k)
+{
+	out_maybe(b, "preset", k->preset);
+	out_list(b, "capabilities", k->list);
+	out_list(b, "drop", k->drop);
+	out_member(b, "set");
+	buf_put(b, k->set);
+	out_list(b, "headers", k->sent);
+	out_list(b, "headers_not_sent", k->unsent);
+}
+
+static void
 put_choice(struct buf *b, const struct route *r, const struct route_choice *k)
 {
 	static const char *const states[] = { [STANDS] = "on",
@@ -108,6 +120,7 @@ put_choice(struct buf *b, const struct route *r, const struct route_choice *k)
 	put_count(b, "rpm", with->credential->rpm);
 	put_count(b, "tpm", with->credential->tpm);
 	put_count(b, "concurrency", with->credential->concurrency);
+	put_known(b, &k->known);
 	if (r->session.n) {
 		out_bool(b, "drawn", k->drawn);
 		out_bool(b, "first", k->first);
@@ -237,6 +250,49 @@ table_choice(struct table *t, const struct route *r,
 	table_add(t, notes(r, k));
 }
 
+/* "  up as gpt-5: …", unless there is nothing to be said. */
+static void
+tell_known(const struct route *r, const struct route_choice *k)
+{
+	struct arena *a = &r->c->arena;
+	struct buf b = BUF(a, 1 << 18);
+	const struct route_known *w = &k->known;
+	const struct {
+		const char *words;
+		struct str what;
+	} parts[] = {
+		{ "", w->list }, { "preset ", w->preset },
+		{ "leaves out ", w->drop },
+		{ "sets ", str_eq(w->set, S("{}")) ? S("") : w->set },
+		{ "sends ", w->sent }, { "does not send ", w->unsent },
+	};
+
+	for (size_t i = 0; i < countof(parts); i++)
+		if (parts[i].what.n)
+			buf_printf(&b, "%s%s%.*s", b.n ? "; " : "",
+			    parts[i].words, STR_ARGS(parts[i].what));
+	if (b.n)
+		printf("  %.*s as %.*s: %.*s\n",
+		    STR_ARGS(k->with->channel->name),
+		    STR_ARGS(k->with->upstream_model),
+		    STR_ARGS(tame(a, buf_str(&b))));
+}
+
+/* Is it known already: with another credential of the channel? */
+static bool
+is_told(const struct route *r, int i)
+{
+	const struct candidate *k = r->choices[i].with;
+
+	for (int j = 0; j < i; j++) {
+		const struct candidate *was = r->choices[j].with;
+
+		if (was->channel == k->channel && was->chain == k->chain)
+			return true;
+	}
+	return false;
+}
+
 static void
 tell_tier(const struct route *r, int chain, int tier)
 {
@@ -257,6 +313,10 @@ tell_tier(const struct route *r, int chain, int tier)
 		table_choice(&t, r, k);
 	}
 	table_print(&t);
+	for (int i = 0; i < r->plan.n; i++)
+		if (r->choices[i].with->chain == chain &&
+		    r->choices[i].tier == tier && !is_told(r, i))
+			tell_known(r, &r->choices[i]);
 }
 
 static void

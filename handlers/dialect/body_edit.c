@@ -7,36 +7,29 @@
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
 
-/* Names are compared as dialects compare them: as text, unescaped. */
-static bool
-is_named(struct str name, struct str want)
-{
-	return json_name_is(name, want);
-}
-
-static bool
-is_dropped(const struct body_edit *e, struct str name)
+struct str
+body_edit_drops(const struct body_edit *e, struct str name)
 {
 	struct str rest = e->drop;
 
-	while (rest.n)
-		if (is_named(name, str_cut(&rest, ' ')))
-			return true;
-	return false;
+	while (rest.n) {
+		struct str one = str_cut(&rest, ' ');
+
+		if (json_name_is(name, one))
+			return one;
+	}
+	return (struct str){ NULL, 0 };
 }
 
-/* What it is set to, or empty; notes in *seen which of them it was. */
-static struct str
-set_to(const struct body_edit *e, struct str name, uint64_t *seen)
+/* Which of those that are set it is, or -1. */
+static int
+set_by(const struct body_edit *e, struct str name, struct json_each *by)
 {
-	int i = 0;
-
-	for (struct json_each m = json_each(e->set); json_next(&m); i++)
-		if (is_named(name, m.name)) {
-			*seen |= (uint64_t)1 << i;
-			return m.value;
-		}
-	return (struct str){ NULL, 0 };
+	*by = json_each(e->set);
+	for (int i = 0; json_next(by); i++)
+		if (json_name_is(name, by->name))
+			return i;
+	return -1;
 }
 
 static void
@@ -58,12 +51,15 @@ body_edit(struct str body, const struct body_edit *e, struct buf *out)
 
 	buf_char(out, '{');
 	for (struct json_each m = json_each(body); json_next(&m);) {
-		struct str value = set_to(e, m.name, &seen);
+		struct json_each by;
+		int which = set_by(e, m.name, &by);
 
-		if (value.n)
-			put_member(out, &first, m.name, value);
-		else if (!is_dropped(e, m.name))
+		if (which < 0 && !body_edit_drops(e, m.name).n)
 			put_member(out, &first, m.name, m.value);
+		else if (which >= 0 && !(seen >> which & 1))
+			put_member(out, &first, by.name, by.value);
+		if (which >= 0)
+			seen |= (uint64_t)1 << which;
 	}
 	for (struct json_each m = json_each(e->set); json_next(&m); i++)
 		if (!(seen >> i & 1))

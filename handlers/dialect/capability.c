@@ -237,7 +237,7 @@ capability_valid(struct arena *a, struct str name, struct str value,
 	if (k && put(&scratch, k, value))
 		return true;
 	if (k) {
-		buf_printf(&b, "%.*s is one of: ", STR_ARGS(name));
+		buf_printf(&b, "%.*s can be: ", STR_ARGS(name));
 		capability_values(k, &b);
 	} else {
 		buf_put(&b, S("there is no such one; there are "));
@@ -259,5 +259,62 @@ capability_apply(struct target *t, struct str list)
 
 		if (k)
 			put(t, k, value);
+	}
+}
+
+/* What is not zero, behind the name. */
+static void
+put_value(const struct target *t, const struct capability *k, struct buf *out)
+{
+	const char *field = (const char *)t + k->at;
+	unsigned set;
+	int64_t n;
+
+	switch (k->form) {
+	case FLAG:
+		return;
+	case NOT:
+		buf_put(out, S("=no"));
+		return;
+	case COUNT:
+		memcpy(&n, field, sizeof(n));
+		buf_printf(out, "=%lld", (long long)n);
+		return;
+	case WORD:
+		memcpy(&set, field, sizeof(set));
+		buf_printf(out, "=%s", k->words[set]);
+		return;
+	case EFFORTS:
+		memcpy(&set, field, sizeof(set));
+		for (int e = EFFORT_NONE, n_put = 0; e < N_EFFORTS; e++)
+			if (set >> e & 1)
+				buf_printf(out, "%s%s", n_put++ ? "," : "=",
+				    effort_names[e]);
+		return;
+	}
+}
+
+/* Is it as in a target of zeroes? */
+static bool
+is_zero(const struct target *t, const struct capability *k)
+{
+	static const char zeroes[sizeof(int64_t)];
+	size_t size = k->form == FLAG || k->form == NOT ? sizeof(bool) :
+	    k->form == COUNT ? sizeof(int64_t) : sizeof(unsigned);
+
+	return memcmp((const char *)t + k->at, zeroes, size) == 0;
+}
+
+void
+capability_list(const struct target *t, struct buf *out)
+{
+	size_t from = out->n;
+
+	for (size_t i = 0; i < countof(table); i++) {
+		if (is_zero(t, &table[i]))
+			continue;
+		buf_put(out, out->n > from ? S(" ") : S(""));
+		buf_put(out, table[i].name);
+		put_value(t, &table[i], out);
 	}
 }

@@ -27,6 +27,10 @@ struct str capability_says(const struct capability *k);
 bool capability_valid(struct arena *a, struct str name, struct str value,
     struct str *why);
 
+/* What t is beyond a target of which nothing is known, as such a list, in the
+ * table's order: capability_apply makes t of it again. */
+void capability_list(const struct target *t, struct buf *out);
+
 /* Changes t by what a list says; words it does not know are passed over (a
  * newer weir may have written them). */
 void capability_apply(struct target *t, struct str list);

@@ -17,7 +17,7 @@
 #include "handlers/relay/outward.h"
 #include "handlers/relay/relay.h"
 
-enum { MAX_HEADERS = 8, SECRET_MAX = 4096 };
+enum { MAX_HEADERS = 5 + OUTWARD_HEADERS, SECRET_MAX = 4096 };
 
 static void
 envelope_mac(const void *arg, struct str text,
@@ -216,9 +216,9 @@ content_type(struct attempt *a)
 	    plain ? S("") : S("\""), boundary, plain ? S("") : S("\""));
 }
 
-/* What the dialect wants beside them; returns how many. */
+/* What the dialect and the channel want beside them; returns how many. */
 static int
-put_dialect(struct attempt *a, struct str lines[static DIALECT_HEADERS])
+put_others(struct attempt *a, struct str lines[static OUTWARD_HEADERS])
 {
 	const struct call *c = a->call;
 	struct caller_headers said = {
@@ -229,8 +229,8 @@ put_dialect(struct attempt *a, struct str lines[static DIALECT_HEADERS])
 	/* What belongs to the caller's own words does not cross. */
 	if (a->crosses)
 		said = (struct caller_headers){ .version = S("") };
-	return a->speaks->write_headers ?
-	    a->speaks->write_headers(&a->arena, &said, lines) : 0;
+	return outward_headers(&a->arena, a->with->channel, a->speaks, &said,
+	    lines);
 }
 
 bool
@@ -248,7 +248,7 @@ attempt_start(struct attempt *a)
 	headers[n++] = S("User-Agent: weir/" PACKAGE_VERSION);
 	headers[n++] = ARENA_JOIN(&a->arena, S("X-Request-Id: "),
 	    request_id(c->rq));
-	n += put_dialect(a, headers + n);
+	n += put_others(a, headers + n);
 	if (!put_secret(a, &headers[n++]))
 		return false;
 	assert(n <= MAX_HEADERS);

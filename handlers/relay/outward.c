@@ -2,6 +2,11 @@
 /* outward.c - of every request to an upstream; see outward.h. */
 #include "handlers/relay/outward.h"
 
+#include "fcgi/base/json.h"
+#include "handlers/dialect/capability.h"
+#include "handlers/dialect/families.h"
+#include "handlers/dialect/preset.h"
+
 struct str
 outward_url(struct arena *a, struct str base, struct str path, bool second)
 {
@@ -25,6 +30,76 @@ outward_url(struct arena *a, struct str base, struct str path, bool second)
 	return ARENA_JOIN(a, base, !bare ? S("") : second ? S("/v2") :
 	    S("/v1"), path);
 }
+
+/* --- What an upstream takes ----------------------------------------------- */
+
+struct target
+outward_target(const struct channel *ch, const struct model *m,
+    struct str upstream_model)
+{
+	const struct preset *p = preset_find(ch->preset);
+	struct target t = { .model = upstream_model,
+		.max_output = m ? m->max_output : 0 };
+
+	capability_apply(&t, family_list(upstream_model));
+	if (p)
+		capability_apply(&t, p->quirks);
+	capability_apply(&t, ch->quirks);
+	if (m)
+		capability_apply(&t, m->capabilities);
+	return t;
+}
+
+int
+outward_edits(const struct channel *ch,
+    struct body_edit list[static OUTWARD_EDITS])
+{
+	const struct preset *p = preset_find(ch->preset);
+	int n = 0;
+
+	if (p) {
+		list[n] = (struct body_edit){ p->drop, p->set };
+		n += body_edit_any(&list[n]);
+	}
+	list[n] = (struct body_edit){ ch->drop, ch->set };
+	return n + body_edit_any(&list[n]);
+}
+
+/* Without the line of a header, if there is one. */
+static int
+leave_out(struct str *lines, int n, struct str name)
+{
+	int kept = 0;
+
+	for (int i = 0; i < n; i++) {
+		struct str rest = lines[i];
+
+		if (!str_eq_nocase(str_cut(&rest, ':'), name))
+			lines[kept++] = lines[i];
+	}
+	return kept;
+}
+
+int
+outward_headers(struct arena *a, const struct channel *ch,
+    const struct dialect *d, const struct caller_headers *said,
+    struct str lines[static OUTWARD_HEADERS])
+{
+	struct json_each m = json_each(ch->headers);
+	int n = d->write_headers ? d->write_headers(a, said, lines) : 0;
+
+	while (json_next(&m)) {
+		struct str value = json_text(a, m.value), line;
+
+		n = leave_out(lines, n, m.name);
+		line = ARENA_JOIN(a, m.name, S(": "), value);
+		if (value.n && n < OUTWARD_HEADERS && !str_has_control(line))
+			lines[n++] = line;
+	}
+	return n;
+}
+
+/* --- What was used -------------------------------------------------------- */
 
 static int64_t
 clamp(int64_t n, int64_t most)

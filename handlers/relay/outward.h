@@ -9,9 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "db/catalogue.h"
 #include "db/price.h"
 #include "fcgi/base/arena.h"
+#include "handlers/dialect/body_edit.h"
 #include "handlers/dialect/dialect.h"
+#include "handlers/dialect/neutral.h"
 
 /*
  * The URL of a path ("/chat/completions") below a channel's base_url, which
@@ -22,6 +25,27 @@
  */
 struct str outward_url(struct arena *a, struct str base_url, struct str path,
     bool second);
+
+/*
+ * What is known of a model at a channel, by the upstream's name of it: of its
+ * family, by the channel's preset, by the channel, by the catalogue's model
+ * (or NULL); the later one counts.  Strings are the catalogue's.
+ */
+struct target outward_target(const struct channel *ch, const struct model *m,
+    struct str upstream_model);
+
+/* The last edits of a JSON body for a channel, one after another: its preset's,
+ * its own.  Returns how many there are. */
+enum { OUTWARD_EDITS = 2 };
+int outward_edits(const struct channel *ch,
+    struct body_edit list[static OUTWARD_EDITS]);
+
+/* Header lines for every request to a channel, but for the key's: what the
+ * dialect wants, as the channel changes it.  Returns how many. */
+enum { OUTWARD_HEADERS = DIALECT_HEADERS + CHANNEL_HEADERS };
+int outward_headers(struct arena *a, const struct channel *ch,
+    const struct dialect *d, const struct caller_headers *said,
+    struct str lines[static OUTWARD_HEADERS]);
 
 /*
  * Overlapping wire counts of text as disjoint buckets, inside what was

@@ -24,7 +24,7 @@ enum {
 	IDLE_LOOKS = 10,		/* in the time that makes idle */
 	IDLE_LOOK_MOST_MS = 60000,
 	SECRET_MAX = 4096,
-	HEADERS = 5 + DIALECT_HEADERS
+	HEADERS = 5 + OUTWARD_HEADERS
 };
 
 struct probe_job {
@@ -206,8 +206,7 @@ job_start(struct probe_job *j)
 	h[n++] = S("User-Agent: weir/" PACKAGE_VERSION);
 	h[n++] = ARENA_JOIN(&j->arena, S("X-Request-Id: "),
 	    str_from(j->what.id, PROBE_ID_CHARS));
-	if (d->write_headers)
-		n += d->write_headers(&j->arena, &none, h + n);
+	n += outward_headers(&j->arena, ch, d, &none, h + n);
 	if (!put_secret(j, &h[n++]))
 		return false;
 	assert(n <= HEADERS);

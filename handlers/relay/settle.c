@@ -23,7 +23,7 @@
 #include "handlers/relay/relay.h"
 #include "handlers/relay/units.h"
 
-enum { REMARKS_BYTES = 2048 };
+enum { REMARKS_BYTES = 16 << 10 };
 
 struct settlement {
 	struct hold_settle settle;

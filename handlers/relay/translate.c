@@ -4,25 +4,27 @@
  *
  * Where caller and upstream speak the same dialect, the body's bytes go on
  * with the edits that are allowed; where they do not, it is read into the
- * neutral form once, and written from it for each upstream.  Copying or
- * translating a large body is a reader's work.  Of a body that is passed on
- * one copy is enough: what was sent is edited again if another upstream must
- * be tried (the same edits made twice change nothing more).
+ * neutral form once, and written from it for each upstream.  What a channel
+ * leaves out and sets is done last, to either.  Copying or translating a large
+ * body is a reader's work.  Of a body that is passed on one copy is enough:
+ * what was sent is edited again if another upstream must be tried (the same
+ * edits made twice change nothing more).  Not so where a channel of the plan
+ * has edits of its own, which are nobody else's: then the caller's body stays.
  */
+#include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
-#include "handlers/dialect/capability.h"
-#include "handlers/dialect/families.h"
 #include "handlers/dialect/neutral.h"
 #include "handlers/dialect/thoughts.h"
 #include "handlers/relay/call.h"
+#include "handlers/relay/outward.h"
 #include "handlers/relay/recall.h"
 
 enum {
 	EDIT_ROOM = 4096,		/* what the edits can add */
 	KEPT_TWICE = 64 << 10,		/* a body kept beside its copy */
 	ON_LOOP = 256 << 10,		/* bytes copied without a reader, */
-	ACROSS = LIMIT_PEEK_BYTES,	/* and translated so */
-	NAMES_BYTES = 1024		/* of what could not be said */
+	ACROSS = LIMIT_PEEK_BYTES,	/* and translated, or edited, so */
+	NAMES_BYTES = 12 << 10		/* of what could not be said */
 };
 
 /* The places of the edits, in the text that was sent last. */
@@ -45,21 +47,108 @@ find_places(struct call *c)
 	return true;
 }
 
-/* --- Another dialect ------------------------------------------------------ */
-
-/* What is known of the model: by its name, and by the catalogue. */
+/* What is known of the model there; this key may want nothing left out. */
 static struct target
 target_of(const struct call *c)
 {
-	const struct attempt *a = c->attempt;
-	struct target t = { .model = a->with->upstream_model,
-		.max_output = c->plan.model->max_output };
+	struct target t = outward_target(c->attempt->with->channel,
+	    c->plan.model, c->attempt->with->upstream_model);
 
-	capability_apply(&t, family_list(a->with->upstream_model));
-	t.max_completion |= a->with->channel->max_completion ||
-	    c->plan.model->max_completion;
+	t.strict |= c->key.strict;
 	return t;
 }
+
+/* --- What the channel leaves out and sets --------------------------------- */
+
+/* Those of a body; a form has none. */
+static int
+edits_of(const struct call *c, const struct channel *ch,
+    struct body_edit list[static OUTWARD_EDITS])
+{
+	return c->asked.boundary.n ? 0 : outward_edits(ch, list);
+}
+
+/* Is the caller's body needed as it is, whoever is tried? */
+static bool
+stays(const struct call *c)
+{
+	struct body_edit list[OUTWARD_EDITS];
+
+	for (int i = 0; i < c->plan.n; i++)
+		if (edits_of(c, c->plan.list[i].channel, list))
+			return true;
+	return false;
+}
+
+static bool
+is_among(struct str name, struct str names)
+{
+	while (names.n)
+		if (str_eq(str_cut(&names, ' '), name))
+			return true;
+	return false;
+}
+
+/* What is left out of the text, for the usage row.  False: the target is
+ * strict. */
+static bool
+note_dropped(struct call *c, const struct body_edit *e, struct str text,
+    const struct target *t, struct dropped *d)
+{
+	for (struct json_each m = json_each(text); e->drop.n &&
+	    json_next(&m);) {
+		struct str name = body_edit_drops(e, m.name);
+
+		if (name.n && !is_among(name, buf_str(&d->names)) &&
+		    !neutral_drop(d, t, c->arena, &c->fault,
+		    arena_str(c->arena, name).p))
+			return false;
+	}
+	return true;
+}
+
+/* The body that was written, with one more edit. */
+static bool
+edit_again(struct buf *body, const struct body_edit *e)
+{
+	struct str text = str_trim(buf_str(body));
+	size_t most = body_edit_most(text, e);
+	struct buf out = BUF_HEAP(most);
+	bool ok;
+
+	buf_room(&out, most);
+	ok = body_edit(text, e, &out);
+	buf_release(body);
+	*body = out;
+	return ok;
+}
+
+/* `text` is what of the caller's may be left out. */
+static void
+edit_body(struct call *c, struct str text, const struct target *t,
+    struct dropped *d)
+{
+	struct body_edit list[OUTWARD_EDITS];
+	int n = edits_of(c, c->attempt->with->channel, list);
+
+	for (int i = 0; i < n; i++)
+		if (!note_dropped(c, &list[i], str_trim(text), t, d))
+			return;
+	for (int i = 0; i < n; i++)
+		if (!edit_again(&c->attempt->body, &list[i]))
+			fail(c, FAULT_INTERNAL, "The request could not be "
+			    "edited for its upstream.");
+}
+
+/* Counted as long as it lives. */
+static void
+count_body(struct attempt *a)
+{
+	a->body_counted = (int64_t)a->body.room;
+	request_count_bytes(a->body_counted);
+}
+
+/* --- Another dialect ------------------------------------------------------ */
 
 /* The caller's text stays: what is read of it are slices. */
 static bool
@@ -102,9 +191,10 @@ write_across(struct call *c)
 	    &dropped, &c->fault) && c->fault.kind == FAULT_NONE)
 		fail(c, FAULT_TOO_LARGE, "The request is too large in the "
 		    "words of its upstream.");
+	if (c->fault.kind == FAULT_NONE)
+		edit_body(c, buf_str(&a->body), &t, &dropped);
 	c->dropped = buf_str(&dropped.names);
-	a->body_counted = (int64_t)a->body.room;
-	request_count_bytes(a->body_counted);
+	count_body(a);
 }
 
 /* --- The same dialect ----------------------------------------------------- */
@@ -139,15 +229,20 @@ static void
 write_body(struct call *c)
 {
 	struct attempt *a = c->attempt;
-	const struct channel *ch = a->with->channel;
+	struct body_edit list[OUTWARD_EDITS];
+	bool edited = edits_of(c, a->with->channel, list);
+	/* Asked for where it matters: most bodies go as they are. */
+	struct target t = edited || c->cap_output >= 0 ? target_of(c) :
+	    (struct target){ .model = S("") };
+	struct dropped dropped = { .names = BUF(c->arena, NAMES_BYTES) };
 	struct edits edits = {
 		.model = a->with->upstream_model,
 		.force_usage = c->asked.stream,
 		.cap_output = c->cap_output,
-		.cap_as_completion = ch->max_completion ||
-		    c->plan.model->max_completion ||
+		.cap_as_completion = t.max_completion ||
 		    c->asked.max_completion_at.n != 0,
 	};
+	bool gone = c->rq->body.n > KEPT_TWICE && !stays(c);
 
 	change_thoughts(c);
 	edits.edited = c->again.n != 0;
@@ -155,18 +250,30 @@ write_body(struct call *c)
 	    !c->dialect->write_request(&c->asked, &edits, &a->body))
 		fail(c, FAULT_INTERNAL, "The request could not be written "
 		    "for its upstream.");
-	a->body_counted = (int64_t)a->body.room;
-	request_count_bytes(a->body_counted);
+	else if (edited)
+		edit_body(c, c->asked.body, &t, &dropped);
+	c->dropped = buf_str(&dropped.names);
+	count_body(a);
 	/* What was read of a text that goes is slices of it. */
-	if (c->again.n || c->rq->body.n > KEPT_TWICE)
+	if (c->again.n || gone)
 		c->neutral = NULL;
 	buf_release(&c->again);
-	if (c->rq->body.n > KEPT_TWICE)
+	if (gone)
 		request_drop_body(c->rq);
 }
 
-/* What its dialect has no words for may go as it is to one that speaks the
- * caller's own: nothing was sent. */
+/* Would it be refused there as well?  What a dialect has no words for may go
+ * as it is to one that speaks the caller's own; what this channel leaves out,
+ * to another. */
+static bool
+refused_too(const struct call *c, const struct candidate *k)
+{
+	return c->attempt->crosses ?
+	    dialect_find(k->channel->dialect) != c->dialect :
+	    k->channel == c->attempt->with->channel;
+}
+
+/* Nothing was sent: somebody else may take it. */
 static enum go
 not_expressible(struct call *c)
 {
@@ -175,7 +282,7 @@ not_expressible(struct call *c)
 	for (int i = 0; i < c->plan.n; i++) {
 		struct candidate *k = &c->plan.list[i];
 
-		if (dialect_find(k->channel->dialect) != c->dialect)
+		if (refused_too(c, k))
 			k->avoid = true;
 		else
 			any |= k->tries == 0 && !k->avoid;
@@ -192,9 +299,11 @@ write(struct call *c)
 {
 	const struct attempt *a = c->attempt;
 	size_t n = c->again.n ? c->again.n : c->rq->body.n;
+	struct body_edit list[OUTWARD_EDITS];
 	void (*how)(struct call *) = a->crosses ? write_across : write_body;
+	bool parses = a->crosses || edits_of(c, a->with->channel, list);
 
-	if (n > (a->crosses ? ACROSS : ON_LOOP)) {
+	if (n > (parses ? ACROSS : ON_LOOP)) {
 		call_read(c, how);
 		return WAIT;
 	}
@@ -227,5 +336,5 @@ translate(struct call *c)
 	}
 	if (c->fault.kind == FAULT_NONE)
 		return NEXT;
-	return a->crosses ? not_expressible(c) : STOP;
+	return c->fault.kind == FAULT_INTERNAL ? STOP : not_expressible(c);
 }

@@ -97,8 +97,7 @@ trial_choose(struct trial *t, struct str name)
 	t->serves = channel_serves(t->ch, name);
 	t->as = t->serves && t->serves->upstream.p ? t->serves->upstream :
 	    name;
-	t->completion = t->ch->max_completion ||
-	    (t->model && t->model->max_completion);
+	t->completion = outward_target(t->ch, t->model, t->as).max_completion;
 	return endpoint_of(t, t->model, &t->endpoint) ? TRIAL_CHOSEN :
 	    TRIAL_DEAR;
 }
@@ -143,6 +142,23 @@ trial_priced(const struct trial *t)
 
 /* --- The call ------------------------------------------------------------- */
 
+/* As the channel wants it. */
+static struct str
+edited(const struct trial *t, struct str body, struct arena *a)
+{
+	struct body_edit list[OUTWARD_EDITS];
+	int n = outward_edits(t->ch, list);
+
+	for (int i = 0; i < n; i++) {
+		struct buf out = BUF(a, body_edit_most(body, &list[i]));
+
+		if (!body_edit(body, &list[i], &out))
+			return S("");
+		body = buf_str(&out);
+	}
+	return body;
+}
+
 struct str
 trial_body(const struct trial *t, bool stream, struct arena *a)
 {
@@ -166,7 +182,7 @@ trial_body(const struct trial *t, bool stream, struct arena *a)
 	if (!t->dialect->read_request(a, t->endpoint, buf_str(&ours), &asked,
 	    &f) || !t->dialect->write_request(&asked, &edits, &out))
 		return S("");
-	return buf_str(&out);
+	return edited(t, buf_str(&out), a);
 }
 
 const char *

@@ -1,125 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* apply.c - the rules of the catalogue: what is taken, kept, refused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-#include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "tests/unit/stage.h"
 
 #include "db/audit.h"
 #include "db/key.h"
 #include "db/ledger.h"
 #include "db/model.h"
 #include "db/money.h"
-#include "db/setting.h"
-#include "db/store.h"
-#include "fcgi/base/mem.h"
-#include "handlers/ctl/apply.h"
-
-/* --- a store of its own for each test ------------------------------------- */
-
-struct stage {
-	struct arena arena;
-	char dir[64];
-	struct store *store;
-	struct db *db;
-	struct apply last;
-	bool prune;
-};
-
-static int
-set_up(void **state)
-{
-	struct stage *s = xnew(struct stage);
-	struct str why = S("");
-
-	snprintf(s->dir, sizeof(s->dir), "/tmp/weir-apply-XXXXXX");
-	if (!mkdtemp(s->dir) || !store_init(s->dir, NULL, &s->arena, &why))
-		goto out;
-	s->store = store_open(s->dir, NULL, "weirctl", &s->arena, &why);
-	s->db = s->store ? store_reader(s->store, &s->arena, &why) : NULL;
-out:
-	if (!s->db)
-		fprintf(stderr, "%.*s\n", STR_ARGS(why));
-	*state = s;
-	return s->db ? 0 : -1;
-}
-
-static int
-tear_down(void **state)
-{
-	struct stage *s = *state;
-	DIR *d = opendir(s->dir);
-	struct dirent *e;
-
-	db_close(s->db);
-	store_close(s->store);
-	while (d && (e = readdir(d)))
-		unlinkat(dirfd(d), e->d_name, 0);
-	if (d)
-		closedir(d);
-	rmdir(s->dir);
-	arena_release(&s->arena);
-	free(s);
-	return 0;
-}
-
-static bool
-work(struct db *db, void *arg)
-{
-	struct stage *s = arg;
-
-	s->last.r.db = db;
-	s->last.r.now = db_now(db);
-	return apply_text(&s->last);
-}
-
-/* NULL when it was applied, else what was wrong. */
-static const char *
-apply(struct stage *s, const char *text)
-{
-	s->last = (struct apply){ .prune = s->prune, .actor = S("test"),
-		.r = { .arena = &s->arena, .file = S("cat"),
-		.text = str_of(text), .vault = store_vault(s->store) } };
-	if (store_write(s->store, false, work, s))
-		return NULL;
-	return arena_str(&s->arena, s->last.r.why.n ? s->last.r.why :
-	    S("the database failed")).p;
-}
-
-static void
-good(struct stage *s, const char *text, size_t created, size_t changed,
-    size_t off, size_t left)
-{
-	const char *why = apply(s, text);
-
-	if (why)
-		fail_msg("%s", why);
-	assert_int_equal(s->last.count[FATE_CREATED], created);
-	assert_int_equal(s->last.count[FATE_CHANGED], changed);
-	assert_int_equal(s->last.count[FATE_OFF], off);
-	assert_int_equal(s->last.count[FATE_LEFT], left);
-}
-
-/* Refused with these words, and nothing changed. */
-static void
-bad(struct stage *s, const char *text, const char *words)
-{
-	int64_t generation = setting_generation(s->db);
-	const char *why = apply(s, text);
-
-	if (!why)
-		fail_msg("it was taken: %s", text);
-	if (!strstr(why, words))
-		fail_msg("not \"%s\" but \"%s\" for %s", words, why, text);
-	assert_int_equal(setting_generation(s->db), generation);
-}
 
 /* --- the example ---------------------------------------------------------- */
 
@@ -418,7 +305,8 @@ static const struct {
 	    "models[0].name: this member is there twice" },
 	{ "{\"models\":[{\"name\":\"a\",\n\"contxt\":1}]}",
 	    "cat line 2: models[0].contxt: there is no such member; there are "
-	    "name, context, max_output, price, free, fallback, enabled, note" },
+	    "name, context, max_output, price, free, fallback, capabilities, "
+	    "enabled, note" },
 	{ "{\"models\":[{\"name\":\"a\",\"context\":0}]}",
 	    "models[0].context: a whole number from 1 to" },
 	{ "{\"models\":[{\"name\":\"a\",\"context\":1.5}]}", "a whole number" },
@@ -447,8 +335,6 @@ static const struct {
 	    "name \"b\", of which there is none: add it to models" },
 	{ "{\"models\":[{\"name\":\"a\",\"aliases\":[\"b\"]}]}",
 	    "aliases is not built yet" },
-	{ "{\"models\":[{\"name\":\"a\",\"capabilities\":{}}]}",
-	    "capabilities is not built yet" },
 	/* prices */
 	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"input\":0.15}}]}",
 	    "models[0].price.input: amounts are strings, so that no digit is "
@@ -667,8 +553,6 @@ static const struct {
 	    "channels[0].ca_file: /no/such/file cannot be read" },
 	{ "{\"channels\":[{\"name\":\"c\",\"proxy\":\"http://p\"}]}",
 	    "proxy is not built yet" },
-	{ "{\"channels\":[{\"name\":\"c\",\"headers\":{}}]}",
-	    "headers is not built yet" },
 	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\","
 	  "\"base_url\":\"https://u.example/v1\",\"models\":{\"a*\":null},"
 	  "\"test_model\":\"x\"}]}",

@@ -93,7 +93,10 @@ make_models(struct shop *s, struct db *db, void *arg)
 			 * there are passed over. */
 			m.fallback = S("[\"off\",\"demo\",\"four\","
 			    "\"gpt-*\",\"none\",\"gpt-4o\"]");
-			m.capabilities = S("{\"max_completion_tokens\": true}");
+			m.capabilities = S("{\"max_completion_tokens\": true,"
+			    "\"json_schema\":false,\"stop_most\": 4,"
+			    "\"seed\":\"random_seed\",\"efforts\":[\"low\", "
+			    "\"high\"],\"odd\":\"a b\",\"none\":null}");
 		}
 		if (!model_put(db, &m))
 			return false;
@@ -129,6 +132,11 @@ make_channel(struct shop *s, struct db *db, void *arg)
 	c.cost_ppm = 340000;
 	c.drain = true;
 	c.idle_ms = 777;
+	c.preset = S("some");
+	c.quirks = S("json_schema seed=no");
+	c.drop = S("a b");
+	c.set = S("{\"c\":1}");
+	c.headers = S("{\"X-D\":null}");
 	if (!channel_put(db, &c) ||
 	    !channel_models_set(db, c.id, serve, countof(serve)) ||
 	    !channel_models_set(db, c.id, serve, countof(serve)) ||
@@ -189,8 +197,10 @@ snapshot(void **state)
 	assert_string_equal(model_of(c, "off")->name.p, "*");
 	assert_string_equal(model_of(c, "")->name.p, "*");
 	assert_int_equal(model_of(c, "gpt-4o")->context, 128000);
-	assert_true(model_of(c, "gpt-4o")->max_completion);
-	assert_false(model_of(c, "gpt-5")->max_completion);
+	assert_string_equal(model_of(c, "gpt-4o")->capabilities.p,
+	    "max_completion_tokens=yes json_schema=no stop_most=4 "
+	    "seed=random_seed efforts=low,high");
+	assert_int_equal(model_of(c, "gpt-5")->capabilities.n, 0);
 	assert_true(model_of(c, "gpt-4o")->priced);
 	assert_int_equal(model_of(c, "gpt-4o")->price.rate[BUCKET_INPUT], 1);
 	assert_int_equal(model_of(c, "gpt-4o")->price.rate[BUCKET_REASONING],
@@ -206,6 +216,11 @@ snapshot(void **state)
 	assert_int_equal(c->channels[0].idle_ms, 777);
 	assert_int_equal(c->channels[0].cost_ppm, 340000);
 	assert_true(c->channels[0].drain);
+	assert_string_equal(c->channels[0].preset.p, "some");
+	assert_string_equal(c->channels[0].quirks.p, "json_schema seed=no");
+	assert_string_equal(c->channels[0].drop.p, "a b");
+	assert_string_equal(c->channels[0].set.p, "{\"c\":1}");
+	assert_string_equal(c->channels[0].headers.p, "{\"X-D\":null}");
 	assert_true(channel_has_group(&c->channels[0], 1));
 	assert_false(channel_has_group(&c->channels[0], 2));
 	m = channel_serves(&c->channels[0], S("gpt-4o"));

@@ -30,6 +30,14 @@ refuses(const struct asked *asked, const struct edits *edits, struct buf *out)
 	return false;
 }
 
+/* What was there, a copy: its model is not changed. */
+static bool
+copies(const struct asked *asked, const struct edits *edits, struct buf *out)
+{
+	(void)edits;
+	return buf_put(out, asked->body);
+}
+
 /* All that the step looks at. */
 struct scene {
 	struct arena arena;
@@ -91,11 +99,122 @@ asks_for_usage_and_sets_a_limit(void **state)
 	set(&s);
 	s.call.asked.stream = true;
 	s.call.cap_output = 300;
-	s.model.max_completion = true;
+	s.model.capabilities = S("max_completion_tokens=yes");
 	assert_int_equal(translate(&s.call), NEXT);
 	assert_true(last->force_usage);
 	assert_int_equal(last->cap_output, 300);
 	assert_true(last->cap_as_completion);
+	clear(&s);
+}
+
+/* The list that counts is the last: a family's, a preset's, the channel's, the
+ * model's. */
+static void
+knows_the_limit_by_name(void **state)
+{
+	static const struct {
+		const char *as, *preset, *quirks, *model;
+		bool completion;
+	} known[] = {
+		{ "up-", "", "", "", false },
+		{ "gpt-5", "", "", "", true },
+		{ "maker/gpt-5", "openrouter", "", "", false },
+		{ "up-", "groq", "", "", true },
+		{ "up-", "groq", "max_completion_tokens=no", "", false },
+		{ "up-", "", "max_completion_tokens",
+		    "max_completion_tokens=no", false },
+		{ "gpt-5", "", "", "max_completion_tokens=no", false },
+		{ "gpt-5", "unknown", "odd=1", "", true },
+	};
+	struct scene s;
+
+	(void)state;
+	for (size_t i = 0; i < countof(known); i++) {
+		set(&s);
+		s.call.cap_output = 300;
+		s.call.asked.boundary = S("no JSON to edit");
+		s.with.upstream_model = str_of(known[i].as);
+		s.channel.preset = str_of(known[i].preset);
+		s.channel.quirks = str_of(known[i].quirks);
+		s.model.capabilities = str_of(known[i].model);
+		assert_int_equal(translate(&s.call), NEXT);
+		assert_int_equal(last->cap_as_completion,
+		    known[i].completion);
+		clear(&s);
+	}
+}
+
+/* A scene with this body, whose channel edits it. */
+static void
+set_edits(struct scene *s, const char *body)
+{
+	set(s);
+	s->dialect.write_request = copies;
+	s->rq.body = s->call.asked.body = str_of(body);
+	s->channel.drop = S("a user");
+	s->channel.set = S("{\"b\":true}");
+	s->call.plan.list = &s->with;
+	s->call.plan.n = 1;
+}
+
+static void
+edits_last(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	set_edits(&s, " {\"a\":1,\"b\":2, \"c\":[3],\"A\":4}\n");
+	assert_int_equal(translate(&s.call), NEXT);
+	assert_true(str_eq(buf_str(&s.attempt.body),
+	    S("{\"b\":true,\"c\":[3]}")));
+	assert_true(str_eq(s.call.dropped, S("a")));
+	clear(&s);
+
+	/* The preset's, then the channel's. */
+	set_edits(&s, "{\"top_logprobs\":1,\"c\":1,\"user\":\"u\"}");
+	s.channel.preset = S("groq");
+	s.channel.set = S("{\"logprobs\":false}");
+	assert_int_equal(translate(&s.call), NEXT);
+	assert_true(str_eq(buf_str(&s.attempt.body),
+	    S("{\"c\":1,\"logprobs\":false}")));
+	assert_true(str_eq(s.call.dropped, S("top_logprobs user")));
+	clear(&s);
+
+	/* Nothing that is dropped was there; and a form has no members. */
+	set_edits(&s, "{\"c\":1}");
+	assert_int_equal(translate(&s.call), NEXT);
+	assert_true(str_eq(buf_str(&s.attempt.body),
+	    S("{\"c\":1,\"b\":true}")));
+	assert_int_equal(s.call.dropped.n, 0);
+	clear(&s);
+	set_edits(&s, "--x\r\n{\"a\":1}");
+	s.call.asked.boundary = S("x");
+	assert_int_equal(translate(&s.call), NEXT);
+	assert_true(str_eq(buf_str(&s.attempt.body), s.rq.body));
+	clear(&s);
+}
+
+/* For a key that is strict nothing is left out, at whatever channel. */
+static void
+is_strict(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	set_edits(&s, "{\"c\":1,\"user\":\"u\"}");
+	s.call.key.strict = true;
+	assert_int_equal(translate(&s.call), STOP);
+	assert_int_equal(s.call.fault.kind, FAULT_UNSUPPORTED);
+	assert_true(str_eq(s.call.fault.param, S("user")));
+	clear(&s);
+	set_edits(&s, "{\"c\":1,\"user\":\"u\"}");
+	s.channel.quirks = S("strict");
+	assert_int_equal(translate(&s.call), STOP);
+	assert_int_equal(s.call.fault.kind, FAULT_UNSUPPORTED);
+	clear(&s);
+	set_edits(&s, "{\"c\":1}");
+	s.call.key.strict = true;
+	assert_int_equal(translate(&s.call), NEXT);
 	clear(&s);
 }
 
@@ -132,6 +251,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_the_body),
 		cmocka_unit_test(asks_for_usage_and_sets_a_limit),
+		cmocka_unit_test(knows_the_limit_by_name),
+		cmocka_unit_test(edits_last),
+		cmocka_unit_test(is_strict),
 		cmocka_unit_test(says_when_it_cannot),
 		cmocka_unit_test(waits_for_a_reader),
 	};
