@@ -34,6 +34,11 @@ FUNCTION = [{'type': 'function', 'function': {
 TOOL = [{'name': 'weather', 'description': 'the weather of a city',
          'input_schema': CITY}]
 THOUGHT = 'What would one say?'
+# As the upstream gave it, and wants it back.
+SIGNED = [{'type': 'thinking', 'thinking': THOUGHT,
+           'signature': 'EqQBCgIYAhIkMGQ1YjEyNzUtc2lnbmF0dXJl'},
+          {'type': 'redacted_thinking', 'data': 'EmwKAhgBEgy='},
+          {'type': 'text', 'text': SCRIPTED}]
 PICTURE = 'iVBORw0KGgo+/AAi' * 300
 ELSEWHERE = 'https://example.com/a.png?x=1&y=%20'
 
@@ -177,8 +182,21 @@ def chat_reasoning():
     arrived = json.loads(got.choices[0].message.content)
     same((arrived['thinking']['type'], arrived['thinking']['budget_tokens']),
          ('enabled', 1024))
-    same(arrived['messages'][1]['content'][-1], {'type': 'text',
-                                                 'text': SCRIPTED})
+    same(arrived['messages'][1]['content'], SIGNED)
+
+
+@test
+def chat_reasoning_helper():
+    """What proves thoughts survives how the helper puts chunks together."""
+    with chat.chat.completions.stream(
+            model='claude-sonnet-4-5-thinking', messages=HELLO,
+            max_tokens=4096, reasoning_effort='low') as stream:
+        message = stream.get_final_completion().choices[0].message
+    same([d['index'] for d in message.reasoning_details], [0, 1])
+    got = ask_chat('claude-sonnet-4-5-echo', max_tokens=4096,
+                   reasoning_effort='low', messages=HELLO + [message] + HELLO)
+    same(json.loads(got.choices[0].message.content)['messages'][1]['content'],
+         SIGNED)
 
 
 @test
