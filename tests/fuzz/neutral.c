@@ -8,6 +8,7 @@
 #include "handlers/dialect/neutral.h"
 
 #include "fcgi/base/json.h"
+#include "handlers/dialect/envelope.h"
 #include "fcgi/base/mem.h"
 #include "handlers/dialect/sse.h"
 #include "tests/fuzz/fuzz.h"
@@ -69,6 +70,34 @@ encode(struct arena *a, const struct neutral_dialect *to,
 	return true;
 }
 
+/* Nobody's key: no envelope that is made up opens. */
+static void
+no_mac(const void *arg, struct str text, uint8_t mac[static ENVELOPE_MAC])
+{
+	(void)arg;
+	(void)text;
+	memset(mac, 0x5a, ENVELOPE_MAC);
+}
+
+/* Cut out of the text, or put right: JSON that is still read, and cut again
+ * it is the same. */
+static void
+thoughts(struct arena *a, const struct dialect *from, struct str text)
+{
+	const struct envelope_key key = { no_mac, NULL, S("anthropic"), 1 };
+	struct buf cut = BUF(a, MOST), again = BUF(a, MOST);
+	struct buf opened = BUF(a, MOST);
+
+	if (!from->thoughts)
+		return;
+	assert(from->thoughts(a, text, NULL, &cut) &&
+	    from->thoughts(a, buf_str(&cut), NULL, &again) &&
+	    from->thoughts(a, text, &key, &opened));
+	assert(json_valid(buf_str(&cut), NULL) &&
+	    json_valid(buf_str(&opened), NULL) &&
+	    str_eq(buf_str(&cut), buf_str(&again)));
+}
+
 static void
 request(struct arena *a, const struct dialect *from, struct str text)
 {
@@ -81,6 +110,7 @@ request(struct arena *a, const struct dialect *from, struct str text)
 
 	if (!from->read_request(a, from->converse, text, &asked, &f))
 		return;
+	thoughts(a, from, text);
 	if (!from->neutral->decode(a, text, &form, &f)) {
 		assert(f.kind != FAULT_NONE && f.text.n);
 		return;
