@@ -68,6 +68,63 @@ share_read(struct str s, int64_t *ppm)
 	return decimal_read(s, 6, MONEY_MAX, ppm);
 }
 
+/* The digits of s, without its point; those after the 30th do not count.
+ * *places: how many of them stand behind the point. */
+static bool
+digits_read(struct str *s, __int128 *v, int64_t *places)
+{
+	bool behind = false, any = false;
+	int n = 0;
+
+	*v = *places = 0;
+	for (; s->n && (is_digit(s->p[0]) || (s->p[0] == '.' && !behind));
+	    *s = str_skip(*s, 1)) {
+		if (s->p[0] == '.') {
+			behind = true;
+			continue;
+		}
+		any = true;
+		if (n < 30) {
+			*v = *v * 10 + (s->p[0] - '0');
+			n += *v > 0;
+			*places += behind;
+		} else if (!behind) {
+			return false;
+		}
+	}
+	return any;
+}
+
+bool
+number_read(struct str s, int places, int64_t most, int64_t *parts)
+{
+	int64_t behind, exponent = 0;
+	__int128 v;
+
+	if (!digits_read(&s, &v, &behind))
+		return false;
+	if (s.n && (s.p[0] == 'e' || s.p[0] == 'E')) {
+		s = str_skip(s, 1);
+		if (s.n && s.p[0] == '+')
+			s = str_skip(s, 1);
+		if (!str_int(s, &exponent) || exponent < -400 ||
+		    exponent > 400)
+			return false;
+		s.n = 0;
+	}
+	exponent += places - behind;
+	for (; exponent > 0 && v && v <= most; exponent--)
+		v *= 10;
+	for (; exponent < -1 && v; exponent++)
+		v /= 10;
+	if (exponent == -1)
+		v = (v + 5) / 10;
+	if (s.n || v > most)
+		return false;
+	*parts = (int64_t)v;
+	return true;
+}
+
 /* Written by hand, from its end: every whole answer says what it cost. */
 static struct str
 decimal_text(struct arena *a, int64_t value, int places)

@@ -24,6 +24,12 @@ bool money_read(struct str s, int64_t *nano);
 /* The same for a share: "0.34", "1.00" -> ppm; at most 6 places, >= 0. */
 bool share_read(struct str s, int64_t *ppm);
 
+/*
+ * Reads a JSON number ("15", "0.15", "1.5e-07") in whole parts of 10^-places,
+ * the nearest one.  False: it is no number from 0 to most of them.
+ */
+bool number_read(struct str s, int places, int64_t most, int64_t *parts);
+
 /* "0.000021", "10", "-2.5": shortest exact decimal. */
 struct str money_text(struct arena *a, int64_t nano);
 struct str share_text(struct arena *a, int64_t ppm);

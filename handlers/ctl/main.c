@@ -23,7 +23,7 @@ extern const struct command command_init, command_apply, command_export,
     command_token_list, command_token_revoke, command_project_new,
     command_cap, command_balance, command_grant, command_deduct,
     command_usage, command_report_usage, command_report_spread,
-    command_ledger_check, command_bill_recompute,
+    command_ledger_check, command_bill_recompute, command_price_import,
     command_route, command_log, command_status, command_doctor,
     command_backup, command_restore, command_rekey, command_tick;
 
@@ -58,6 +58,7 @@ static const struct command *const commands[] = {
 	&command_report_spread,
 	&command_ledger_check,		/* ledger.c */
 	&command_bill_recompute,	/* bill.c */
+	&command_price_import,		/* price_import.c */
 	&command_route,			/* route.c */
 	&command_log,			/* log.c */
 	&command_status,		/* status.c */

@@ -148,6 +148,40 @@ sums(void **state)
 	assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
 }
 
+static void
+json_numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		int places;
+		int64_t parts;		/* -1: refused */
+	} list[] = {
+		{ "0", 9, 0 }, { "15", 9, 15 * NANO }, { "0.15", 9, 150000000 },
+		{ "1.5e-07", 15, 150000000 }, { "1E+3", 0, 1000 },
+		{ "7.500000000000001E-8", 15, 75000000 },
+		{ "2.9999999999999997e-07", 15, 300000000 },
+		{ "0.0000000004", 9, 0 }, { "0.0000000005", 9, 1 },
+		{ "1e-400", 9, 0 }, { "0e400", 9, 0 }, { "5e400", 9, -1 },
+		{ "1e-401", 9, -1 }, { "-1", 9, -1 }, { "", 9, -1 },
+		{ ".", 9, -1 }, { "1.2.3", 9, -1 }, { "1e", 9, -1 },
+		{ "\"1\"", 9, -1 }, { "1x", 9, -1 }, { "1e300", 15, -1 },
+		{ "1000", 0, 1000 }, { "1001", 0, -1 },
+		{ "0.00000000000000000000000000000000000001e38", 0, 1 },
+		{ "1.000000000000000000000000000000000000001", 0, 1 },
+		{ "1000000000000000000000000000000000000000e-38", 0, -1 },
+	};
+	int64_t v, most;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++) {
+		v = -1;
+		most = list[i].places ? MONEY_MAX : 1000;
+		assert_int_equal(number_read(str_of(list[i].text),
+		    list[i].places, most, &v), list[i].parts >= 0);
+		assert_int_equal(v, list[i].parts);
+	}
+}
+
 int
 main(void)
 {
@@ -158,6 +192,7 @@ main(void)
 		cmocka_unit_test(writes),
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(sums),
+		cmocka_unit_test(json_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
