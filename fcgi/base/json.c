@@ -448,6 +448,25 @@ json_get(struct str object, struct str name)
 	return (struct str){ 0 };
 }
 
+void
+json_get_all(struct str object, const struct str *names, struct str *values,
+    size_t n)
+{
+	struct json_each m = json_each(object);
+	size_t left = n;
+
+	for (size_t i = 0; i < n; i++)
+		values[i] = (struct str){ 0 };
+	while (left && m.object && json_next(&m))
+		for (size_t i = 0; i < n; i++)
+			if (values[i].n == 0 &&
+			    name_equals(m.name, names[i])) {
+				values[i] = m.value;
+				left--;
+				break;
+			}
+}
+
 bool
 json_yes(struct str value)
 {

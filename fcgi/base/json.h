@@ -115,6 +115,10 @@ struct str json_name(struct arena *a, struct str raw_name);
  * empty slice. */
 struct str json_get(struct str object, struct str name);
 
+/* The same of n members in one walk: values[i] is that of names[i]. */
+void json_get_all(struct str object, const struct str *names,
+    struct str *values, size_t n);
+
 /* A string value decoded into the arena (borrowed from the text itself when
  * it holds no escape); other types: the empty view. */
 struct str json_text(struct arena *a, struct str value);

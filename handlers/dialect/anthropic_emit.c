@@ -149,13 +149,19 @@ stream_open(struct messages_writer *s, struct buf *b, const struct event *e)
 	}
 }
 
+/* Most of a stream is these. */
 static void
-stream_delta(struct messages_writer *s, struct buf *b, const char *type,
-    const char *name, struct str raw)
+stream_delta(struct messages_writer *s, struct buf *b, struct str type,
+    struct str name, struct str raw)
 {
-	buf_printf(b, "event: content_block_delta\ndata: {\"type\":"
-	    "\"content_block_delta\",\"index\":%lld,\"delta\":{\"type\":"
-	    "\"%s\",\"%s\":", (long long)s->index, type, name);
+	buf_put(b, S("event: content_block_delta\ndata: {\"type\":"
+	    "\"content_block_delta\",\"index\":"));
+	buf_int(b, s->index);
+	buf_put(b, S(",\"delta\":{\"type\":"));
+	put_raw(b, type);
+	buf_char(b, ',');
+	put_raw(b, name);
+	buf_char(b, ':');
 	put_raw(b, raw);
 	buf_put(b, S("}}\n\n"));
 }
@@ -293,9 +299,9 @@ put_text(struct event_writer *w, const struct event *e, struct buf *out)
 	if (!w->stream)
 		buf_put(&s->content, e->text);
 	else if (thinks)
-		stream_delta(s, out, "thinking_delta", "thinking", e->text);
+		stream_delta(s, out, S("thinking_delta"), S("thinking"), e->text);
 	else
-		stream_delta(s, out, "text_delta", "text", e->text);
+		stream_delta(s, out, S("text_delta"), S("text"), e->text);
 }
 
 static void
@@ -307,7 +313,8 @@ put_signature(struct event_writer *w, const struct event *e, struct buf *out)
 	if (e->redacted)
 		return;
 	if (w->stream)
-		stream_delta(s, out, "signature_delta", "signature", e->text);
+		stream_delta(s, out, S("signature_delta"), S("signature"),
+		    e->text);
 	else
 		s->signature = arena_str(w->arena, e->text);
 }
@@ -320,7 +327,7 @@ put_args(struct event_writer *w, const struct event *e, struct buf *out)
 	if (!s->open || s->kind != BLOCK_CALL || e->text.n == 0)
 		return;
 	if (w->stream)
-		stream_delta(s, out, "input_json_delta", "partial_json",
+		stream_delta(s, out, S("input_json_delta"), S("partial_json"),
 		    e->text);
 	else
 		buf_put(&s->args, e->text);

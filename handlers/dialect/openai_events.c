@@ -319,19 +319,49 @@ content_list(struct event_reader *r, struct str list, enum block_kind kind)
 	}
 }
 
-static void
-reasoning(struct event_reader *r, struct str delta)
-{
-	struct str one = json_get(delta, S("reasoning_content"));
-	struct str other = json_get(delta, S("reasoning"));
-	struct str details = json_get(delta, S("reasoning_details"));
+/* Members of a delta, read in one walk: most chunks are little else. */
+enum { CONTENT, TOOL_CALLS, FUNCTION_CALL, REASONING_CONTENT, REASONING,
+	REASONING_DETAILS, REFUSAL, ANNOTATIONS, N_DELTA };
+static const struct str of_delta[N_DELTA] = {
+	[CONTENT] = STR_INIT("content"),
+	[TOOL_CALLS] = STR_INIT("tool_calls"),
+	[FUNCTION_CALL] = STR_INIT("function_call"),
+	[REASONING_CONTENT] = STR_INIT("reasoning_content"),
+	[REASONING] = STR_INIT("reasoning"),
+	[REASONING_DETAILS] = STR_INIT("reasoning_details"),
+	[REFUSAL] = STR_INIT("refusal"),
+	[ANNOTATIONS] = STR_INIT("annotations"),
+};
+enum { DELTA, MESSAGE, FINISH_REASON, INDEX, N_CHOICE };
+static const struct str of_choice[N_CHOICE] = {
+	[DELTA] = STR_INIT("delta"),
+	[MESSAGE] = STR_INIT("message"),
+	[FINISH_REASON] = STR_INIT("finish_reason"),
+	[INDEX] = STR_INIT("index"),
+};
+enum { ID, CREATED, MODEL, CHOICES, USAGE, X_GROQ, FAILURE, N_CHUNK };
+static const struct str of_chunk[N_CHUNK] = {
+	[ID] = STR_INIT("id"),
+	[CREATED] = STR_INIT("created"),
+	[MODEL] = STR_INIT("model"),
+	[CHOICES] = STR_INIT("choices"),
+	[USAGE] = STR_INIT("usage"),
+	[X_GROQ] = STR_INIT("x_groq"),
+	[FAILURE] = STR_INIT("error"),
+};
 
-	if (inside(one).n || inside(other).n) {
-		text(r, BLOCK_REASONING, inside(one).n ? inside(one) :
-		    inside(other));
+static void
+reasoning(struct event_reader *r, const struct str *d)
+{
+	struct str one = inside(d[REASONING_CONTENT]);
+	struct str other = inside(d[REASONING]);
+
+	if (one.n || other.n) {
+		text(r, BLOCK_REASONING, one.n ? one : other);
 		return;
 	}
-	for (struct json_each m = json_each(details); json_next(&m);) {
+	for (struct json_each m = json_each(d[REASONING_DETAILS]);
+	    json_next(&m);) {
 		text(r, BLOCK_REASONING, inside(json_get(m.value, S("text"))));
 		text(r, BLOCK_REASONING, inside(json_get(m.value,
 		    S("summary"))));
@@ -342,44 +372,44 @@ reasoning(struct event_reader *r, struct str delta)
 static void
 message(struct event_reader *r, struct str delta)
 {
-	struct str content = json_get(delta, S("content"));
-	struct str calls = json_get(delta, S("tool_calls"));
-	struct str old = json_get(delta, S("function_call"));
+	struct str d[N_DELTA];
 	int64_t place = 0;
 
-	reasoning(r, delta);
-	if (json_kind(content) == JSON_IS_ARRAY)
-		content_list(r, content, BLOCK_TEXT);
+	json_get_all(delta, of_delta, d, N_DELTA);
+	reasoning(r, d);
+	if (json_kind(d[CONTENT]) == JSON_IS_ARRAY)
+		content_list(r, d[CONTENT], BLOCK_TEXT);
 	else
-		content_text(r, inside(content));
-	text(r, BLOCK_REFUSAL, inside(json_get(delta, S("refusal"))));
-	for (struct json_each m = json_each(calls); json_next(&m); place++)
+		content_text(r, inside(d[CONTENT]));
+	text(r, BLOCK_REFUSAL, inside(d[REFUSAL]));
+	for (struct json_each m = json_each(d[TOOL_CALLS]); json_next(&m);
+	    place++)
 		call_piece(r, m.value, place);
-	if (json_kind(old) == JSON_IS_OBJECT) {
+	if (json_kind(d[FUNCTION_CALL]) == JSON_IS_OBJECT) {
 		struct part_call *c = call_of(r, 0, S(""));
 
 		if (c)
-			call_text(r, c, old);
+			call_text(r, c, d[FUNCTION_CALL]);
 		forward_call(r, false);
 	}
-	for (struct json_each m = json_each(json_get(delta,
-	    S("annotations"))); json_next(&m);)
+	for (struct json_each m = json_each(d[ANNOTATIONS]); json_next(&m);)
 		give(r, (struct event){ .kind = EVENT_NOTE, .text = m.value });
 }
 
 static void
-choice(struct event_reader *r, struct str c)
+choice(struct event_reader *r, struct str value)
 {
 	struct chat_reader *s = r->state;
-	struct str delta = json_get(c, S("delta"));
-	struct str finish = inside(json_get(c, S("finish_reason")));
+	struct str c[N_CHOICE], finish;
 	int64_t index = 0;
 
-	json_int(json_get(c, S("index")), &index);
+	json_get_all(value, of_choice, c, N_CHOICE);
+	json_int(c[INDEX], &index);
 	if (index != 0)
 		return;		/* more than one was never asked for */
 	s->any = true;
-	message(r, delta.n ? delta : json_get(c, S("message")));
+	message(r, c[DELTA].n ? c[DELTA] : c[MESSAGE]);
+	finish = inside(c[FINISH_REASON]);
 	if (finish.n)
 		s->finish = arena_str(r->arena, finish);
 }
@@ -388,25 +418,24 @@ static void
 chunk(struct event_reader *r, struct str data)
 {
 	struct chat_reader *s = r->state;
-	struct str error = json_get(data, S("error"));
-	struct str usage = json_get(data, S("usage"));
-	struct str groq = json_get(json_get(data, S("x_groq")), S("usage"));
+	struct str c[N_CHUNK], groq;
 	int64_t created = 0;
 
-	openai_read_model(&s->facts, json_get(data, S("model")));
-	if (json_kind(usage) == JSON_IS_OBJECT)
-		openai_read_usage(&s->facts, usage);
+	json_get_all(data, of_chunk, c, N_CHUNK);
+	groq = json_get(c[X_GROQ], S("usage"));
+	openai_read_model(&s->facts, c[MODEL]);
+	if (json_kind(c[USAGE]) == JSON_IS_OBJECT)
+		openai_read_usage(&s->facts, c[USAGE]);
 	else if (json_kind(groq) == JSON_IS_OBJECT)
 		openai_read_usage(&s->facts, groq);
-	if (error.n && !openai_is_empty(error)) {
+	if (c[FAILURE].n && !openai_is_empty(c[FAILURE])) {
 		openai_fail(&s->facts, &s->pass, data, (struct str){ 0 });
 		return;
 	}
-	json_int(json_get(data, S("created")), &created);
-	for (struct json_each m = json_each(json_get(data, S("choices")));
-	    json_next(&m);) {
-		start(r, arena_str(r->arena, inside(json_get(data, S("id")))),
-		    created);
+	json_int(c[CREATED], &created);
+	for (struct json_each m = json_each(c[CHOICES]); json_next(&m);) {
+		if (!s->started)
+			start(r, arena_str(r->arena, inside(c[ID])), created);
 		choice(r, m.value);
 	}
 }
