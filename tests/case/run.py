@@ -125,9 +125,9 @@ with # at its end for a length.  {NAME} in a VALUE or in JSON to be applied is
 the address of upstream NAME, as in a catalogue.
 
 Beyond what is written every case must leave a ledger that "weirctl ledger
-check" calls clean, charges that "weirctl bill recompute" finds again, no money held by an account that was called for, no key of
-a caller or an upstream in weir's log or in an answer, and a weir that ends
-with status 0 when it is asked to.
+check" calls clean, charges that "weirctl bill recompute" finds again, no money held by an account
+that was called for, no key of a caller or an upstream in weir's log or in an
+answer, and a weir that ends with status 0 when it is asked to.
 """
 import argparse
 import concurrent.futures
