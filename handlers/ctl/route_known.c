@@ -39,7 +39,7 @@ know_edits(struct arena *a, const struct channel *ch, struct route_known *k)
 {
 	struct body_edit list[OUTWARD_EDITS];
 	struct buf b = BUF(a, WORDS_BYTES);
-	int n = outward_edits(ch, list);
+	int n = outward_edits(ch, true, list);
 
 	k->set = S("{}");
 	for (int i = 0; i < n; i++) {

@@ -18,7 +18,8 @@ struct preset {
 	bool plain_http;		/* it runs beside weir */
 	struct str quirks;		/* a list of capability.h */
 	struct str drop;		/* members it refuses: "a b" */
-	struct str set;			/* a JSON object, or empty */
+	struct str set;			/* a JSON object, or empty: for
+					 * conversations */
 };
 
 /* By its name, or NULL. */

@@ -51,14 +51,15 @@ outward_target(const struct channel *ch, const struct model *m,
 }
 
 int
-outward_edits(const struct channel *ch,
+outward_edits(const struct channel *ch, bool converses,
     struct body_edit list[static OUTWARD_EDITS])
 {
 	const struct preset *p = preset_find(ch->preset);
 	int n = 0;
 
 	if (p) {
-		list[n] = (struct body_edit){ p->drop, p->set };
+		list[n] = (struct body_edit){ p->drop,
+			converses ? p->set : S("") };
 		n += body_edit_any(&list[n]);
 	}
 	list[n] = (struct body_edit){ ch->drop, ch->set };

@@ -35,9 +35,10 @@ struct target outward_target(const struct channel *ch, const struct model *m,
     struct str upstream_model);
 
 /* The last edits of a JSON body for a channel, one after another: its preset's,
- * its own.  Returns how many there are. */
+ * which sets members of conversations only, and its own.  Returns how many
+ * there are. */
 enum { OUTWARD_EDITS = 2 };
-int outward_edits(const struct channel *ch,
+int outward_edits(const struct channel *ch, bool converses,
     struct body_edit list[static OUTWARD_EDITS]);
 
 /* Header lines for every request to a channel, but for the key's: what the

@@ -65,7 +65,8 @@ static int
 edits_of(const struct call *c, const struct channel *ch,
     struct body_edit list[static OUTWARD_EDITS])
 {
-	return c->asked.boundary.n ? 0 : outward_edits(ch, list);
+	return c->asked.boundary.n ? 0 : outward_edits(ch,
+	    c->asked.endpoint == c->dialect->converse, list);
 }
 
 /* Is the caller's body needed as it is, whoever is tried? */
