@@ -248,7 +248,7 @@ content(struct decoding *d, struct turn *t, struct str value)
 		return true;
 	}
 	for (struct json_each m = json_each(value); json_next(&m);) {
-		if (!block(d, t, m.value))
+		if (!block(d, t, m.value) || !neutral_holds(d->n, d->fault))
 			return false;
 		mark_last(t, mark_of(m.value));
 	}
@@ -304,7 +304,7 @@ messages(struct decoding *d, struct str value)
 			    "a role must be user, assistant or system");
 		t = neutral_turn(d->n, r);
 		if (!content(d, t, json_get(m.value, S("content"))) ||
-		    !is_its_own(d, t))
+		    !is_its_own(d, t) || !neutral_holds(d->n, d->fault))
 			return false;
 	}
 	return true;
@@ -357,6 +357,9 @@ tools(struct decoding *d, struct str value)
 		if (t->kind == TOOL_FUNCTION && t->name.n == 0)
 			return refuse(d, FAULT_BAD_REQUEST, "tools",
 			    "each tool needs a name");
+		d->n->pieces++;
+		if (!neutral_holds(d->n, d->fault))
+			return false;
 	}
 	return true;
 }

@@ -223,6 +223,8 @@ begun_answer(struct turning *g)
 		return refuse(g, "The last message must be the user's or a "
 		    "tool's: this model does not go on with an answer that "
 		    "was begun.");
+	if (b->raw.n)
+		return true;		/* it stands for another one */
 	b->text = trim_end(b->text);
 	assert(b->text.n);
 	return true;

@@ -3,6 +3,7 @@
 #include "handlers/dialect/fit.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
@@ -212,7 +213,8 @@ fit_hints(const struct fitting *f, struct neutral *n)
 		{ "store", n->store == YES },
 		{ "verbosity", n->verbosity.n > 0 },
 		{ "prompt_cache_key", n->cache_key.n > 0 },
-		{ "service_tier", n->tier.n > 0 && !f->t->service_tier },
+		{ "service_tier", n->tier.n && !f->t->service_tier &&
+		    !str_eq(n->tier, S("auto")) },
 	};
 
 	if (!fit_numbers(f, n))
@@ -249,13 +251,29 @@ fit_shapes(const struct fitting *f, const struct neutral *n)
 
 /* --- Tools ---------------------------------------------------------------- */
 
-static bool
-is_chosen(const struct neutral *n, struct str name)
+static int
+by_name(const void *a, const void *b)
 {
-	for (size_t i = 0; i < n->n_chosen; i++)
-		if (str_eq(n->chosen[i], name))
-			return true;
-	return false;
+	const struct str *x = a, *y = b;
+
+	if (x->n != y->n || x->n == 0)
+		return x->n < y->n ? -1 : x->n > y->n;
+	return memcmp(x->p, y->p, x->n);
+}
+
+/* Those that may be called, in an order in which they are found at once: both
+ * lists are as long as a caller likes. */
+static const struct str *
+sorted(const struct fitting *f, const struct neutral *n)
+{
+	struct str *names = arena_zero(f->arena,
+	    sizeof(*names) * (n->n_chosen + 1));
+
+	if (n->n_chosen) {
+		memcpy(names, n->chosen, sizeof(*names) * n->n_chosen);
+		qsort(names, n->n_chosen, sizeof(*names), by_name);
+	}
+	return names;
 }
 
 static bool
@@ -291,12 +309,14 @@ choose_tools(const struct fitting *f, struct neutral *n)
 	bool some = n->choice == CHOICE_ALLOWED_AUTO ||
 	    n->choice == CHOICE_ALLOWED_REQUIRED ||
 	    (n->choice == CHOICE_NAMED && f->t->choices == CHOICES_ANY);
+	const struct str *names = sorted(f, n);
 	struct tool *list = arena_zero(f->arena,
 	    sizeof(*list) * (n->n_tools + 1));
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n->n_tools; i++) {
-		if (some && !is_chosen(n, n->tools[i].name))
+		if (some && !bsearch(&n->tools[i].name, names, n->n_chosen,
+		    sizeof(*names), by_name))
 			continue;
 		list[kept] = n->tools[i];
 		if (!fit_tool(f, &list[kept++]))

@@ -461,6 +461,17 @@ neutral_grow(struct arena *a, void *list, size_t n, size_t size)
 	return more;
 }
 
+bool
+neutral_holds(const struct neutral *n, struct fault *f)
+{
+	if (n->pieces <= NEUTRAL_PIECES)
+		return true;
+	fault_set(f, n->arena, FAULT_TOO_LARGE, "This model takes at most %d "
+	    "messages, parts of messages and tools in one request.",
+	    NEUTRAL_PIECES);
+	return false;
+}
+
 struct block *
 neutral_block(struct neutral *n, struct turn *t, enum block_kind kind)
 {
@@ -469,6 +480,7 @@ neutral_block(struct neutral *n, struct turn *t, enum block_kind kind)
 	t->blocks = neutral_grow(n->arena, t->blocks, t->n, sizeof(*b));
 	b = &t->blocks[t->n++];
 	*b = (struct block){ .kind = kind };
+	n->pieces++;
 	return b;
 }
 
@@ -480,5 +492,6 @@ neutral_turn(struct neutral *n, enum role role)
 	n->turns = neutral_grow(n->arena, n->turns, n->n_turns, sizeof(*t));
 	t = &n->turns[n->n_turns++];
 	*t = (struct turn){ .role = role };
+	n->pieces++;
 	return t;
 }

@@ -107,7 +107,9 @@ enum effort { EFFORT_UNSAID, EFFORT_NONE, EFFORT_MINIMAL, EFFORT_LOW,
 	EFFORT_MEDIUM, EFFORT_HIGH, EFFORT_XHIGH, EFFORT_MAX, N_EFFORTS };
 extern const char *const effort_names[N_EFFORTS];
 
-enum { NEUTRAL_STOPS = 16, NEUTRAL_HINTS = 8 };
+/* PIECES: turns, blocks and tools.  Each is a few bytes of a body and a few
+ * hundred of memory, which nobody has counted. */
+enum { NEUTRAL_STOPS = 16, NEUTRAL_HINTS = 8, NEUTRAL_PIECES = 1 << 17 };
 
 struct neutral {
 	struct arena *arena;
@@ -131,6 +133,7 @@ struct neutral {
 	size_t n_system;
 	struct turn *turns;
 	size_t n_turns;
+	size_t pieces;		/* so far: see neutral_holds */
 
 	struct tool *tools;
 	size_t n_tools;
@@ -307,6 +310,10 @@ void neutral_hint(struct neutral *n, const char *name);
  * added to the turns after it.
  */
 bool neutral_pair(struct neutral *n, struct fault *f);
+
+/* False, and *f: there are more pieces than one may have.  For readers, after
+ * each. */
+bool neutral_holds(const struct neutral *n, struct fault *f);
 
 /* One more block of a turn, or turn; the last ones' pointers are invalid. */
 struct block *neutral_block(struct neutral *n, struct turn *t,

@@ -67,6 +67,7 @@ tool(struct openai_decoding *d, struct str value, bool bare)
 	d->n->tools = neutral_grow(d->arena, d->n->tools, d->n->n_tools,
 	    sizeof(*t));
 	t = &d->n->tools[d->n->n_tools++];
+	d->n->pieces++;
 	*t = (struct tool){
 		.kind = custom ? TOOL_CUSTOM : TOOL_FUNCTION,
 		.name = plain(d, json_get(f, S("name"))),
@@ -78,8 +79,10 @@ tool(struct openai_decoding *d, struct str value, bool bare)
 	};
 	if (json_kind(t->schema) != JSON_IS_OBJECT)
 		t->schema = (struct str){ NULL, 0 };
-	return t->name.n || refuse(d, FAULT_BAD_REQUEST, "tools",
-	    "A tool needs a name.");
+	if (t->name.n == 0)
+		return refuse(d, FAULT_BAD_REQUEST, "tools",
+		    "A tool needs a name.");
+	return neutral_holds(d->n, d->fault);
 }
 
 static bool
@@ -158,8 +161,13 @@ tool_choice(struct openai_decoding *d, struct str value)
 	d->n->choice = str_eq(inside(json_get(allowed, S("mode"))),
 	    S("required")) ? CHOICE_ALLOWED_REQUIRED : CHOICE_ALLOWED_AUTO;
 	for (struct json_each m = json_each(json_get(allowed, S("tools")));
-	    json_next(&m);)
+	    json_next(&m);) {
 		chosen(d, name_in(m.value));
+		if (!d->n->chosen[d->n->n_chosen - 1].n)
+			return refuse(d, FAULT_BAD_REQUEST, "tool_choice",
+			    "Each of the tools that 'tool_choice' allows "
+			    "needs a name.");
+	}
 	return true;
 }
 

@@ -167,7 +167,8 @@ thoughts(struct openai_decoding *d, struct turn *t, struct str value)
 	}
 	if (json_kind(value) != JSON_IS_ARRAY)
 		return;
-	for (struct json_each m = json_each(value); json_next(&m);)
+	for (struct json_each m = json_each(value); json_next(&m) &&
+	    d->n->pieces <= NEUTRAL_PIECES;)
 		thoughts(d, t, json_get(m.value, S("text")));
 }
 
@@ -229,7 +230,8 @@ content(struct openai_decoding *d, struct turn *t, struct str value)
 		return true;
 	case JSON_IS_ARRAY:
 		for (struct json_each m = json_each(value); json_next(&m);)
-			if (!part(d, t, m.value))
+			if (!part(d, t, m.value) ||
+			    !neutral_holds(d->n, d->fault))
 				return false;
 		return true;
 	case JSON_IS_NONE:
@@ -338,7 +340,7 @@ assistant(struct openai_decoding *d, struct str message)
 		neutral_block(d->n, t, BLOCK_REFUSAL)->text = inside(refusal);
 	for (struct json_each m = json_each(json_get(message,
 	    S("tool_calls"))); json_next(&m);)
-		if (!call(d, t, m.value))
+		if (!call(d, t, m.value) || !neutral_holds(d->n, d->fault))
 			return false;
 	if (json_kind(old) == JSON_IS_OBJECT && !old_call(d, t, old))
 		return false;
@@ -400,7 +402,7 @@ bool
 openai_history(struct openai_decoding *d, struct str messages)
 {
 	for (struct json_each m = json_each(messages); json_next(&m);)
-		if (!message(d, m.value))
+		if (!message(d, m.value) || !neutral_holds(d->n, d->fault))
 			return false;
 	return true;
 }

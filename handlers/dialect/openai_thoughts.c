@@ -123,7 +123,7 @@ openai_thoughts(struct neutral *n, struct turn *t, struct str message)
 			neutral_block(n, t, BLOCK_REASONING)->text = raw;
 		return;
 	}
-	for (size_t i = 0; i < parts; i++) {
+	for (size_t i = 0; i < parts && n->pieces <= NEUTRAL_PIECES; i++) {
 		if (list[i].from > at)
 			add(n, t, text, at, list[i].from);
 		add(n, t, text, list[i].from, list[i].to)->signature =

@@ -1551,6 +1551,99 @@ stops_again(void **state)
 	arena_release(&a);
 }
 
+/* A member so often, behind a head and before a tail. */
+static const char *
+repeat(struct buf *text, const char *head, const char *one, int times,
+    const char *tail)
+{
+	buf_put(text, str_of(head));
+	for (int i = 0; i < times; i++) {
+		buf_put(text, i ? S(",") : S(""));
+		buf_printf(text, one, i);
+	}
+	buf_put(text, str_of(tail));
+	buf_char(text, '\0');
+	return text->p;
+}
+
+/* Two long lists, of which each is looked for in the other. */
+static void
+many_tools(void **state)
+{
+	enum { TIMES = 50000 };
+	struct buf choice = BUF_HEAP(LIMIT_FOLD_BYTES), out;
+	struct buf text = BUF_HEAP(LIMIT_FOLD_BYTES);
+	struct arena a;
+	struct dropped d;
+	struct fault f;
+
+	(void)state;
+	arena_init(&a);
+	repeat(&choice, "],\"tool_choice\":{\"type\":\"allowed_tools\","
+	    "\"allowed_tools\":{\"mode\":\"auto\",\"tools\":["
+	    "{\"function\":{\"name\":\"t17\"}},", "{\"function\":{"
+	    "\"name\":\"u%d\"}}", TIMES, "]}}}");
+	repeat(&text, "{\"model\":\"m\"," HI ",\"tools\":[", "{\"type\":"
+	    "\"function\",\"function\":{\"name\":\"t%d\"}}", TIMES,
+	    choice.p);
+	assert_true(translate(&a, &openai_dialect, text.p, &old_claude, &out,
+	    &d, &f));
+	expect_text("allowed", at(buf_str(&out), "tools.0.name"), "\"t17\"");
+	assert_int_equal(at(buf_str(&out), "tools.1").n, 0);
+	buf_release(&choice);
+	buf_release(&text);
+	arena_release(&a);
+}
+
+/* Little bodies that would need much memory. */
+static void
+many_pieces(void **state)
+{
+	static const struct {
+		const struct dialect *from;
+		const char *head, *one, *tail;
+	} bodies[] = {
+		{ &openai_dialect, "{\"model\":\"m\",\"messages\":[{"
+		    "\"role\":\"user\",\"content\":[",
+		    "{\"type\":\"text\",\"text\":\"a\"}", "]}]}" },
+		{ &openai_dialect, "{\"model\":\"m\",\"messages\":[",
+		    "{\"role\":\"user\",\"content\":\"a\"}", "]}" },
+		{ &openai_dialect, "{\"model\":\"m\",\"messages\":[{"
+		    "\"role\":\"assistant\",\"content\":\"a\","
+		    "\"reasoning_details\":[", "{\"data\":\"wr1.\","
+		    "\"id\":\"thought-0-0\"}", "]}]}" },
+		{ &openai_dialect, "{\"model\":\"m\",\"messages\":[{"
+		    "\"role\":\"assistant\",\"content\":\"a\","
+		    "\"reasoning\":[", "{\"text\":\"a\"}", "]}]}" },
+		{ &openai_dialect, "{\"model\":\"m\"," HI ",\"tools\":[",
+		    "{\"type\":\"function\",\"function\":{\"name\":"
+		    "\"a\"}}", "]}" },
+		{ &anthropic_dialect, "{\"model\":\"m\",\"max_tokens\":5,"
+		    "\"messages\":[{\"role\":\"user\",\"content\":[",
+		    "{\"type\":\"text\",\"text\":\"a\"}", "]}]}" },
+		{ &anthropic_dialect, "{\"model\":\"m\",\"max_tokens\":5,"
+		    HI ",\"tools\":[", "{\"name\":\"a\","
+		    "\"input_schema\":{\"type\":\"object\"}}", "]}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(bodies); i++) {
+		struct buf text = BUF_HEAP(LIMIT_FOLD_BYTES), out;
+		struct arena a;
+		struct dropped d;
+		struct fault f;
+
+		arena_init(&a);
+		repeat(&text, bodies[i].head, bodies[i].one,
+		    NEUTRAL_PIECES + 1, bodies[i].tail);
+		assert_false(translate(&a, bodies[i].from, text.p,
+		    &old_claude, &out, &d, &f));
+		assert_int_equal(f.kind, FAULT_TOO_LARGE);
+		buf_release(&text);
+		arena_release(&a);
+	}
+}
+
 /* Of what is too large to be held no part is told as if it were all. */
 static void
 large_folds(void **state)
@@ -1646,6 +1739,8 @@ main(void)
 		cmocka_unit_test(large_answers),
 		cmocka_unit_test(custom_tool_broken),
 		cmocka_unit_test(stops_again),
+		cmocka_unit_test(many_tools),
+		cmocka_unit_test(many_pieces),
 		cmocka_unit_test(large_folds),
 		cmocka_unit_test(large_waiting_calls),
 	};

@@ -352,6 +352,11 @@ static const struct row sampling_rows[] = {
 #define LONG_ID "functions.f:0-0123456789012345678901234567"
 
 static const struct row message_rows[] = {
+	{ "a provider's own block at the end", A_TO_A, "prefill", MAX
+	    "'messages':[{'role':'user','content':'a'},{'role':'assistant',"
+	    "'content':[{'type':'web_search_tool_result','tool_use_id':'x',"
+	    "'content':[]}]}]", NULL, { "messages.1.content.0.type",
+	    "'web_search_tool_result'" } },
 	{ "a system message", A_TO_C, "", "'system':'S'," MAX HI, NULL,
 	    { "messages.0.role", "'system'" } },
 	{ "developer_role", A_TO_C, "developer_role", "'system':'S'," MAX HI,
@@ -617,6 +622,8 @@ static const struct row other_rows[] = {
 	    { "safety_identifier", "'c6832e121069c88269515d0da3da846a'" } },
 	{ "no service_tier", A_TO_C, "", MAX HI ",'service_tier':"
 	    "'standard_only'", "service_tier", { "service_tier", NULL } },
+	{ "no service_tier, and none is said", C_TO_A, "strict", HI
+	    ",'service_tier':'auto'", NULL, { "service_tier", NULL } },
 	{ "service_tier", A_TO_C, "service_tier", MAX HI ",'service_tier':"
 	    "'standard_only'", NULL, { "service_tier", "'default'" } },
 	{ "service_tier, in Messages", C_TO_A, "service_tier", HI
@@ -715,6 +722,10 @@ static const struct {
 	{ "a named tool that is none", A_TO_C, "tool_choice=any", MAX TOOL HI
 	    ",'tool_choice':{'type':'tool','name':'h'}", FAULT_BAD_REQUEST,
 	    "tool_choice", "None of the tools" },
+	{ "tools are allowed without a name", C_TO_A, "", CHAT_TOOL HI
+	    ",'tool_choice':{'type':'allowed_tools','allowed_tools':{'mode':"
+	    "'auto','tools':[1]}}", FAULT_BAD_REQUEST, "tool_choice",
+	    "needs a name" },
 	{ "n", C_TO_C, "", HI ",'n':2", FAULT_UNSUPPORTED, "n", "greater" },
 	{ "nothing but nothing", A_TO_C, "", MAX "'messages':[{'role':'user',"
 	    "'content':[]}]", FAULT_UNSUPPORTED_VALUE, "messages",
