@@ -9,7 +9,8 @@
  * body is a reader's work.  Of a body that is passed on one copy is enough:
  * what was sent is edited again if another upstream must be tried (the same
  * edits made twice change nothing more).  Not so where a channel of the plan
- * has edits of its own, which are nobody else's: then the caller's body stays.
+ * has edits of its own, or the output is limited, by what each model costs and
+ * in the words of each channel: then the caller's body stays.
  */
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
@@ -75,6 +76,8 @@ stays(const struct call *c)
 {
 	struct body_edit list[OUTWARD_EDITS];
 
+	if (c->plan.n > 1 && (c->cap_output >= 0 || c->granted < c->held))
+		return true;
 	for (int i = 0; i < c->plan.n; i++)
 		if (edits_of(c, c->plan.list[i].channel, list))
 			return true;
@@ -90,6 +93,13 @@ is_among(struct str name, struct str names)
 	return false;
 }
 
+/* Asks of its own, which the caller knows nothing of. */
+static bool
+is_our_own(const struct call *c, struct str name)
+{
+	return c->attempt->crosses && str_eq_nocase(name, S("stream_options"));
+}
+
 /* What is left out of the text, for the usage row.  False: the target is
  * strict. */
 static bool
@@ -100,7 +110,8 @@ note_dropped(struct call *c, const struct body_edit *e, struct str text,
 	    json_next(&m);) {
 		struct str name = body_edit_drops(e, m.name);
 
-		if (name.n && !is_among(name, buf_str(&d->names)) &&
+		if (name.n && !is_our_own(c, name) &&
+		    !is_among(name, buf_str(&d->names)) &&
 		    !neutral_drop(d, t, c->arena, &c->fault,
 		    arena_str(c->arena, name).p))
 			return false;

@@ -147,7 +147,8 @@ static struct str
 edited(const struct trial *t, struct str body, struct arena *a)
 {
 	struct body_edit list[OUTWARD_EDITS];
-	int n = outward_edits(t->ch, true, list);
+	int n = outward_edits(t->ch, t->endpoint != ENDPOINT_EMBEDDINGS,
+	    list);
 
 	for (int i = 0; i < n; i++) {
 		struct buf out = BUF(a, body_edit_most(body, &list[i]));

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 /* Last: its fail() is a macro, ours a function. */
 #include <cmocka.h>
@@ -218,6 +219,36 @@ is_strict(void **state)
 	clear(&s);
 }
 
+/* What was written for one upstream is not what another one gets: its limit
+ * is in words of its own, and by what its model costs. */
+static void
+keeps_what_is_limited(void **state)
+{
+	enum { LARGE = 128 << 10 };
+	struct candidate two[2];
+	struct scene s;
+
+	(void)state;
+	for (int n = 1; n <= 2; n++) {
+		char *body = malloc(LARGE);
+
+		memset(body, ' ', LARGE);
+		memcpy(body, "{\"c\":1", 6);
+		body[LARGE - 1] = '}';
+		set(&s);
+		s.dialect.write_request = copies;
+		s.rq.body = s.call.asked.body = str_from(body, LARGE);
+		two[0] = two[1] = s.with;
+		s.call.plan.list = two;
+		s.call.plan.n = n;
+		s.call.cap_output = 300;
+		assert_int_equal(translate(&s.call), NEXT);
+		assert_int_equal(s.rq.body.n, n == 1 ? 0 : LARGE);
+		request_drop_body(&s.rq);
+		clear(&s);
+	}
+}
+
 /* No input leads here: it is weir's own mistake, and is told as one. */
 static void
 says_when_it_cannot(void **state)
@@ -254,6 +285,7 @@ main(void)
 		cmocka_unit_test(knows_the_limit_by_name),
 		cmocka_unit_test(edits_last),
 		cmocka_unit_test(is_strict),
+		cmocka_unit_test(keeps_what_is_limited),
 		cmocka_unit_test(says_when_it_cannot),
 		cmocka_unit_test(waits_for_a_reader),
 	};
