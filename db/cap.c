@@ -9,6 +9,7 @@
 #include "db/metric.h"
 #include "db/setting.h"
 #include "db/tab.h"
+#include "db/usage.h"
 #include "db/zone.h"
 #include "fcgi/base/id.h"
 #include "fcgi/base/log.h"
@@ -39,9 +40,10 @@ const struct caps caps_none = { { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 },
 /* Statements of which there is one for each kind of owner, in its order. */
 enum {
 	CAPS, DROP, ADD, SPENT_SET, SPENT_GET, NOTE_ADD, NOTE_GET, NOTES,
-	CAPPED_SITE, CAPPED_ACCOUNT, CAPPED_PROJECT, CAPPED_KEY,
+	GONE, CAPPED_SITE, CAPPED_ACCOUNT, CAPPED_PROJECT, CAPPED_KEY,
 	USED_SITE, USED_ACCOUNT, USED_PROJECT, USED_KEY,
 	SINCE_SITE, SINCE_ACCOUNT, SINCE_PROJECT, SINCE_KEY,
+	HOURS_SITE, HOURS_ACCOUNT, HOURS_PROJECT, HOURS_KEY,
 	OPEN_SITE, OPEN_ACCOUNT, OPEN_PROJECT, OPEN_KEY,
 	JOIN_SITE, JOIN_ACCOUNT, JOIN_PROJECT, JOIN_KEY, N_SQL
 };
@@ -51,10 +53,14 @@ enum {
 
 /* What was charged to calls admitted from a request id on; the index by
  * request id is the one to use, hence the plus signs. */
-#define SINCE "SELECT coalesce(sum(charge), 0), coalesce(sum(input + " \
-	"cache_read + cache_write + cache_write_1h + audio_in + image_in + " \
-	"output + reasoning + audio_out + image_out), 0) FROM usage " \
-	"WHERE request_id >= ?2 "
+#define SINCE "SELECT coalesce(sum(charge), 0), " \
+	"coalesce(sum(" USAGE_TOKENS "), 0) FROM usage WHERE request_id >= ?2 "
+/* The same of calls that ended from then on, by the sums that are kept. */
+#define HOURS "SELECT coalesce(sum(charge), 0), coalesce(sum(tokens), 0) " \
+	"FROM (SELECT /*scan*/ account, project, key, charge, " \
+	USAGE_TOKENS " AS tokens FROM rollup WHERE hour >= ?2 UNION ALL " \
+	"SELECT account, project, key, charge, " USAGE_TOKENS " FROM usage " \
+	"WHERE id > (SELECT max(id) FROM usage) / 512 * 512 AND at >= ?2) "
 #define OPEN "SELECT coalesce(sum(held), 0), coalesce(sum(tokens), 0) " \
 	"FROM hold /*scan*/ WHERE opened >= ?2 "
 #define JOIN "UPDATE hold /*scan*/ SET windows = windows || ?3 " \
@@ -85,6 +91,9 @@ static const char *const sql[N_SQL] = {
 	[NOTES] = "SELECT id, at, owner_kind, owner, window, start, amount, "
 		  "percent, spent FROM cap_note WHERE id > ?1 ORDER BY id "
 		  "LIMIT 1000",
+	/* Rows of calls of that time are gone (retain.h). */
+	[GONE] = "SELECT at > ?1 AND EXISTS (SELECT 1 FROM closing /*scan*/) "
+		 "FROM usage ORDER BY id LIMIT 1",
 	/* A site has no row to say so; admission asks for its caps. */
 	[CAPPED_SITE] = "SELECT ?1, ?2",
 	[CAPPED_ACCOUNT] = "UPDATE account SET capped = ?2 WHERE id = ?1",
@@ -100,6 +109,10 @@ static const char *const sql[N_SQL] = {
 	[SINCE_ACCOUNT] = SINCE "AND +account = ?1",
 	[SINCE_PROJECT] = SINCE "AND +project = ?1",
 	[SINCE_KEY] = SINCE "AND +key = ?1",
+	[HOURS_SITE] = HOURS "WHERE ?1 = 0",
+	[HOURS_ACCOUNT] = HOURS "WHERE account = ?1",
+	[HOURS_PROJECT] = HOURS "WHERE project = ?1",
+	[HOURS_KEY] = HOURS "WHERE key = ?1",
 	[OPEN_SITE] = OPEN "AND ?1 = 0",
 	[OPEN_ACCOUNT] = OPEN "AND account = ?1",
 	[OPEN_PROJECT] = OPEN "AND project = ?1",
@@ -211,7 +224,7 @@ sum(struct db *db, int which, enum cap_owner kind, int64_t owner,
 	if (which == SINCE_SITE)
 		n = db_one(db, &cap_part, at, &row, "is", owner,
 		    str_from(id, 10));
-	else if (which == OPEN_SITE)
+	else if (which == OPEN_SITE || which == HOURS_SITE)
 		n = db_one(db, &cap_part, at, &row, "ii", owner, start);
 	else
 		n = db_one(db, &cap_part, at, &row, "i", owner);
@@ -243,6 +256,21 @@ cap_fits(struct db *db, enum cap_owner kind, int64_t owner,
 	return 1;
 }
 
+/* The statements that say what was charged since then; -1: failed. */
+static int
+counted_by(struct db *db, enum cap_window window, int64_t start)
+{
+	struct row *row;
+	int n;
+
+	if (cap_span(window) == CAP_TOTAL)
+		return USED_SITE;
+	n = db_one(db, &cap_part, GONE, &row, "i", start);
+	if (n < 0)
+		return -1;
+	return n == 1 && row_int(row, 0) ? HOURS_SITE : SINCE_SITE;
+}
+
 /*
  * A window that was not capped until now: counts what was charged in it and
  * is held, and makes the pending holds count themselves into it.
@@ -251,11 +279,12 @@ static bool
 count_up(struct db *db, enum cap_owner kind, int64_t owner,
     enum cap_window window, int64_t start)
 {
-	int which = cap_span(window) == CAP_TOTAL ? USED_SITE : SINCE_SITE;
+	int which = counted_by(db, window, start);
 	int64_t total = 0;
 	char item[CAP_ITEM];
 
-	return sum(db, which, kind, owner, window, start, &total) &&
+	return which >= 0 &&
+	    sum(db, which, kind, owner, window, start, &total) &&
 	    sum(db, OPEN_SITE, kind, owner, window, start, &total) &&
 	    db_run(db, &cap_part, SPENT_SET, "sisii", str_of(cap_owners[kind]),
 		owner, str_of(cap_windows[window]), start, total) == 1 &&

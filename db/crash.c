@@ -177,7 +177,9 @@ crash_bill(struct db *db, const struct orphan *o, bool free,
 	arena_init(&a);
 	ok = prices_of(db, o, u, &at);
 	u->cost_ppm = PPM;
-	if (ok && !o->j.started) {
+	if (str_eq(str_of(o->p.endpoint), S("count_tokens"))) {
+		;	/* no upstream asks anything for it */
+	} else if (ok && !o->j.started) {
 		ok = prompt_lost(db, o, &at, u);
 	} else if (ok) {
 		u->use = use;
@@ -186,7 +188,7 @@ crash_bill(struct db *db, const struct orphan *o, bool free,
 		    charge_of(o, &at, u);
 	}
 	arena_release(&a);
-	if (free && u->price) {
+	if (free) {
 		u->charge = u->minimum = 0;
 		u->floor = false;
 		u->list_price = at.list.id;

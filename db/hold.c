@@ -158,6 +158,9 @@ credit_good(struct gate *g, struct hold_open *h)
 	int64_t free = g->book->balance - g->book->held;
 	int64_t room = free < g->money.room ? free : g->money.room;
 
+	/* A cap may be below what was spent: what is free passes it. */
+	if (room < 0)
+		room = 0;
 	h->available = free;
 	if (room >= g->want) {
 		h->granted = g->want;

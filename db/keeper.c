@@ -36,7 +36,8 @@ struct keeper {
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
 	bool stopping, now;		/* under the mutex */
-	int64_t generation, reload_ms;
+	int64_t generation;
+	int64_t loaded_ms, reload_ms;	/* UTC: its prices are those of then */
 	int64_t scores_ms;		/* UTC: scores are known until then */
 	int64_t metrics_ms;		/* monotonic: when to add them next */
 	int64_t trim_ms;		/* and to give memory back */
@@ -57,16 +58,20 @@ static bool
 look_at_catalogue(struct keeper *k)
 {
 	int64_t generation = setting_generation(k->db);
+	int64_t now = db_now(k->db);
 	struct catalogue *c;
 
 	if (generation < 0)
 		return false;
-	if (generation == k->generation && db_now(k->db) < k->reload_ms)
+	/* A clock that was put back may be before a price of it. */
+	if (generation == k->generation && now >= k->loaded_ms &&
+	    now < k->reload_ms)
 		return true;
 	c = catalogue_load(k->db);
 	if (!c)
 		return false;
 	k->generation = c->generation;
+	k->loaded_ms = now;
 	k->reload_ms = c->reload_ms;
 	catalogue_publish(c);
 	return true;

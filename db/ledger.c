@@ -16,6 +16,7 @@
 #include "db/money.h"
 #include "db/setting.h"
 #include "db/tab.h"
+#include "db/usage.h"
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
 
@@ -25,7 +26,7 @@ enum {
 	/* each row of these is a difference */
 	CHECK_STRUCTURE, CHECK_FOREIGN, CHECK_SUM, CHECK_FREE, CHECK_BALANCE,
 	CHECK_HELD, CHECK_BOOKS, CHECK_BOUND, CHECK_BOTH, CHECK_KEY,
-	CHECK_USED, CHECK_ROLLUP, CHECK_TOKENS, CHECK_OWNER, CHECK_SPENT,
+	CHECK_USED, CHECK_TOKENS, CHECK_ROLLUP, CHECK_OWNER, CHECK_SPENT,
 	CHECK_TOTAL, CHECK_WINDOWS, CHECK_INDEX, CHECK_CLAIM, CHECK_OPEN,
 	N_SQL
 };
@@ -159,24 +160,25 @@ static const char *const sql[N_SQL] = {
 	    "(SELECT key, sum(charge) AS charge FROM usage GROUP BY key) u "
 	    "ON u.key = m.key WHERE m.used <> coalesce(u.charge, 0) "
 	    "AND NOT EXISTS (SELECT 1 FROM closing)",
-	/* Counts what is gone as well. */
-	[CHECK_ROLLUP] =
-	    "SELECT 'the keys count ' || used || ' as used, the sums by hours "
-	    "say ' || sums FROM (SELECT (SELECT coalesce(sum(used), 0) "
-	    "FROM meter /*scan*/) AS used, "
-	    "(SELECT coalesce(sum(charge), 0) FROM rollup) + "
-	    "(SELECT coalesce(sum(charge), 0) FROM usage WHERE id > "
-	    "(SELECT max(id) FROM usage) / 512 * 512) AS sums) "
-	    "WHERE used <> sums",
 	[CHECK_TOKENS] =
 	    "SELECT 'key ' || m.key || ' counts ' || "
 	    "m.tokens || ' tokens, its usage rows say ' || "
 	    "coalesce(u.tokens, 0) FROM meter m /*scan*/ LEFT JOIN "
-	    "(SELECT key, sum(input + cache_read + cache_write + "
-	    "cache_write_1h + audio_in + image_in + output + reasoning + "
-	    "audio_out + image_out) AS tokens FROM usage GROUP BY key) u "
+	    "(SELECT key, sum(" USAGE_TOKENS ") AS tokens FROM usage GROUP BY key) u "
 	    "ON u.key = m.key WHERE m.tokens <> coalesce(u.tokens, 0) "
 	    "AND NOT EXISTS (SELECT 1 FROM closing)",
+	/* Counts what is gone as well. */
+	[CHECK_ROLLUP] =
+	    "SELECT 'key ' || m.key || ' counts ' || m.used || ' as used and "
+	    "' || m.tokens || ' tokens, the sums by hours say ' || "
+	    "coalesce(s.charge, 0) || ' and ' || coalesce(s.tokens, 0) "
+	    "FROM meter m /*scan*/ LEFT JOIN (SELECT key, "
+	    "sum(charge) AS charge, sum(tokens) AS tokens FROM ("
+	    "SELECT key, charge, " USAGE_TOKENS " AS tokens FROM rollup UNION ALL "
+	    "SELECT key, charge, " USAGE_TOKENS " FROM usage WHERE id > "
+	    "(SELECT max(id) FROM usage) / 512 * 512) GROUP BY key) s "
+	    "ON s.key = m.key WHERE m.used <> coalesce(s.charge, 0) "
+	    "OR m.tokens <> coalesce(s.tokens, 0) LIMIT 1",
 	[CHECK_OWNER] =
 	    "SELECT 'hold ' || h.id || ' belongs to process ' || h.process || "
 	    "', which is not there' FROM hold h /*scan*/ LEFT JOIN process p "

@@ -364,10 +364,11 @@ price_read_tier(struct str object, int64_t *above,
 	return *above >= 0;
 }
 
-/* A tier's rates: what it gives, over what the price gives. */
+/* A tier's rates: what it gives, over what the price gives.  Pictures that it
+ * has a rate for must be told apart from other input. */
 static bool
 fill_tier(const struct price_words *w, struct str object,
-    struct price_tier *t)
+    struct price_tier *t, unsigned *named)
 {
 	int64_t given[N_BUCKETS];
 	struct price merged;
@@ -380,6 +381,7 @@ fill_tier(const struct price_words *w, struct str object,
 	if (!price_fill(given, &merged))
 		return false;
 	memcpy(t->rate, merged.rate, sizeof(t->rate));
+	*named |= merged.given & BUCKET_BIT(IMAGE_IN);
 	return true;
 }
 
@@ -395,7 +397,8 @@ read_tiers(struct arena *a, const struct price_words *w, struct price *p)
 	while (json_next(&each)) {
 		int i = p->n_tiers;
 
-		if (i == PRICE_TIERS || !fill_tier(w, each.value, &list[i]) ||
+		if (i == PRICE_TIERS || !fill_tier(w, each.value, &list[i],
+		    &p->given) ||
 		    (i > 0 && list[i].above <= list[i - 1].above))
 			return false;
 		p->n_tiers++;

@@ -37,8 +37,9 @@ static const char *const sql[N_SQL] = {
 		"?17, ?18, ?19, ?20, ?21, ?22, ?23)",
 	[LIST] = PRICE "WHERE model = ?1 ORDER BY channel, grp, account, "
 		       "from_ms DESC, id DESC LIMIT 1000",
-	[AHEAD] = PRICE OF "AND (until_ms IS NULL OR until_ms > ?5) " NEWEST
-			   "1000",
+	/* Without what was planned once and never comes. */
+	[AHEAD] = PRICE OF "AND (until_ms IS NULL OR (until_ms > ?5 AND "
+			   "until_ms > from_ms)) " NEWEST "1000",
 	[END] = "UPDATE price SET until_ms = max(from_ms, ?5) " OF
 		"AND (until_ms IS NULL OR until_ms > ?5) AND id <> ?6",
 	[PUT_OFF] = "UPDATE price SET until_ms = ?2 WHERE id = ?1",
@@ -192,13 +193,22 @@ static int
 take_all(struct db *db, struct arena *a, struct row *row,
     struct price_row **list)
 {
-	int n = 0;
+	size_t n = 0, room = 4;
 
-	*list = arena_alloc(a, LIST_MAX * sizeof(**list));
-	while (n < LIST_MAX && db_next(row) == 1)
+	*list = arena_alloc(a, room * sizeof(**list));
+	while (n < LIST_MAX && db_next(row) == 1) {
+		if (n == room) {
+			struct price_row *more = arena_alloc(a,
+			    2 * room * sizeof(*more));
+
+			memcpy(more, *list, room * sizeof(*more));
+			*list = more;
+			room *= 2;
+		}
 		read_price(a, row, &(*list)[n++]);
+	}
 	db_reset(row);
-	return db_failed(db) ? -1 : n;
+	return db_failed(db) ? -1 : (int)n;
 }
 
 int

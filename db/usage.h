@@ -61,6 +61,11 @@ struct usage_row {
 	int64_t loss;			/* upstream cost nobody pays */
 };
 
+/* Their tokens, in and out, of all kinds: as columns. */
+#define USAGE_TOKENS \
+	"input + cache_read + cache_write + cache_write_1h + audio_in + " \
+	"image_in + output + reasoning + audio_out + image_out"
+
 /* The rows of keys are listed in chunks of so many (schema, usage_key). */
 enum { USAGE_CHUNK = 512 };
 

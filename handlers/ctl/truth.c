@@ -194,6 +194,22 @@ differ(struct joining *j, const struct seen *s, const char *what)
 	return 0;
 }
 
+/* A price at which nothing costs more than in the cheapest of its tiers, and
+ * what was read no more than its cheapest kind. */
+static void
+cheapest(struct price *p)
+{
+	for (int i = 0; i < p->n_tiers; i++)
+		for (int b = 0; b < N_BUCKETS; b++)
+			if (p->tiers[i].rate[b] < p->rate[b])
+				p->rate[b] = p->tiers[i].rate[b];
+	p->n_tiers = p->n_multipliers = 0;
+	for (int b = 0; b < N_BUCKETS; b++)
+		if (BUCKETS_IN & p->priced & 1u << b &&
+		    p->rate[b] < p->rate[BUCKET_CACHE_READ])
+			p->rate[BUCKET_CACHE_READ] = p->rate[b];
+}
+
 /* What the prompt costs at the least: all of it from the cache. */
 static int
 prompt_charge(struct joining *j, const struct ledger_attempt *a,
@@ -211,15 +227,10 @@ prompt_charge(struct joining *j, const struct ledger_attempt *a,
 
 		if (found != 1)
 			return found;
-		if (!price_fill(row.say.given, &j->rates))
+		if (!price_read(&j->page, &row.say, &j->rates))
 			return 0;
 		j->price = a->price;
-		for (int b = 0; b < N_BUCKETS; b++)
-			if (BUCKETS_IN & j->rates.priced & 1u << b &&
-			    j->rates.rate[b] <
-			    j->rates.rate[BUCKET_CACHE_READ])
-				j->rates.rate[BUCKET_CACHE_READ] =
-				    j->rates.rate[b];
+		cheapest(&j->rates);
 	}
 	return price_charge_times(&j->rates, &use, a->markup_ppm,
 	    a->times_ppm, least);

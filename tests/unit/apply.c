@@ -238,6 +238,32 @@ prices_have_dates(void **state)
 	assert_int_equal(schedule(s, "d", &list), 2);
 }
 
+/* What was planned and given up, again and again, hides nothing. */
+static void
+plans_are_given_up(void **state)
+{
+	enum { PLANS = 6, ROWS = 199 };
+	struct stage *s = *state;
+	struct price_row *list;
+
+	for (int i = 0; i < PLANS; i++) {
+		struct buf b = BUF(&s->arena, 65536);
+
+		buf_put(&b, S("{\"models\":[{\"name\":\"d\",\"price\":["
+		    "{\"input\":\"1\",\"until\":\"2090-01-01T00:00:00Z\"}"));
+		for (int j = 0; j < ROWS; j++)
+			buf_printf(&b, ",{\"input\":\"%d\",\"from\":"
+			    "\"%d-01-01T00:00:00Z\",\"until\":"
+			    "\"%d-01-01T00:00:00Z\"}", i + j % 2 + 2,
+			    2090 + j, 2091 + j);
+		buf_put(&b, S("]}]}"));
+		good(s, arena_str(&s->arena, buf_str(&b)).p, i == 0, i > 0, 0,
+		    0);
+		assert_int_equal(schedule(s, "d", &list), ROWS + 1);
+		assert_int_equal(list[0].from_ms, 0);
+	}
+}
+
 static void
 groups_and_accounts_have_prices(void **state)
 {
@@ -943,6 +969,7 @@ main(void)
 		TEST(an_opening_balance_is_granted_once),
 		TEST(prices_are_superseded_and_ended),
 		TEST(prices_have_dates),
+		TEST(plans_are_given_up),
 		TEST(groups_and_accounts_have_prices),
 		TEST(prune_switches_off_what_its_lists_lack),
 		TEST(what_is_wrong_is_named_with_its_place),

@@ -699,6 +699,62 @@ keeper(void **state)
 	assert_int_equal(list[0].value, 7 * atomic_load(&heard.asked));
 }
 
+static atomic_llong the_time;
+
+static int64_t
+set_time(void)
+{
+	return atomic_load(&the_time);
+}
+
+/* Looks until the model costs that. */
+static int64_t
+rate_becomes(struct keeper *k, int64_t rate)
+{
+	int64_t is = -1;
+
+	for (int i = 0; i < 3000 && is != rate; i++) {
+		const struct catalogue *c;
+
+		keeper_look(k);
+		usleep(1000);
+		c = catalogue_take();
+		is = model_of(c, "demo")->price.rate[BUCKET_REQUEST];
+		catalogue_give(c);
+	}
+	return is;
+}
+
+/* When the clock is put back, prices are those of then again: admission asks
+ * for the row in force. */
+static void
+clock_put_back(void **state)
+{
+	int64_t later = clock_utc_ms() + 10000;
+	struct writer *w = writer_start(shop.store);
+	struct keeper *k;
+	struct str why = S("");
+
+	(void)state;
+	assert_true(shop_write(&shop, run_sql, "UPDATE price SET from_ms = 0 "
+	    "WHERE request = 1000; DELETE FROM price WHERE request IS NULL OR "
+	    "request <> 1000"));
+	assert_true(shop_write(&shop, future_price, &later));
+	atomic_store(&the_time, later - 5000);
+	shop_clock(&shop, set_time);
+	catalogue_publish(NULL);
+	k = keeper_start(shop.store, w, NULL, &shop.a, &why);
+	assert_non_null(k);
+	assert_int_equal(rate_becomes(k, 1000), 1000);
+	atomic_store(&the_time, later + 1);
+	assert_int_equal(rate_becomes(k, 5000), 5000);
+	atomic_store(&the_time, later - 1);
+	assert_int_equal(rate_becomes(k, 1000), 1000);
+	keeper_stop(k);
+	writer_stop(w);
+	shop_clock(&shop, NULL);
+}
+
 int
 main(void)
 {
@@ -714,6 +770,7 @@ main(void)
 		cmocka_unit_test(names),
 		cmocka_unit_test(audit),
 		cmocka_unit_test(keeper),
+		cmocka_unit_test(clock_put_back),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -706,6 +706,30 @@ cap_beyond(void **state)
 	shop_check(s);
 }
 
+/* A cap below what was spent does not keep out what costs nothing. */
+static void
+cap_of_nothing(void **state)
+{
+	struct shop *s = *state;
+	struct hold_open h;
+	struct hold_settle t;
+
+	shop_open(s);
+	cap(s, CAP_KEY, s->key, CAP_TOTAL, 1000);
+	h = shop_ask(s, 600, 600);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	t = shop_bill(&h, 600, 0);
+	shop_settle(s->store, &t);
+	cap(s, CAP_KEY, s->key, CAP_TOTAL, 500);
+	h = shop_ask(s, 1, 1);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_CAP);
+	h = shop_ask(s, 0, 0);
+	assert_int_equal(shop_admit(s->store, &h), HOLD_OPENED);
+	t = shop_bill(&h, 0, 0);
+	shop_settle(s->store, &t);
+	shop_check(s);
+}
+
 /* A cap that is new counts what was spent before it, and what is held. */
 static void
 cap_late(void **state)
@@ -1166,6 +1190,8 @@ add_channel_price(struct shop *s, struct db *db, void *arg)
 
 /* The model that serves, and its price; 0: not journalled. */
 static int64_t dead_serves[2];
+static int64_t dead_minimum;
+static const char *dead_endpoint = "chat";
 
 /* A child with open holds is killed; the next one resolves them. */
 static void
@@ -1184,6 +1210,8 @@ die(struct shop *s, int pipe_fd)
 		h.prompt_tokens = 1000;
 		h.unit = dead_unit;
 		h.units = dead_units;
+		h.minimum = dead_minimum;
+		h.endpoint = dead_endpoint;
 		if (shop_admit(store, &h) != HOLD_OPENED)
 			_exit(1);
 		p.hold = h.id;
@@ -1317,6 +1345,89 @@ dead_fallback(void **state)
 	assert_string_equal(u.asked.p, "demo");
 	assert_string_equal(u.fallback.p, "other");
 	memset(dead_serves, 0, sizeof(dead_serves));
+	shop_check(s);
+}
+
+static bool
+free_model(struct shop *s, struct db *db, void *arg)
+{
+	struct model_row m;
+
+	(void)s;
+	model_blank(&m, S("gift"));
+	m.free = true;
+	dead_serves[1] = 0;
+	return model_put(db, &m) && (*(int64_t *)arg = m.id) > 0;
+}
+
+/* A fallback without a price is free: no minimum is asked for it either. */
+static void
+dead_free(void **state)
+{
+	struct shop *s = *state;
+	char request_id[ID_CHARS];
+	int64_t balance, held;
+	struct usage_view u;
+	int to[2], n, status;
+	pid_t pid;
+
+	shop_open(s);
+	assert_true(shop_write(s, add_channel_price, NULL));
+	assert_true(shop_write(s, free_model, dead_serves));
+	dead_minimum = 7000;
+	assert_int_equal(pipe(to), 0);
+	pid = fork();
+	if (pid == 0)
+		die(s, to[1]);
+	dead_minimum = 0;
+	assert_int_equal(read(to[0], request_id, ID_CHARS), ID_CHARS);
+	close(to[0]);
+	close(to[1]);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(shop_write(s, recover, &n));
+	assert_int_equal(n, DEAD);
+	shop_money(s, &balance, &held);
+	assert_int_equal(balance, NANO);
+	assert_int_equal(usage_find(s->reader, &s->a,
+	    str_from(request_id, ID_CHARS), &u), 1);
+	assert_int_equal(u.model, dead_serves[0]);
+	assert_int_equal(u.charge, 0);
+	memset(dead_serves, 0, sizeof(dead_serves));
+	shop_check(s);
+}
+
+/* Tokens are counted for nothing, also by upstreams. */
+static void
+dead_counting(void **state)
+{
+	struct shop *s = *state;
+	struct transfer_row *list;
+	int64_t balance, held;
+	char request_id[ID_CHARS];
+	int to[2], n, status;
+	pid_t pid;
+
+	s->rate[BUCKET_INPUT] = 10000000;
+	shop_open(s);
+	dead_endpoint = "count_tokens";
+	assert_int_equal(pipe(to), 0);
+	pid = fork();
+	if (pid == 0)
+		die(s, to[1]);
+	dead_endpoint = "chat";
+	assert_int_equal(read(to[0], request_id, ID_CHARS), ID_CHARS);
+	close(to[0]);
+	close(to[1]);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(shop_write(s, recover, &n));
+	assert_int_equal(n, DEAD);
+	shop_money(s, &balance, &held);
+	assert_int_equal(balance, NANO);
+	n = ledger_transfers(s->reader, &s->a, 0, 0, &list);
+	for (int i = 0; i < n; i++)
+		assert_false(str_eq(list[i].kind, S("loss")));
 	shop_check(s);
 }
 
@@ -1902,6 +2013,7 @@ main(void)
 		shop_test(concurrency),
 		shop_test(caps),
 		shop_test(cap_beyond),
+		shop_test(cap_of_nothing),
 		shop_test(cap_late),
 		shop_test(cap_tokens),
 		shop_test(cap_tokens_late),
@@ -1913,6 +2025,8 @@ main(void)
 		shop_test(extends_tokens),
 		shop_test(dead),
 		shop_test(dead_fallback),
+		shop_test(dead_free),
+		shop_test(dead_counting),
 		shop_test(dead_listener),
 		shop_test(killed),
 		shop_test(frozen),

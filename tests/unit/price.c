@@ -306,6 +306,13 @@ tiers_and_multipliers(void **state)
 	assert_int_equal(price_dearest(&p, BUCKETS_IN, 20), 20 * PPM);
 	assert_int_equal(price_dearest(&p, BUCKETS_IN, 21), 70 * PPM);
 
+	/* Pictures have a rate of their own in it: they are told apart. */
+	assert_int_equal(p.given & BUCKET_BIT(IMAGE_IN), 0);
+	w.tiers = S("[{\"above\":20,\"image_in\":\"1\"}]");
+	assert_true(price_read(&a, &w, &p));
+	assert_true(p.given & BUCKET_BIT(IMAGE_IN));
+	assert_false(p.given & BUCKET_BIT(REQUEST));
+
 	/* What no price has written. */
 	w.tiers = S("[{\"above\":20,\"input\":\"1\"},{\"above\":20,"
 	    "\"input\":\"1\"}]");

@@ -298,7 +298,6 @@ old_rows_go(void **state)
 	shop_check(&shop);
 }
 
-/* A closing line is what its rows said: another is found out. */
 static bool
 falsify(struct shop *s, struct db *db, void *arg)
 {
@@ -306,6 +305,74 @@ falsify(struct shop *s, struct db *db, void *arg)
 	return db_script(db, arg);
 }
 
+static bool
+cap_month(struct shop *s, struct db *db, void *arg)
+{
+	struct caps caps = caps_none;
+
+	(void)arg;
+	caps.amount[CAP_MONTH] = 100 * NANO;
+	caps.amount[CAP_MONTH_TOKENS] = CAP_TOKENS_MOST;
+	return cap_set(db, CAP_KEY, s->key, &caps);
+}
+
+/* A new cap counts from the beginning of its window, gone rows or not. */
+static void
+a_cap_counts_what_is_gone(void **state)
+{
+	int64_t starts[N_CAP_WINDOWS], gone, want = 0, calls = 0, at;
+	struct caps before, spent;
+
+	(void)state;
+	make_calls();
+	assert_true(shop_write(&shop, cap_month, NULL));
+	assert_true(cap_spent(shop.reader, CAP_KEY, shop.key, &before,
+	    starts));
+	assert_true(shop_write(&shop, falsify, "DELETE FROM cap; "
+	    "DELETE FROM spent"));
+	assert_true(shop_write(&shop, keep_days, "3"));
+	assert_true(shop_write(&shop, retain, &gone));
+	assert_true(shop_write(&shop, cap_month, NULL));
+	assert_true(cap_spent(shop.reader, CAP_KEY, shop.key, &spent, starts));
+	at = now_ms - CALLS * (int64_t)STEP_MS;
+	for (int i = 0; i < CALLS; i++) {
+		if (i % AT_ONCE == 0)
+			at += AT_ONCE * (int64_t)STEP_MS;
+		if (at < starts[CAP_MONTH])
+			continue;
+		want += charge_of(i);
+		calls++;
+	}
+	assert_true(CALLS - calls < gone);
+	assert_int_equal(before.amount[CAP_MONTH], want);
+	assert_int_equal(spent.amount[CAP_MONTH], want);
+	assert_int_equal(spent.amount[CAP_MONTH_TOKENS],
+	    before.amount[CAP_MONTH_TOKENS]);
+	shop_check(&shop);
+}
+
+/* A sum that is booked to another key is found out, rows gone or not. */
+static void
+a_false_sum(void **state)
+{
+	struct ledger_counts counts;
+	struct str first;
+
+	(void)state;
+	make_calls();
+	assert_true(shop_write(&shop, falsify, "UPDATE rollup SET output = "
+	    "output + 1 WHERE hour = (SELECT min(hour) FROM rollup)"));
+	assert_int_equal(ledger_check(shop.reader, &shop.a, &first, &counts),
+	    0);
+	assert_true(str_has(first, S("the sums by hours say")));
+	assert_true(shop_write(&shop, falsify, "UPDATE rollup SET output = "
+	    "output - 1, key = key + 1 "
+	    "WHERE hour = (SELECT min(hour) FROM rollup)"));
+	assert_int_equal(ledger_check(shop.reader, &shop.a, &first, &counts),
+	    0);
+}
+
+/* A closing line is what its rows said: another is found out. */
 static void
 a_false_closing(void **state)
 {
@@ -343,6 +410,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(users_and_tags, start, stop),
 		cmocka_unit_test_setup_teardown(old_rows_go, start, stop),
 		cmocka_unit_test_setup_teardown(a_false_closing, start, stop),
+		cmocka_unit_test_setup_teardown(a_false_sum, start, stop),
+		cmocka_unit_test_setup_teardown(a_cap_counts_what_is_gone,
+		    start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
