@@ -104,7 +104,8 @@ same_price(const struct prices *a, const struct prices *b)
 	return a->n == b->n;
 }
 
-/* One of several of the same name: the first, if nobody else is as good. */
+/* One of several of the same name: the first, if nobody else is as good, and
+ * if it is not there itself at another price. */
 static struct offer
 best(struct offers *o, const struct offer *list, size_t n)
 {
@@ -112,6 +113,12 @@ best(struct offers *o, const struct offer *list, size_t n)
 	struct buf who = BUF(o->arena, 1 << 20);
 	bool differ = false;
 
+	for (size_t i = 1; i < n && str_eq(list[i].provider, one.provider);
+	    i++)
+		differ |= !same_price(&one.prices, &list[i].prices);
+	if (differ && rank(one.provider) != SIZE_MAX)
+		one.why_not = arena_printf(o->arena, "%.*s has it twice, at "
+		    "different prices", STR_ARGS(one.provider));
 	if (n == 1 || rank(one.provider) != SIZE_MAX)
 		return one;
 	for (size_t i = 0; i < n; i++) {

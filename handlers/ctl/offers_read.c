@@ -66,6 +66,9 @@ static const struct unit litellm_units[] = {
 	{ "input_cost_per_request", BUCKET_REQUEST, PER_ONE },
 };
 
+/* As members of the catalogue are bounded. */
+enum { TOKENS_MOST = 1000000000 };
+
 /* What calls through weir cannot use: tools that providers run. */
 static const char *const unused[] = { "web_searches_kcount",
 	"search_context_cost_per_query", "code_interpreter_cost_per_session",
@@ -135,6 +138,9 @@ put_rate(struct making *m, const struct unit *u, struct str name,
 static int64_t *
 tier_at(struct making *m, int64_t above)
 {
+	if (above < 0 || above > TOKENS_MOST)
+		cannot(m, "it has a tier that begins at no number of %.*s",
+		    S("tokens"));
 	for (int i = 0; i < m->n_tiers; i++)
 		if (m->tiers[i].above == above)
 			return m->tiers[i].given;
@@ -212,13 +218,15 @@ finish(struct making *m, struct price_words *w)
 {
 	struct buf tiers = BUF(m->o->arena, PRICE_TEXT);
 	struct buf times = BUF(m->o->arena, PRICE_TEXT);
-	struct price p;
+	struct price p = { 0 };
 
 	price_words_blank(w);
 	memcpy(w->given, m->given, sizeof(w->given));
 	qsort(m->tiers, (size_t)m->n_tiers, sizeof(*m->tiers), by_above);
 	for (int i = 0; i < m->n_tiers; i++)
-		price_put_tier(&tiers, m->tiers[i].above, m->tiers[i].given);
+		if (price_given(m->tiers[i].given))
+			price_put_tier(&tiers, m->tiers[i].above,
+			    m->tiers[i].given);
 	for (size_t i = 0; i < countof(services); i++) {
 		int64_t ppm = ratio(m->given, m->as[i]);
 
@@ -241,6 +249,14 @@ finish(struct making *m, struct price_words *w)
 			    !(p.priced & 1u << b))
 				cannot(m, "only a tier has a price of %.*s",
 				    str_of(bucket_names[b]));
+}
+
+/* A limit of the model; what no catalogue could say is not said. */
+static void
+limit(struct str value, int64_t *tokens)
+{
+	if (!json_int(value, tokens) || *tokens < 0 || *tokens > TOKENS_MOST)
+		*tokens = 0;
 }
 
 static struct offer *
@@ -312,7 +328,7 @@ genai_price(struct making *m, struct str prices)
 			foreign(m, each.name, each.value);
 		else if (json_kind(each.value) == JSON_IS_OBJECT)
 			genai_tiers(m, u, each.name, each.value);
-		else if (json_kind(each.value) == JSON_IS_NUMBER)
+		else if (json_kind(each.value) != JSON_IS_NULL)
 			put_rate(m, u, each.name, each.value, m->given);
 	}
 }
@@ -367,7 +383,7 @@ genai_model(struct offers *o, struct str provider, struct str model)
 	struct making m = begin(o, f);
 	size_t n = 0;
 
-	json_int(json_get(model, S("context_window")), &f->context);
+	limit(json_get(model, S("context_window")), &f->context);
 	if (json_kind(prices) != JSON_IS_ARRAY) {
 		genai_price(&m, prices);
 		only(&m);
@@ -430,7 +446,7 @@ dev_rates(struct making *m, struct str cost, int64_t *given)
 		const struct unit *u = unit_of(dev_units, countof(dev_units),
 		    each.name);
 
-		if (u && json_kind(each.value) == JSON_IS_NUMBER)
+		if (u && json_kind(each.value) != JSON_IS_NULL)
 			put_rate(m, u, each.name, each.value, given);
 		else if (!u && given == m->given && str_eq(each.name,
 		    S("context_over_200k")))
@@ -454,12 +470,12 @@ read_dev(struct offers *o, struct str text)
 		    S("models")));
 
 		while (json_next(&each)) {
-			struct str limit = json_get(each.value, S("limit"));
+			struct str limits = json_get(each.value, S("limit"));
 			struct offer *f = add(o, each.name, p.name);
 			struct making m = begin(o, f);
 
-			json_int(json_get(limit, S("context")), &f->context);
-			json_int(json_get(limit, S("output")),
+			limit(json_get(limits, S("context")), &f->context);
+			limit(json_get(limits, S("output")),
 			    &f->max_output);
 			dev_rates(&m, json_get(each.value, S("cost")),
 			    m.given);
@@ -535,9 +551,9 @@ read_litellm(struct offers *o, struct str text)
 			name = str_skip(name, provider.n + 1);
 		f = add(o, name, provider);
 		m = begin(o, f);
-		json_int(json_get(each.value, S("max_input_tokens")),
+		limit(json_get(each.value, S("max_input_tokens")),
 		    &f->context);
-		json_int(json_get(each.value, S("max_output_tokens")),
+		limit(json_get(each.value, S("max_output_tokens")),
 		    &f->max_output);
 		while (json_next(&member))
 			if (str_has(member.name, S("cost")) &&

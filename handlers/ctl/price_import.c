@@ -71,8 +71,8 @@ static bool
 add_model(struct db *db, struct offer *o, struct model_row *m)
 {
 	model_blank(m, o->name);
-	m->context = o->context > 0 ? o->context : 0;
-	m->max_output = o->max_output > 0 ? o->max_output : 0;
+	m->context = o->context;
+	m->max_output = o->max_output;
 	return model_put(db, m);
 }
 
