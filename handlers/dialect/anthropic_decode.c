@@ -378,7 +378,9 @@ tool_choice(struct decoding *d, struct str value)
 	else if (str_eq(type, S("none")))
 		d->n->choice = CHOICE_NONE;
 	if (!str_eq(type, S("tool")))
-		return true;
+		return d->n->choice != CHOICE_UNSAID || refuse(d,
+		    FAULT_BAD_REQUEST, "tool_choice",
+		    "its type must be auto, any, tool or none");
 	name = plain(d, json_get(value, S("name")));
 	d->n->choice = CHOICE_NAMED;
 	d->n->chosen = neutral_grow(d->arena, NULL, 0, sizeof(name));
@@ -393,8 +395,11 @@ tool_choice(struct decoding *d, struct str value)
 static bool
 format(struct decoding *d, struct str value)
 {
-	if (!str_eq(type_of(value), S("json_schema")))
+	if (json_kind(value) != JSON_IS_OBJECT)
 		return true;
+	if (!str_eq(type_of(value), S("json_schema")))
+		return refuse(d, FAULT_UNSUPPORTED_VALUE, "output_config",
+		    "a format is of type json_schema for this model");
 	d->n->format = FORMAT_SCHEMA;
 	d->n->schema = json_get(value, S("schema"));
 	d->n->schema_name = S("response");

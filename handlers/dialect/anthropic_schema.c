@@ -197,15 +197,16 @@ put_description(struct cleaning *c, struct str schema, bool *first)
 	buf_put(c->out, text.n && words.n ? S(")\"") : S("\""));
 }
 
+/* any: an anyOf stands beside it. */
 static void
-put_keyword(struct cleaning *c, struct str schema, const struct json_each *m,
+put_keyword(struct cleaning *c, bool any, const struct json_each *m,
     bool *first)
 {
 	struct str name = m->name;
 
 	if (str_eq(name, S("oneOf"))) {
 		/* Beside an anyOf it cannot be one too. */
-		if (json_get(schema, S("anyOf")).n)
+		if (any)
 			return;
 		name = S("anyOf");
 	}
@@ -232,7 +233,7 @@ static void
 clean(struct cleaning *c, struct str schema)
 {
 	struct str ref = json_get(schema, S("$ref"));
-	bool first = true;
+	bool any = json_get(schema, S("anyOf")).n > 0, first = true;
 
 	if (json_kind(schema) != JSON_IS_OBJECT) {
 		/* true: anything; false cannot be said there. */
@@ -247,7 +248,7 @@ clean(struct cleaning *c, struct str schema)
 		return;
 	}
 	for (struct json_each m = json_each(schema); json_next(&m);)
-		put_keyword(c, schema, &m, &first);
+		put_keyword(c, any, &m, &first);
 	put_description(c, schema, &first);
 	if (is_object(schema)) {
 		put_name(c, S("additionalProperties"), &first);

@@ -26,7 +26,7 @@ static int
 set_by(const struct body_edit *e, struct str name, struct json_each *by)
 {
 	*by = json_each(e->set);
-	for (int i = 0; json_next(by); i++)
+	for (int i = 0; i < BODY_EDIT_MOST && json_next(by); i++)
 		if (json_name_is(name, by->name))
 			return i;
 	return -1;
@@ -61,7 +61,8 @@ body_edit(struct str body, const struct body_edit *e, struct buf *out)
 		if (which >= 0)
 			seen |= (uint64_t)1 << which;
 	}
-	for (struct json_each m = json_each(e->set); json_next(&m); i++)
+	for (struct json_each m = json_each(e->set); i < BODY_EDIT_MOST &&
+	    json_next(&m); i++)
 		if (!(seen >> i & 1))
 			put_member(out, &first, m.name, m.value);
 	buf_char(out, '}');

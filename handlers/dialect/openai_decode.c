@@ -137,17 +137,26 @@ function_call(struct openai_decoding *d, struct str value)
 	    "function_call", "'function_call' must name a function.");
 }
 
+/* By a word; some have "any" for required. */
+static bool
+choice_word(struct openai_decoding *d, struct str word)
+{
+	d->n->choice = str_eq(word, S("none")) ? CHOICE_NONE :
+	    str_eq(word, S("required")) || str_eq(word, S("any")) ?
+	    CHOICE_REQUIRED : CHOICE_AUTO;
+	return d->n->choice != CHOICE_AUTO || str_eq(word, S("auto")) ||
+	    refuse(d, FAULT_UNSUPPORTED_VALUE, "tool_choice",
+	    "'tool_choice' must be none, auto, required or a tool for this "
+	    "model.");
+}
+
 static bool
 tool_choice(struct openai_decoding *d, struct str value)
 {
 	struct str word = inside(value), allowed;
 
-	if (word.n) {
-		d->n->choice = str_eq(word, S("none")) ? CHOICE_NONE :
-		    str_eq(word, S("required")) ? CHOICE_REQUIRED :
-		    CHOICE_AUTO;
-		return true;
-	}
+	if (word.n)
+		return choice_word(d, word);
 	if (json_kind(value) != JSON_IS_OBJECT)
 		return true;
 	allowed = json_get(value, S("allowed_tools"));
@@ -181,6 +190,11 @@ response_format(struct openai_decoding *d, struct str value)
 
 	if (str_eq(type, S("json_object")))
 		d->n->format = FORMAT_JSON;
+	if (type.n && !str_eq(type, S("json_object")) &&
+	    !str_eq(type, S("json_schema")) && !str_eq(type, S("text")))
+		return refuse(d, FAULT_UNSUPPORTED_VALUE, "response_format",
+		    "'response_format' must be of type text, json_object or "
+		    "json_schema for this model.");
 	if (!str_eq(type, S("json_schema")))
 		return true;
 	d->n->format = FORMAT_SCHEMA;

@@ -1595,6 +1595,29 @@ many_tools(void **state)
 	arena_release(&a);
 }
 
+/* A keyword as often as an object may have members. */
+static void
+many_keywords(void **state)
+{
+	const struct target t = { .model = S("claude-x"),
+		.strict_tools = true };
+	struct buf text = BUF_HEAP(LIMIT_FOLD_BYTES), out;
+	struct arena a;
+	struct dropped d;
+	struct fault f;
+
+	(void)state;
+	arena_init(&a);
+	repeat(&text, "{\"model\":\"m\"," HI ",\"tools\":[{\"type\":"
+	    "\"function\",\"function\":{\"name\":\"a\",\"strict\":true,"
+	    "\"parameters\":{", "\"oneOf\":[%d]", LIMIT_JSON_MEMBERS - 1,
+	    "}}}]}");
+	assert_true(translate(&a, &openai_dialect, text.p, &t, &out, &d, &f));
+	assert_true(at(buf_str(&out), "tools.0.input_schema.anyOf").n);
+	buf_release(&text);
+	arena_release(&a);
+}
+
 /* Little bodies that would need much memory. */
 static void
 many_pieces(void **state)
@@ -1740,6 +1763,7 @@ main(void)
 		cmocka_unit_test(custom_tool_broken),
 		cmocka_unit_test(stops_again),
 		cmocka_unit_test(many_tools),
+		cmocka_unit_test(many_keywords),
 		cmocka_unit_test(many_pieces),
 		cmocka_unit_test(large_folds),
 		cmocka_unit_test(large_waiting_calls),

@@ -464,6 +464,8 @@ static const struct row message_rows[] = {
 /* --- Tools and forms --- */
 
 static const struct row tool_rows[] = {
+	{ "forced by any", C_TO_A, "", CHAT_TOOL HI ",'tool_choice':'any'",
+	    NULL, { "tool_choice", "{'type':'any'}" } },
 	{ "a forced call", A_TO_C, "", MAX TOOL HI ",'tool_choice':{'type':"
 	    "'any'}", NULL, { "tool_choice", "'required'" } },
 	{ "tool_choice=any", A_TO_C, "tool_choice=any", MAX TOOL HI
@@ -726,6 +728,18 @@ static const struct {
 	    ",'tool_choice':{'type':'allowed_tools','allowed_tools':{'mode':"
 	    "'auto','tools':[1]}}", FAULT_BAD_REQUEST, "tool_choice",
 	    "needs a name" },
+	{ "a choice by no word", C_TO_A, "", CHAT_TOOL HI
+	    ",'tool_choice':'sometimes'", FAULT_UNSUPPORTED_VALUE,
+	    "tool_choice", "none, auto, required" },
+	{ "a choice of no type", A_TO_C, "", MAX TOOL HI ",'tool_choice':{"
+	    "'type':'sometimes'}", FAULT_BAD_REQUEST, "tool_choice",
+	    "auto, any, tool or none" },
+	{ "an answer of another type", C_TO_A, "", HI ",'response_format':{"
+	    "'type':'regex'}", FAULT_UNSUPPORTED_VALUE, "response_format",
+	    "json_object" },
+	{ "an answer of another type, in Messages", A_TO_C, "", MAX HI
+	    ",'output_config':{'format':{'type':'regex'}}",
+	    FAULT_UNSUPPORTED_VALUE, "output_config", "json_schema" },
 	{ "n", C_TO_C, "", HI ",'n':2", FAULT_UNSUPPORTED, "n", "greater" },
 	{ "nothing but nothing", A_TO_C, "", MAX "'messages':[{'role':'user',"
 	    "'content':[]}]", FAULT_UNSUPPORTED_VALUE, "messages",
