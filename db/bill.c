@@ -18,8 +18,8 @@ static const char *const sql[N_SQL] = {
 	    "coalesce(cost_times_ppm, 1000000), minimum, floor, unpaid, "
 	    "bound, charge, list, cost, input, cache_read, cache_write, "
 	    "cache_write_1h, output, reasoning, request, audio_in, audio_out, "
-	    "image_in, image_out, character, image, second, search FROM usage "
-	    "WHERE id > ?1 ORDER BY id LIMIT 1000",
+	    "image_in, image_out, character, image, second, search, account "
+	    "FROM usage WHERE id > ?1 ORDER BY id LIMIT 1000",
 };
 const struct db_part bill_part = { "bill", sql, N_SQL };
 
@@ -31,16 +31,23 @@ struct kept {
 	char request_id[64];
 	int64_t price, list_price, cost_price;
 	int64_t markup_ppm, cost_ppm, times_ppm, cost_times_ppm;
-	int64_t minimum, unpaid, bound;
+	int64_t minimum, unpaid, bound, account;
 	bool floor;
 	int64_t charge, list, cost;
 	struct buckets use;
 };
 
+/* A price, and whose it is. */
+struct known {
+	struct price price;
+	int64_t account;		/* 0: of no account */
+	bool sale;			/* no markup is added */
+};
+
 /* The prices that were met, by id. */
 struct rates {
 	struct arena *arena;
-	struct price **list;
+	struct known **list;
 	size_t n, room;
 };
 
@@ -72,6 +79,7 @@ read_kept(struct row *row, struct kept *k)
 	memcpy(k->request_id, id.p, n);
 	for (int b = 0; b < N_BUCKETS; b++)
 		k->use.n[b] = row_int(row, 17 + b);
+	k->account = row_int(row, 17 + N_BUCKETS);
 }
 
 /* The first of the list that is not below this id. */
@@ -83,7 +91,7 @@ place_of(const struct rates *r, int64_t id)
 	while (low < high) {
 		size_t middle = (low + high) / 2;
 
-		if (r->list[middle]->id < id)
+		if (r->list[middle]->price.id < id)
 			low = middle + 1;
 		else
 			high = middle;
@@ -93,13 +101,13 @@ place_of(const struct rates *r, int64_t id)
 
 /* 1 and *p, 0 there is no such price, -1 the database failed. */
 static int
-price_by_id(struct db *db, struct rates *r, int64_t id, struct price **p)
+price_by_id(struct db *db, struct rates *r, int64_t id, struct known **p)
 {
 	size_t at = place_of(r, id);
 	struct price_row row;
 	int found;
 
-	if (at < r->n && r->list[at]->id == id) {
+	if (at < r->n && r->list[at]->price.id == id) {
 		*p = r->list[at];
 		return 1;
 	}
@@ -107,9 +115,11 @@ price_by_id(struct db *db, struct rates *r, int64_t id, struct price **p)
 	if (found != 1)
 		return found;
 	*p = arena_zero(r->arena, sizeof(**p));
-	if (!price_read(r->arena, &row.say, *p))
+	if (!price_read(r->arena, &row.say, &(*p)->price))
 		return 0;
-	(*p)->id = id;
+	(*p)->price.id = id;
+	(*p)->account = row.account;
+	(*p)->sale = price_is_sale(&row);
 	if (r->n == r->room) {
 		r->room = r->room * 2 + 64;
 		r->list = xresize(r->list, r->room * sizeof(*r->list));
@@ -125,17 +135,48 @@ static int
 reckon(struct db *db, struct rates *r, int64_t id, const struct buckets *use,
     int64_t share_ppm, int64_t times_ppm, int64_t *nano)
 {
-	struct price *p;
+	struct known *p;
 	int found = 1;
 
 	*nano = 0;
 	if (id == 0)
 		return 1;
 	found = price_by_id(db, r, id, &p);
-	if (found == 1 &&
-	    !price_charge_times(p, use, share_ppm, times_ppm, nano))
+	if (found == 1 && !price_charge_times(&p->price, use, share_ppm,
+	    times_ppm, nano))
 		*nano = MONEY_MAX;
 	return found;
+}
+
+/* Is it a multiplier that the price has? */
+static bool
+multiplies(const struct price *p, int64_t ppm)
+{
+	int i = 0;
+
+	while (i < p->n_multipliers && p->multipliers[i].ppm != ppm)
+		i++;
+	return ppm == PPM || i < p->n_multipliers;
+}
+
+/* What the price does not have that the row was charged by; NULL: nothing. */
+static const char *
+odd(struct db *db, struct rates *r, const struct kept *k)
+{
+	struct known *p;
+
+	if (k->price && price_by_id(db, r, k->price, &p) == 1) {
+		if (!multiplies(&p->price, k->times_ppm))
+			return "a multiplier that its price does not have";
+		if (p->account && p->account != k->account)
+			return "the price of another account";
+		if (p->sale && k->markup_ppm != PPM)
+			return "a markup on a price that has none";
+	}
+	if (k->cost_price && price_by_id(db, r, k->cost_price, &p) == 1 &&
+	    !multiplies(&p->price, k->cost_times_ppm))
+		return "a multiplier that the price of its cost does not have";
+	return NULL;
 }
 
 static void
@@ -149,17 +190,32 @@ note(struct bill_check *c, struct arena *a, const struct kept *k,
 	    STR_ARGS(money_text(a, kept)), STR_ARGS(money_text(a, again)));
 }
 
+/* why NULL: a price is gone. */
+static void
+note_odd(struct bill_check *c, struct arena *a, const struct kept *k,
+    const char *why)
+{
+	if (c->n_first == BILL_SHOWN)
+		return;
+	c->first[c->n_first++] = why ? arena_printf(a, "call %s was reckoned "
+	    "by %s", k->request_id, why) : arena_printf(a, "call %s: one of "
+	    "its prices (%" PRId64 ", %" PRId64 ", %" PRId64 ") is gone",
+	    k->request_id, k->price, k->list_price, k->cost_price);
+}
+
 /* One row; false if the database failed. */
 static bool
 check_row(struct db *db, struct arena *a, struct rates *r,
     const struct kept *k, struct bill_check *c)
 {
 	int64_t charge = 0, list = 0, cost = 0;
+	const char *why = NULL;
 	int found = 1;
 
 	c->rows++;
 	/* Who used something has made a request. */
 	if (k->use.n[BUCKET_REQUEST] > 0) {
+		why = odd(db, r, k);
 		found = reckon(db, r, k->cost_price, &k->use, k->cost_ppm,
 		    k->cost_times_ppm, &cost);
 		if (found == 1)
@@ -174,10 +230,8 @@ check_row(struct db *db, struct arena *a, struct rates *r,
 	}
 	if (found < 0)
 		return false;
-	if (found == 0 && c->n_first < BILL_SHOWN)
-		c->first[c->n_first++] = arena_printf(a, "call %s: one of its "
-		    "prices (%" PRId64 ", %" PRId64 ", %" PRId64 ") is gone",
-		    k->request_id, k->price, k->list_price, k->cost_price);
+	if (found == 0 || why)
+		note_odd(c, a, k, found ? why : NULL);
 	else if (charge != k->charge)
 		note(c, a, k, "charge", k->charge, charge);
 	else if (list != k->list)

@@ -4,7 +4,8 @@
  *
  * A usage row keeps its counts, its price rows and its multipliers (schema,
  * table usage).  What they come to is compared with the charge, the list
- * price and the cost that the row has.
+ * price and the cost that the row has; and multipliers and markup with what
+ * its prices have.
  */
 #ifndef WEIR_BILL_H
 #define WEIR_BILL_H
