@@ -15,6 +15,7 @@ from rig import Missing, kib, median
 CHUNK = 512             # rows of keys are listed by so many (db/usage.h)
 KEYS = 64
 DAYS = 30
+TOKENS = 84             # of a made-up call, in and out
 BYTES = 700             # of disk a row, indices and a margin in it
 # What a made-up call says, by column: SQL over i (1 to n), n, now and the
 # owner o.  Any other column is NULL if it may be, else 0 or ''.
@@ -82,6 +83,9 @@ def fill_usage(path, n):
             'FROM number WHERE i < %d) INSERT INTO usage_key(key, id) '
             'SELECT o.key, number.i * %d + o.nth FROM owner o CROSS JOIN '
             'number ORDER BY o.nth, number.i' % (n // KEYS - 1, KEYS))
+        db.execute('INSERT INTO meter(key, tokens) SELECT key, %d FROM owner '
+                   'WHERE true ON CONFLICT DO UPDATE SET tokens = '
+                   'excluded.tokens' % (n // KEYS * TOKENS))
         db.execute('COMMIT')
         db.execute('PRAGMA journal_mode=WAL').fetchall()
     finally:
