@@ -112,7 +112,8 @@ here is an error with its line number.
       broken               ends with eight bytes that are no FastCGI record
                            (else: with END_REQUEST, application status 0)
 
-    after [within MS]    checked at once, or again until MS have passed
+    after [within MS]    checked at once, or again until MS have passed; where
+                         some caller sees a fault or leaves, within 3000
       usage rows = N
       usage COLUMN = VALUE     of the newest row;  usage N COLUMN = VALUE  of the
                                N-th, oldest is 1
@@ -141,6 +142,7 @@ import shlex
 import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -151,6 +153,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 METHODS = r'[A-Z][A-Z-]*'
+FAULT_MS = 3000         # until what a fault leaves is written down
 WORD = r'[a-z][a-z0-9_-]*'
 
 
@@ -1503,8 +1506,31 @@ class Play:
 
     # afterwards
 
+    def row_stands(self, caller):
+        """A fault is told before its row is written: the next caller's must
+        not overtake it."""
+        status = getattr(caller, 'answer', None) and caller.answer.status
+        until = time.monotonic() + FAULT_MS / 1000
+        if status and status < 400 and not caller.leaves:
+            return
+        path = os.path.join(self.data, 'weir.db')
+        db = sqlite3.connect('file:%s?mode=ro' % path, uri=True)
+        try:
+            while time.monotonic() < until and db.execute(
+                    'SELECT count(*) FROM hold').fetchone() != (0,):
+                time.sleep(0.01)
+        except sqlite3.OperationalError:
+            pass                        # a case about a store that is locked
+        finally:
+            db.close()
+
     def check_after(self):
-        until = time.monotonic() + self.case.after_ms / 1000
+        ms = self.case.after_ms
+        # A fault is told first and written down then.
+        if not ms and any(c.leaves or c.sees is None or c.sees.status is None
+                          or c.sees.status >= 400 for c in self.case.callers):
+            ms = FAULT_MS
+        until = time.monotonic() + ms / 1000
         while True:
             wrong = self.after_once()
             if not wrong or time.monotonic() >= until:
@@ -1600,6 +1626,7 @@ class Play:
                     threads[-1].start()
                 else:
                     self.call(rest[0])
+                    self.row_stands(rest[0])
             for thread in threads:
                 thread.join()
             self.check_after()
