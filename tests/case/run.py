@@ -1514,6 +1514,8 @@ class Play:
         if status and status < 400 and not caller.leaves:
             return
         path = os.path.join(self.data, 'weir.db')
+        if not os.path.exists(path):
+            return                      # this weir has no store
         db = sqlite3.connect('file:%s?mode=ro' % path, uri=True)
         try:
             while time.monotonic() < until and db.execute(
