@@ -185,6 +185,8 @@ struct call {
 
 	struct extension *extension;	/* stream, until it is back */
 	int64_t extend_at;		/* choose: tokens, to ask for more */
+	bool refused;			/* stream: it was asked for too early to
+					 * end for that: once more */
 
 	struct settlement *settlement;		/* settle */
 	bool settled;				/* settle: COMMIT is through */

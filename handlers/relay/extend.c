@@ -4,9 +4,10 @@
  *
  * Asked when about three quarters of what the hold pays for has been
  * forwarded, for as much again, up to the bound; the stream goes on
- * meanwhile.  The same goes for output that a cap of tokens counts.  Refused:
- * it is ended honestly.  A stream that makes far more tokens than its limit
- * allows is not one of a model and is ended too.
+ * meanwhile.  The same goes for output that a cap of tokens counts.  Refused,
+ * it goes on for as long as the hold pays, asks once more (others may have
+ * ended by then), and is ended honestly.  A stream that makes far more tokens
+ * than its limit allows is not one of a model and is ended too.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct extension {
 	struct post post;
 	struct loop *loop;
 	struct call *call;		/* NULL: it is over */
+	int64_t covered;		/* tokens that are paid for anyway */
 	bool back;
 };
 
@@ -61,7 +63,7 @@ extension_leave(struct call *c)
 }
 
 static void
-ask(struct call *c, int64_t more, int64_t more_tokens)
+ask(struct call *c, int64_t more, int64_t more_tokens, int64_t covered)
 {
 	struct extension *e = xnew(struct extension);
 
@@ -74,6 +76,7 @@ ask(struct call *c, int64_t more, int64_t more_tokens)
 	e->post.run = come_back;
 	e->loop = c->rq->worker->loop;
 	e->call = c;
+	e->covered = covered;
 	c->extension = e;
 	writer_put(c->relay->house->writer, &e->ask.op);
 }
@@ -85,13 +88,21 @@ judge(struct call *c)
 	struct extension *e = c->extension;
 	bool enough = e->ask.op.ok && e->ask.verdict == HOLD_OPENED;
 
-	if (enough) {
+	if (!enough && !c->refused) {
+		/* What it has is not used up yet. */
+		c->refused = enough = true;
+		c->extend_at = e->ask.more ? e->covered : c->extend_at;
+		c->count_at = e->ask.more_tokens ? e->covered : c->count_at;
+	} else if (enough) {
+		if (c->refused && e->ask.more)
+			c->extend_at += c->extend_at / 2;
+		c->refused = false;
 		c->granted += e->ask.more;
 		c->tokens_out += e->ask.more_tokens;
 		extend_count(c);
 	}
-	trace_line(&c->trace, "%s to hold %lld more and %lld tokens", enough ?
-	    "allowed" : "not allowed", (long long)e->ask.more,
+	trace_line(&c->trace, "%s to hold %lld more and %lld tokens",
+	    c->refused ? "not allowed" : "allowed", (long long)e->ask.more,
 	    (long long)e->ask.more_tokens);
 	extension_leave(c);
 	return enough;
@@ -113,7 +124,7 @@ more_money(struct call *c, int64_t tokens)
 
 	if (tokens < c->extend_at)
 		return 0;
-	c->extend_at = 2 * tokens;
+	c->extend_at = c->refused ? c->extend_at : 2 * tokens;
 	return more > c->granted ? c->granted : more > 0 ? more : 0;
 }
 
@@ -127,12 +138,21 @@ more_tokens(const struct call *c, int64_t tokens)
 	return more > c->tokens_out && c->tokens_out ? c->tokens_out : more;
 }
 
+/* How many tokens the hold, and what is counted, are enough for. */
+static int64_t
+covered(const struct call *c, int64_t asked_at, int64_t money, int64_t count)
+{
+	int64_t paid = money > 0 ? asked_at / 3 * 4 : INT64_MAX;
+
+	return count > 0 && c->tokens_out < paid ? c->tokens_out : paid;
+}
+
 bool
 extend_hold(struct call *c)
 {
 	const struct attempt *a = c->attempt;
 	int64_t tokens = (a->observer.out_milli - a->unread_milli) / 1000;
-	int64_t money, count;
+	int64_t paid = c->extend_at, money, count;
 
 	if (tokens > SLACK_TIMES * c->quote->output_bound + SLACK_TOKENS)
 		return fail(c, FAULT_UP_ERROR, "The upstream did not end its "
@@ -148,6 +168,6 @@ extend_hold(struct call *c)
 	money = more_money(c, tokens);
 	count = more_tokens(c, tokens);
 	if (money > 0 || count > 0)
-		ask(c, money, count);
+		ask(c, money, count, covered(c, paid, money, count));
 	return true;
 }
