@@ -80,10 +80,10 @@ def sanitized(h):
     return 'fsanitize' in read(os.path.join(h.build, 'config.status'))
 
 
-def kib(pid, what='RssAnon', file='status'):
+def kib(pid):
     """Memory of a process: its own, and no share of what others have mapped
     too, as that grows when one of them ends."""
-    return rig.kib(pid, what, file)
+    return rig.kib(pid, 'RssAnon', 'status')
 
 
 def descriptors(pid):
