@@ -104,6 +104,14 @@ put_escaped(struct buf *b, unsigned char c)
 }
 
 bool
+buf_raw(struct buf *b, struct str raw)
+{
+	buf_char(b, '"');
+	buf_put(b, raw);
+	return buf_char(b, '"');
+}
+
+bool
 buf_json(struct buf *b, struct str s)
 {
 	size_t from = 0;

@@ -74,6 +74,9 @@ bool buf_vprintf(struct buf *b, const char *format, va_list ap);
 /* s as a JSON string with its quotes; control bytes become \u00XX. */
 bool buf_json(struct buf *b, struct str s);
 
+/* The inside of a JSON string, as it is spelt, in its quotes. */
+bool buf_raw(struct buf *b, struct str raw);
+
 /* Drops the first n bytes. */
 void buf_drop(struct buf *b, size_t n);
 

@@ -15,14 +15,6 @@ struct writing {
 	enum id_rule ids;
 };
 
-static void
-put_raw(struct buf *b, struct str raw)
-{
-	buf_char(b, '"');
-	buf_put(b, raw);
-	buf_char(b, '"');
-}
-
 static bool
 refuse(struct writing *e, const char *words)
 {
@@ -57,7 +49,7 @@ put_data(struct writing *e, struct str mime, struct str data)
 	buf_put(e->out, S("{\"type\":\"base64\",\"media_type\":"));
 	buf_json(e->out, mime);
 	buf_put(e->out, S(",\"data\":"));
-	put_raw(e->out, data);
+	buf_raw(e->out, data);
 	buf_char(e->out, '}');
 }
 
@@ -108,7 +100,7 @@ put_document(struct writing *e, const struct source *s)
 			    "base64.");
 		buf_put(e->out, S("{\"type\":\"text\",\"media_type\":"
 		    "\"text/plain\",\"data\":"));
-		put_raw(e->out, text);
+		buf_raw(e->out, text);
 		buf_char(e->out, '}');
 		return true;
 	}
@@ -123,7 +115,7 @@ static void
 put_text(struct writing *e, struct str raw)
 {
 	buf_put(e->out, S("{\"type\":\"text\",\"text\":"));
-	put_raw(e->out, raw);
+	buf_raw(e->out, raw);
 }
 
 static void
@@ -136,7 +128,7 @@ put_call(struct writing *e, const struct block *b)
 	buf_put(e->out, S(",\"input\":"));
 	if (b->custom) {
 		buf_put(e->out, S("{\"input\":"));
-		put_raw(e->out, b->args);
+		buf_raw(e->out, b->args);
 		buf_char(e->out, '}');
 	} else {
 		buf_put(e->out, b->args.n ? b->args : S("{}"));
@@ -150,10 +142,10 @@ put_thoughts(struct writing *e, const struct block *b)
 		buf_put(e->out, S("{\"type\":\"redacted_thinking\",\"data\":"));
 	} else {
 		buf_put(e->out, S("{\"type\":\"thinking\",\"thinking\":"));
-		put_raw(e->out, b->text);
+		buf_raw(e->out, b->text);
 		buf_put(e->out, S(",\"signature\":"));
 	}
-	put_raw(e->out, b->signature);
+	buf_raw(e->out, b->signature);
 }
 
 static bool put_blocks(struct writing *e, const struct block *list,
@@ -191,7 +183,7 @@ put_members(struct writing *e, const struct block *b)
 			return false;
 		if (b->source.name.n) {
 			buf_put(e->out, S(",\"title\":"));
-			put_raw(e->out, b->source.name);
+			buf_raw(e->out, b->source.name);
 		}
 		return true;
 	case BLOCK_REASONING:

@@ -37,14 +37,6 @@ static const char *const reasons[] = {
 	[STOP_OTHER] = "end_turn",
 };
 
-static void
-put_raw(struct buf *b, struct str raw)
-{
-	buf_char(b, '"');
-	buf_put(b, raw);
-	buf_char(b, '"');
-}
-
 /* --- Usage ---------------------------------------------------------------- */
 
 static int64_t
@@ -94,7 +86,7 @@ put_head(const struct event_writer *w, struct buf *b)
 	const struct messages_writer *s = w->state;
 
 	buf_put(b, S("{\"id\":"));
-	put_raw(b, s->id);
+	buf_raw(b, s->id);
 	buf_put(b, S(",\"type\":\"message\",\"role\":\"assistant\","
 	    "\"model\":"));
 	buf_json(b, w->model);
@@ -110,7 +102,7 @@ put_stop(const struct messages_writer *s, struct buf *b,
 
 	buf_printf(b, "\"stop_reason\":\"%s\",\"stop_sequence\":", reason);
 	if (e->stop == STOP_SEQUENCE && e->stop_sequence.n)
-		put_raw(b, e->stop_sequence);
+		buf_raw(b, e->stop_sequence);
 	else
 		buf_put(b, S("null"));
 	buf_put(b, S(",\"stop_details\":"));
@@ -132,13 +124,13 @@ stream_open(struct messages_writer *s, struct buf *b, const struct event *e)
 	    (long long)s->index);
 	if (s->kind == BLOCK_CALL) {
 		buf_put(b, S("{\"type\":\"tool_use\",\"id\":"));
-		put_raw(b, e->id);
+		buf_raw(b, e->id);
 		buf_put(b, S(",\"name\":"));
-		put_raw(b, e->name);
+		buf_raw(b, e->name);
 		buf_put(b, S(",\"input\":{}}}\n\n"));
 	} else if (s->redacted) {
 		buf_put(b, S("{\"type\":\"redacted_thinking\",\"data\":"));
-		put_raw(b, e->text);
+		buf_raw(b, e->text);
 		buf_put(b, S("}}\n\n"));
 	} else if (s->kind == BLOCK_REASONING) {
 		buf_put(b, S("{\"type\":\"thinking\",\"thinking\":\"\","
@@ -158,11 +150,11 @@ stream_delta(struct messages_writer *s, struct buf *b, struct str type,
 	    "\"content_block_delta\",\"index\":"));
 	buf_int(b, s->index);
 	buf_put(b, S(",\"delta\":{\"type\":"));
-	put_raw(b, type);
+	buf_raw(b, type);
 	buf_char(b, ',');
-	put_raw(b, name);
+	buf_raw(b, name);
 	buf_char(b, ':');
-	put_raw(b, raw);
+	buf_raw(b, raw);
 	buf_put(b, S("}}\n\n"));
 }
 
@@ -185,14 +177,14 @@ fold_open(struct messages_writer *s, const struct event *e)
 		buf_char(b, ',');
 	if (s->kind == BLOCK_CALL) {
 		buf_put(b, S("{\"type\":\"tool_use\",\"id\":"));
-		put_raw(b, e->id);
+		buf_raw(b, e->id);
 		buf_put(b, S(",\"name\":"));
-		put_raw(b, e->name);
+		buf_raw(b, e->name);
 		buf_put(b, S(",\"input\":"));
 		buf_clear(&s->args);
 	} else if (s->redacted) {
 		buf_put(b, S("{\"type\":\"redacted_thinking\",\"data\":"));
-		put_raw(b, e->text);
+		buf_raw(b, e->text);
 	} else if (s->kind == BLOCK_REASONING) {
 		buf_put(b, S("{\"type\":\"thinking\",\"thinking\":\""));
 		s->signature = S("");
@@ -230,7 +222,7 @@ fold_close(struct event_writer *w)
 		buf_char(b, '}');
 	} else if (s->kind == BLOCK_REASONING) {
 		buf_put(b, S("\",\"signature\":"));
-		put_raw(b, s->signature);
+		buf_raw(b, s->signature);
 		buf_char(b, '}');
 	} else {
 		buf_put(b, S("\",\"citations\":null}"));

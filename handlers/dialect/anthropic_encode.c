@@ -35,14 +35,6 @@ struct encoding {
 	bool thinks;
 };
 
-static void
-put_raw(struct buf *b, struct str raw)
-{
-	buf_char(b, '"');
-	buf_put(b, raw);
-	buf_char(b, '"');
-}
-
 /* --- Messages ------------------------------------------------------------- */
 
 static bool
@@ -69,7 +61,7 @@ static void
 put_text(struct encoding *e, struct str raw, enum cache_mark mark)
 {
 	buf_put(e->out, S("{\"type\":\"text\",\"text\":"));
-	put_raw(e->out, raw);
+	buf_raw(e->out, raw);
 	anthropic_mark(e->out, mark);
 	buf_char(e->out, '}');
 }
@@ -137,7 +129,7 @@ put_tool(struct encoding *e, const struct tool *t)
 	buf_json(e->out, neutral_name(e->arena, t->name, ANTHROPIC_NAME));
 	if (t->description.n) {
 		buf_put(e->out, S(",\"description\":"));
-		put_raw(e->out, t->description);
+		buf_raw(e->out, t->description);
 	}
 	buf_put(e->out, S(",\"input_schema\":"));
 	put_schema(e, t, strict);
@@ -351,7 +343,7 @@ put_sampling(struct encoding *e)
 	put_slice(e, "top_k", n->top_k);
 	for (size_t i = 0; i < n->n_stops; i++) {
 		buf_put(e->out, i ? S(",") : S(",\"stop_sequences\":["));
-		put_raw(e->out, n->stops[i]);
+		buf_raw(e->out, n->stops[i]);
 	}
 	if (n->n_stops)
 		buf_char(e->out, ']');

@@ -48,14 +48,6 @@ static const char *const finishes[] = {
 	[STOP_OTHER] = "stop",
 };
 
-static void
-put_raw(struct buf *b, struct str raw)
-{
-	buf_char(b, '"');
-	buf_put(b, raw);
-	buf_char(b, '"');
-}
-
 /* --- Usage ---------------------------------------------------------------- */
 
 static void
@@ -93,7 +85,7 @@ head(const struct event_writer *w, struct buf *b)
 	const struct chat_writer *s = w->state;
 
 	buf_put(b, S("data: {\"id\":"));
-	put_raw(b, s->id);
+	buf_raw(b, s->id);
 	buf_printf(b, ",\"object\":\"chat.completion.chunk\",\"created\":"
 	    "%lld,\"model\":", (long long)s->created);
 	buf_json(b, w->model);
@@ -131,7 +123,7 @@ put_delta(struct event_writer *w, struct buf *b, const char *name,
 {
 	choice_head(w, b);
 	buf_printf(b, "\"%s\":", name);
-	put_raw(b, raw);
+	buf_raw(b, raw);
 	choice_tail(w, b, NULL);
 }
 
@@ -144,11 +136,11 @@ put_call(struct event_writer *w, struct buf *b, const struct event *e)
 	buf_printf(b, "\"tool_calls\":[{\"index\":%zu,", s->n_calls - 1);
 	if (e) {
 		buf_put(b, S("\"id\":"));
-		put_raw(b, s->calls[s->n_calls - 1].id);
+		buf_raw(b, s->calls[s->n_calls - 1].id);
 		buf_put(b, e->custom ? S(",\"type\":\"custom\",\"custom\":"
 		    "{\"name\":") : S(",\"type\":\"function\","
 		    "\"function\":{\"name\":"));
-		put_raw(b, e->name);
+		buf_raw(b, e->name);
 		buf_put(b, e->custom ? S(",\"input\":\"\"}}]") :
 		    S(",\"arguments\":\"\"}}]"));
 	}
@@ -162,7 +154,7 @@ put_args(struct event_writer *w, struct buf *b, struct str raw)
 	put_call(w, b, NULL);
 	buf_put(b, s->calls[s->n_calls - 1].custom ?
 	    S("\"custom\":{\"input\":") : S("\"function\":{\"arguments\":"));
-	put_raw(b, raw);
+	buf_raw(b, raw);
 	buf_put(b, S("}}]"));
 	choice_tail(w, b, NULL);
 }
@@ -179,7 +171,7 @@ static void
 put_proof(struct chat_writer *s, struct buf *b)
 {
 	buf_put(b, S("{\"type\":\"reasoning.encrypted\",\"data\":"));
-	put_raw(b, s->proof);
+	buf_raw(b, s->proof);
 	buf_printf(b, ",\"id\":\"" OPENAI_THOUGHT "%zu-%zu\",\"index\":%zu}",
 	    s->thought_from, s->thought, s->n_details);
 }
@@ -260,14 +252,14 @@ fold_calls(const struct chat_writer *s, struct buf *b)
 		const struct chat_call *c = &s->calls[i];
 
 		buf_put(b, i ? S(",{\"id\":") : S("{\"id\":"));
-		put_raw(b, c->id);
+		buf_raw(b, c->id);
 		buf_put(b, c->custom ? S(",\"type\":\"custom\",\"custom\":"
 		    "{\"name\":") : S(",\"type\":\"function\","
 		    "\"function\":{\"name\":"));
-		put_raw(b, c->name);
+		buf_raw(b, c->name);
 		buf_put(b, c->custom ? S(",\"input\":") :
 		    S(",\"arguments\":"));
-		put_raw(b, c->args.n || c->custom ? buf_str(&c->args) :
+		buf_raw(b, c->args.n || c->custom ? buf_str(&c->args) :
 		    S("{}"));
 		buf_put(b, S("}}"));
 	}
@@ -280,19 +272,19 @@ fold(struct event_writer *w, struct buf *b)
 	struct chat_writer *s = w->state;
 
 	buf_put(b, S("{\"id\":"));
-	put_raw(b, s->id);
+	buf_raw(b, s->id);
 	buf_printf(b, ",\"object\":\"chat.completion\",\"created\":%lld,"
 	    "\"model\":", (long long)s->created);
 	buf_json(b, w->model);
 	buf_put(b, S(",\"choices\":[{\"index\":0,\"message\":{\"role\":"
 	    "\"assistant\",\"content\":"));
 	if (s->text.n || (!s->n_calls && !s->refusal.n))
-		put_raw(b, buf_str(&s->text));
+		buf_raw(b, buf_str(&s->text));
 	else
 		buf_put(b, S("null"));
 	if (s->reasoning.n) {
 		buf_put(b, S(",\"reasoning_content\":"));
-		put_raw(b, buf_str(&s->reasoning));
+		buf_raw(b, buf_str(&s->reasoning));
 	}
 	if (s->details.n) {
 		buf_put(b, S(",\"reasoning_details\":["));
@@ -301,7 +293,7 @@ fold(struct event_writer *w, struct buf *b)
 	}
 	buf_put(b, S(",\"refusal\":"));
 	if (s->refusal.n)
-		put_raw(b, buf_str(&s->refusal));
+		buf_raw(b, buf_str(&s->refusal));
 	else
 		buf_put(b, S("null"));
 	buf_put(b, S(",\"annotations\":["));

@@ -18,14 +18,6 @@ static const struct words chat_words = {
 };
 
 static void
-put_raw(struct buf *b, struct str raw)
-{
-	buf_char(b, '"');
-	buf_put(b, raw);
-	buf_char(b, '"');
-}
-
-static void
 put_slice(struct openai_encoding *e, const char *name, struct str value)
 {
 	if (value.n) {
@@ -289,10 +281,10 @@ put_format(struct openai_encoding *e)
 		return;
 	buf_put(e->out, S(",\"response_format\":{\"type\":\"json_schema\","
 	    "\"json_schema\":{\"name\":"));
-	put_raw(e->out, n->schema_name.n ? n->schema_name : S("response"));
+	buf_raw(e->out, n->schema_name.n ? n->schema_name : S("response"));
 	if (n->schema_description.n) {
 		buf_put(e->out, S(",\"description\":"));
-		put_raw(e->out, n->schema_description);
+		buf_raw(e->out, n->schema_description);
 	}
 	buf_put(e->out, S(",\"schema\":"));
 	buf_put(e->out, n->schema);
@@ -321,7 +313,7 @@ put_sampling(struct openai_encoding *e)
 	}
 	for (size_t i = 0; i < n->n_stops; i++) {
 		buf_put(e->out, i ? S(",") : S(",\"stop\":["));
-		put_raw(e->out, n->stops[i]);
+		buf_raw(e->out, n->stops[i]);
 	}
 	if (n->n_stops)
 		buf_char(e->out, ']');

@@ -10,14 +10,6 @@
 #include "fcgi/base/mem.h"
 #include "handlers/dialect/openai_neutral.h"
 
-static void
-put_raw(struct buf *b, struct str raw)
-{
-	buf_char(b, '"');
-	buf_put(b, raw);
-	buf_char(b, '"');
-}
-
 static bool
 refuse(struct openai_encoding *e, const char *words)
 {
@@ -84,7 +76,7 @@ static void
 put_text(struct openai_encoding *e, struct str raw)
 {
 	buf_put(e->out, S("{\"type\":\"text\",\"text\":"));
-	put_raw(e->out, raw);
+	buf_raw(e->out, raw);
 }
 
 /* A text under its name, or a file. */
@@ -107,7 +99,7 @@ put_document(struct openai_encoding *e, const struct source *s)
 		return true;
 	}
 	buf_put(e->out, S("{\"type\":\"file\",\"file\":{\"filename\":"));
-	put_raw(e->out, s->name.n ? s->name : S("document.pdf"));
+	buf_raw(e->out, s->name.n ? s->name : S("document.pdf"));
 	buf_put(e->out, S(",\"file_data\":"));
 	put_data_url(e->out, s);
 	buf_char(e->out, '}');
@@ -124,7 +116,7 @@ put_audio(struct openai_encoding *e, const struct source *s)
 		    "model.");
 	buf_put(e->out, S("{\"type\":\"input_audio\",\"input_audio\":{"
 	    "\"data\":"));
-	put_raw(e->out, s->raw);
+	buf_raw(e->out, s->raw);
 	buf_put(e->out, wav ? S(",\"format\":\"wav\"}") :
 	    S(",\"format\":\"mp3\"}"));
 	return true;
