@@ -6,8 +6,8 @@
  * db_open prepares all of them, so a misspelt column stops the program at
  * start.  Values go in by letters: i int64, s struct str, b bytes (pointer,
  * size_t), z NULL, and S / I: struct str with p == NULL or a const int64_t *
- * that may be NULL, stored as NULL then.  Only db.c names sqlite3
- * (and frames.c, which is below it).
+ * that may be NULL, stored as NULL then.  Only the
+ * files of conn.h name sqlite3 (and frames.c, which is below them).
  *
  * A connection belongs to one thread at a time.  Reading connections never
  * write (query_only).  Writing happens only inside db_write (locks.h order:

@@ -12,7 +12,7 @@
  * COMMIT (db_begin); if so, or after a ROLLBACK, all of it is read anew.  The
  * same goes for our own connection: a statement that writes and does not say
  * that the tab knows what it changes, by the comment "tab" in its SQL, makes
- * the tab forget what it has (db.c).  What depends on the time (prices,
+ * the tab forget what it has (statement.c).  What depends on the time (prices,
  * windows) is kept until that moment.
  */
 #ifndef WEIR_TAB_H
