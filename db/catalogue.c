@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "db/catalogue_part.h"
 #include "db/key.h"
 #include "db/model.h"
 #include "db/money.h"
@@ -80,12 +81,6 @@ static const char *const sql[N_SQL] = {
 	[ROUTING] = "SELECT value FROM setting WHERE name = 'site.routing'",
 };
 const struct db_part catalogue_part = { "catalogue", sql, N_SQL };
-
-struct catalogue_name {
-	struct str name;
-	const struct model *model;
-	bool alias;
-};
 
 const char *const routing_names[N_ROUTINGS] = { [ROUTING_BALANCED] =
 	"balanced", [ROUTING_CHEAP] = "cheap", [ROUTING_FAST] = "fast" };
@@ -205,28 +200,11 @@ index_name(struct indexer *x, struct str name, const struct model *m,
 	c->names[c->n_names++] = (struct catalogue_name){ name, m, alias };
 }
 
-/* The first of the exact names that is not below this one. */
-static size_t
-name_at(const struct catalogue *c, struct str name)
-{
-	size_t low = 0, high = c->n_names;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (str_cmp(c->names[middle].name, name) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 /* The model of exactly this name, on; NULL: there is none. */
 static const struct model *
 own_name(const struct catalogue *c, struct str name)
 {
-	size_t low = name_at(c, name);
+	size_t low = catalogue_name_at(c, name);
 
 	return low < c->n_names && !c->names[low].alias &&
 	    str_eq(c->names[low].name, name)
@@ -311,17 +289,6 @@ load_groups(struct db *db, struct catalogue *c, size_t room)
 	return !db_failed(db);
 }
 
-static int
-sale_order(const struct sale *x, int64_t account, int64_t group,
-    int64_t model)
-{
-	if (x->account != account)
-		return x->account < account ? -1 : 1;
-	if (x->group != group)
-		return x->group < group ? -1 : 1;
-	return x->model < model ? -1 : x->model > model;
-}
-
 /* One of each; a newer row that says there is none hides what is older. */
 static bool
 load_sales(struct db *db, struct catalogue *c, size_t room, int64_t now)
@@ -336,7 +303,7 @@ load_sales(struct db *db, struct catalogue *c, size_t room, int64_t now)
 		int64_t model = row_int(row, 0), account = row_int(row, 1);
 		int64_t group = row_int(row, 2);
 
-		if (n > 0 && sale_order(&list[n - 1], account, group,
+		if (n > 0 && catalogue_sale_order(&list[n - 1], account, group,
 		    model) == 0)
 			continue;
 		s->model = model;
@@ -575,109 +542,4 @@ catalogue_publish(struct catalogue *c)
 	published = c;
 	pthread_mutex_unlock(&mutex);
 	catalogue_give(old);
-}
-
-/* --- asking --------------------------------------------------------------- */
-
-static bool
-matches(struct str pattern, struct str name)
-{
-	return str_starts(name, str_from(pattern.p, pattern.n - 1));
-}
-
-const struct model *
-catalogue_model(const struct catalogue *c, struct str name)
-{
-	size_t low = name_at(c, name);
-
-	if (low < c->n_names && str_eq(c->names[low].name, name))
-		return c->names[low].model;
-	for (size_t i = 0; i < c->n_patterns; i++)
-		if (matches(c->patterns[i]->name, name))
-			return c->patterns[i];
-	return NULL;
-}
-
-const struct channel_model *
-channel_serves(const struct channel *ch, struct str model)
-{
-	const struct channel_model *best = NULL;
-	size_t low = 0, high = ch->n_models;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (str_cmp(ch->models[middle].name, model) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < ch->n_models && str_eq(ch->models[low].name, model))
-		return &ch->models[low];
-	for (size_t i = 0; i < ch->n_models; i++) {
-		struct str name = ch->models[i].name;
-
-		if (str_ends(name, S("*")) && matches(name, model) &&
-		    (!best || name.n > best->name.n))
-			best = &ch->models[i];
-	}
-	return best;
-}
-
-const struct group *
-catalogue_group(const struct catalogue *c, int64_t id)
-{
-	for (size_t i = 0; i < c->n_groups; i++)
-		if (c->groups[i].id == id)
-			return &c->groups[i];
-	return NULL;
-}
-
-static const struct price *
-sale_of(const struct catalogue *c, int64_t account, int64_t group,
-    int64_t model)
-{
-	size_t low = 0, high = c->n_sales;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		int d = sale_order(&c->sales[middle], account, group, model);
-
-		if (d == 0)
-			return c->sales[middle].priced
-			    ? &c->sales[middle].price
-			    : NULL;
-		if (d < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
-}
-
-struct terms
-catalogue_terms(const struct catalogue *c, const struct group *g,
-    const struct key *k, const struct model *m)
-{
-	struct terms t = { .price = NULL, .share_ppm = PPM, .fixed = true };
-
-	if (c->n_sales) {
-		t.price = sale_of(c, k->account, 0, m->id);
-		if (!t.price)
-			t.price = sale_of(c, 0, g->id, m->id);
-	}
-	if (!t.price)
-		t = (struct terms){ .price = &m->price,
-			.share_ppm = k->own_markup ? k->markup_ppm
-						   : g->markup_ppm };
-	return t;
-}
-
-bool
-channel_has_group(const struct channel *ch, int64_t group)
-{
-	for (size_t i = 0; i < ch->n_groups; i++)
-		if (ch->groups[i] == group)
-			return true;
-	return false;
 }

@@ -2,7 +2,8 @@
 /*
  * health_part.h - the inside of health: what its files have in common.
  *
- *	health.c	who is out; what calls tell, and choosing asks
+ *	health.c	what calls tell, and choosing asks
+ *	health_out.c	who is out
  *	health_record.c	the table of what is known
  *	health_share.c	the store's rows
  *	health_whole.c	how long whole answers took
@@ -123,6 +124,15 @@ void health_put(struct health *h, struct record *r, enum park_kind kind,
 /* One way of being out; one that begins later is of a clock set back. */
 enum stance health_stance(const struct record *r, enum park_kind kind,
     int64_t now);
+/* Is it ejected?  Its time may be over. */
+bool health_ejected(const struct record *r, int64_t now);
+/* The subject's ejected levels whose time is over: how many. */
+int health_half_open(struct health *h, const struct subject *s, int64_t now,
+    struct record *list[N_LEVELS]);
+/* Its trial is somebody's until then; 0: nobody's.  All processes are told. */
+void health_set_trial(struct health *h, const struct subject *s,
+    int64_t until, int64_t now);
+
 /* Keeps the record in the list of those that are out. */
 void health_list(struct health *h, struct record *r);
 
