@@ -277,7 +277,7 @@ open_key(struct upstream *u, const struct credential *k)
 }
 
 bool
-upstream_ask(struct upstream *u, const struct credential *k, const char *path,
+upstream_ask(struct upstream *u, const struct credential *k, struct str path,
     bool stream, struct str json, size_t most, struct said *s)
 {
 	struct arena *a = &u->c->arena;
@@ -286,7 +286,7 @@ upstream_ask(struct upstream *u, const struct credential *k, const char *path,
 	char id[ID_CHARS];
 	struct ask ask = {
 		.also = also,
-		.url = outward_url(a, u->ch->base_url, str_of(path), false),
+		.url = outward_url(a, u->ch->base_url, path, false),
 		.agent = "weir/" PACKAGE_VERSION,
 		.accept = stream ? "text/event-stream" : "application/json",
 		.json = json.n ? json : (struct str){ NULL, 0 },
@@ -311,7 +311,7 @@ upstream_ask(struct upstream *u, const struct credential *k, const char *path,
 	ask.request_id = u->request_id.n ? u->request_id :
 	    str_from(id, sizeof(id));
 	ask.key = u->key;
-	ask.x_api_key = u->dialect->x_api_key;
+	ask.key_head = u->dialect->key_head;
 	ask.n_also = outward_headers(a, u->ch, u->dialect, &none, also);
 	hear(u->client, &ask, &s->h);
 	return judge(u, k, s);
@@ -341,9 +341,10 @@ upstream_try(struct upstream *u, const struct credential *k, struct trial *t,
 	do {
 		*v = (struct trial_verdict){ .tokens = TOKENS_ABSENT,
 			.cost = -1 };
-		good = upstream_ask(u, k, trial_path(t), stream,
-		    trial_body(t, stream, &u->c->arena), TRIAL_ANSWER_BYTES,
-		    s) && read_answer(u, k, t, stream, s, v);
+		good = upstream_ask(u, k, trial_path(t, stream, &u->c->arena),
+		    stream, trial_body(t, stream, &u->c->arena),
+		    TRIAL_ANSWER_BYTES, s) &&
+		    read_answer(u, k, t, stream, s, v);
 		again = !good && trial_other_limit(t, s->kind, s->param,
 		    s->words);
 		t->completion |= again;

@@ -70,7 +70,7 @@ struct said {
  * u->key is there until the next one.
  */
 bool upstream_ask(struct upstream *u, const struct credential *k,
-    const char *path, bool stream, struct str json, size_t most,
+    struct str path, bool stream, struct str json, size_t most,
     struct said *s);
 
 /*

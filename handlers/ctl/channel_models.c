@@ -61,6 +61,8 @@ name_in(struct arena *a, struct str item)
 		name = json_text(a, json_get(item, S("id")));
 	if (!name.n)
 		name = json_text(a, json_get(item, S("name")));
+	if (str_starts(name, S("models/")))
+		name = str_skip(name, 7); /* a resource of Gemini's */
 	return name;
 }
 
@@ -128,7 +130,7 @@ ask_with(struct listing *l, const struct credential *k)
 	struct said s;
 	struct up_error e;
 
-	if (upstream_ask(&l->up, k, l->up.dialect->models_path, false,
+	if (upstream_ask(&l->up, k, str_of(l->up.dialect->models_path), false,
 	    S(""), LIST_MOST, &s)) {
 		struct str error = json_get(s.h.body, S("error"));
 

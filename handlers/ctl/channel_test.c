@@ -282,7 +282,7 @@ begin(struct testing *t)
 		return;
 	}
 	printf("%.*s as %.*s, %s%s%s\n", STR_ARGS(t->trial.name),
-	    STR_ARGS(t->trial.as), t->trial.endpoint != ENDPOINT_EMBEDDINGS ?
+	    STR_ARGS(t->trial.as), !endpoint_embeds(t->trial.endpoint) ?
 	    "one sentence" : "one embedding",
 	    t->trial.serves ? "" : " (the channel does not serve it)",
 	    ch->enabled ? "" : " (the channel is off)");
@@ -302,7 +302,7 @@ test(struct testing *t)
 		if (!upstream_uses(&t->up, &ch->credentials[i]))
 			continue;
 		try_one(t, &ch->credentials[i], false);
-		if (opt(c, "stream") && t->trial.endpoint != ENDPOINT_EMBEDDINGS)
+		if (opt(c, "stream") && !endpoint_embeds(t->trial.endpoint))
 			try_one(t, &ch->credentials[i], true);
 	}
 	if (c->json) {

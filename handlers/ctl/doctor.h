@@ -36,7 +36,8 @@ struct doctor {
 	struct str root;		/* of the same host: "https://host" */
 	struct str scheme, host, path;	/* of url; path "" or "/ai" */
 	struct str key;			/* empty: none was given */
-	bool by_x_api_key;		/* Authorization does not arrive */
+	struct str key_head;		/* x-api-key, where Authorization
+					 * does not arrive */
 	bool thorough;			/* --long */
 	int64_t silence_s;
 	enum server server;

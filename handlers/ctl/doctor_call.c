@@ -22,7 +22,7 @@ static void
 hear_stream(struct doctor *d, int64_t silence_s, struct heard *h)
 {
 	struct arena *a = &d->c->arena;
-	struct ask ask = { .key = d->key, .x_api_key = d->by_x_api_key,
+	struct ask ask = { .key = d->key, .key_head = d->key_head,
 		.patience_ms = silence_s * 1000 + SPARE_MS };
 
 	ask.url = silence_s ? arena_printf(a, "%.*s/v1/doctor?silence=%lld",
@@ -157,7 +157,7 @@ static struct str
 cheapest(struct doctor *d)
 {
 	struct arena *a = &d->c->arena;
-	struct ask ask = { .key = d->key, .x_api_key = d->by_x_api_key,
+	struct ask ask = { .key = d->key, .key_head = d->key_head,
 		.url = arena_printf(a, "%.*s/v1/models", STR_ARGS(d->url)) };
 	struct str best = S("");
 	int64_t least = INT64_MAX;
@@ -190,7 +190,7 @@ static void
 say_called(struct doctor *d, struct str model, const struct heard *call)
 {
 	struct arena *a = &d->c->arena;
-	struct ask ask = { .key = d->key, .x_api_key = d->by_x_api_key,
+	struct ask ask = { .key = d->key, .key_head = d->key_head,
 		.url = arena_printf(a, "%.*s/v1/calls/%.*s", STR_ARGS(d->url),
 		STR_ARGS(call->request_id)) };
 	struct heard h;
@@ -229,7 +229,7 @@ check_call(struct doctor *d, const char *word)
 	struct arena *a = &d->c->arena;
 	struct str model = word ? str_of(word) : cheapest(d);
 	struct buf body = BUF(a, 4096);
-	struct ask ask = { .key = d->key, .x_api_key = d->by_x_api_key,
+	struct ask ask = { .key = d->key, .key_head = d->key_head,
 		.patience_ms = CALL_MS, .url = arena_printf(a,
 		"%.*s/v1/chat/completions", STR_ARGS(d->url)) };
 	struct heard h;

@@ -325,9 +325,9 @@ check_clock(struct doctor *d, const struct heard *h)
 static const char no_key[] = "sk-weir-doctor-asks-whether-a-key-arrives-at-all";
 
 static void
-ask_key(struct doctor *d, bool x_api_key, struct heard *h)
+ask_key(struct doctor *d, struct str key_head, struct heard *h)
 {
-	struct ask a = { .x_api_key = x_api_key,
+	struct ask a = { .key_head = key_head,
 		.key = d->key.n ? d->key : str_of(no_key),
 		.url = arena_printf(&d->c->arena, "%.*s/v1/key",
 		    STR_ARGS(d->url)) };
@@ -381,7 +381,7 @@ check_key(struct doctor *d)
 {
 	struct heard h, other;
 
-	ask_key(d, false, &h);
+	ask_key(d, S(""), &h);
 	if (arrived(&h))
 		return key_known(d, &h);
 	if (!h.by_weir) {
@@ -394,8 +394,8 @@ check_key(struct doctor *d)
 	say(d, STATE_BAD, "key", "the web server keeps the header "
 	    "Authorization to itself: every call is refused");
 	/* What else is wrong is looked for with the header that arrives. */
-	ask_key(d, true, &other);
-	d->by_x_api_key = true;
+	ask_key(d, S("x-api-key: "), &other);
+	d->key_head = S("x-api-key: ");
 	return other.by_weir && other.status == 200;
 }
 

@@ -188,7 +188,7 @@ headers(struct client *cl, struct lines *l)
 	if (a->accept)
 		with(cl, l, "Accept: ", str_of(a->accept));
 	if (a->key.n) {
-		with(cl, l, a->x_api_key ? "x-api-key: " :
+		with(cl, l, a->key_head.n ? a->key_head.p :
 		    "Authorization: Bearer ", a->key);
 		l->key = str_of(l->list[l->n - 1].data);
 	}

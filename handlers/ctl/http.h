@@ -26,7 +26,8 @@ struct ask {
 	const char *agent;		/* User-Agent; NULL: weirctl's own */
 	const char *accept;		/* or NULL */
 	struct str key;			/* sent as credential, if any */
-	bool x_api_key;			/* in that header */
+	struct str key_head;		/* its header line up to it; empty:
+					 * "Authorization: Bearer " */
 	struct str request_id;		/* or empty */
 	const struct str *also;		/* header lines more, */
 	int n_also;			/* at most ALSO_MAX */

@@ -26,8 +26,9 @@ static const char *const heads[] = {
 };
 
 static const char *
-path(enum endpoint endpoint)
+path(enum endpoint endpoint, bool stream)
 {
+	(void)stream;		/* the body says it */
 	switch (endpoint) {
 	case ENDPOINT_MESSAGES:
 		return "/v1/messages";
@@ -332,11 +333,14 @@ static const char *const limit_headers[] = {
 const struct dialect anthropic_dialect = {
 	.name = "anthropic",
 	.converse = ENDPOINT_MESSAGES,
+	.embeds = N_ENDPOINTS,
+	.trial = "\"max_tokens\":64,\"messages\":[{\"role\":\"user\","
+	    "\"content\":\"Say ok.\"}]",
 	.heads = heads,
 	.id_header = "request-id",
 	.limit_headers = limit_headers,
 	.limit_dates = true,
-	.x_api_key = true,
+	.key_place = KEY_X_API,
 	.key_hint = "'x-api-key: KEY'",
 	.key_head = STR_INIT("x-api-key: "),
 	.write_headers = write_headers,

@@ -339,7 +339,7 @@ anthropic_read_request(struct arena *a, enum endpoint endpoint,
 	*out = (struct asked){
 		.endpoint = endpoint, .body = body, .max_output = -1
 	};
-	if (!anthropic_dialect.path(endpoint))
+	if (!anthropic_dialect.path(endpoint, false))
 		return fault_set(f, a, FAULT_UNKNOWN_URL,
 		    "The Anthropic API has no such endpoint.");
 	if (!json_valid(body, &e))

@@ -179,7 +179,8 @@ begin(struct observer *o)
 		.stream = o->upstream_stream, .asked = o->request,
 		.take = take, .arg = b };
 	b->writer = (struct event_writer){ .arena = o->arena,
-		.stream = o->stream, .usage_wanted = !o->hide_usage,
+		.stream = o->stream, .array = o->array,
+		.usage_wanted = !o->hide_usage,
 		.model = o->asked_model, .request_id = o->request_id,
 		.now = o->now };
 	o->upstream->neutral->reader_init(&b->reader);

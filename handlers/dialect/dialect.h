@@ -23,8 +23,12 @@ enum endpoint {
 	ENDPOINT_CHAT,		/* /v1/chat/completions */
 	ENDPOINT_COMPLETIONS,	/* /v1/completions */
 	ENDPOINT_MESSAGES,	/* /v1/messages */
+	ENDPOINT_GENERATE,	/* {model}:generateContent, :stream… */
 	ENDPOINT_EMBEDDINGS,	/* /v1/embeddings */
-	ENDPOINT_COUNT_TOKENS,	/* /v1/messages/count_tokens: costs nothing */
+	ENDPOINT_EMBED,		/* {model}:embedContent */
+	ENDPOINT_EMBED_BATCH,	/* {model}:batchEmbedContents */
+	ENDPOINT_COUNT_TOKENS,	/* /v1/messages/count_tokens,
+				 * {model}:countTokens: costs nothing */
 	ENDPOINT_MODERATIONS,	/* /v1/moderations */
 	ENDPOINT_IMAGES,	/* /v1/images/generations */
 	ENDPOINT_IMAGE_EDITS,	/* /v1/images/edits */
@@ -44,12 +48,26 @@ endpoint_is_text(enum endpoint e)
 	return e <= ENDPOINT_COUNT_TOKENS;
 }
 
+static inline bool
+endpoint_embeds(enum endpoint e)
+{
+	return e >= ENDPOINT_EMBEDDINGS && e <= ENDPOINT_EMBED_BATCH;
+}
+
+/* What a request's path says that others say in the body. */
+struct by_path {
+	struct str model;	/* decoded; empty: the body says it */
+	bool stream;
+	bool array;		/* … as one JSON array, not as frames */
+};
+
 /*
  * What a request asks, as far as routing, limits and money need to know.
  * Slices point into the body.
  */
 struct asked {
 	enum endpoint endpoint;
+	struct by_path by_path;		/* stands before the body is read */
 	struct str body;		/* the whole text, checked */
 	struct str model;		/* decoded */
 	bool stream;
@@ -185,6 +203,7 @@ struct observer {
 	struct arena *arena;
 	bool stream;		/* frames, or one JSON body */
 	bool bytes;		/* neither: it ends where the transport ends */
+	bool array;		/* frames go out as elements of one array */
 	bool hide_usage;	/* drop the usage chunk that we forced */
 	enum endpoint endpoint;
 	int64_t sound_rate, pictures;	/* as asked, see struct asked */
@@ -213,11 +232,28 @@ struct observer {
 
 struct neutral_dialect;
 
+/* Where callers' keys stand first: a header, by what it is called. */
+enum key_place { KEY_BEARER,	/* Authorization: Bearer */
+	KEY_X_API,		/* x-api-key */
+	KEY_X_GOOG		/* x-goog-api-key, or ?key= */
+};
+
 struct dialect {
 	const char *name;	/* "openai" */
 
 	/* The endpoint that converses: what a channel is tried with. */
 	enum endpoint converse;
+
+	/* The one that embeds many texts; N_ENDPOINTS: there is none. */
+	enum endpoint embeds;
+
+	/* What a channel is tried with at each of the two: the members of a
+	 * request beside the model, which asks for little. */
+	const char *trial, *trial_embed;
+
+	/* The path says which model is asked, and whether for a stream; no
+	 * body does. */
+	bool model_in_path;
 
 	/* What the paths of its own begin with, whole segments; NULL ends.
 	 * NULL: none, it speaks where nobody else does. */
@@ -232,9 +268,9 @@ struct dialect {
 	const char *const *limit_headers;
 	bool limit_dates;
 
-	/* Callers' keys stand in x-api-key first; how to send one, for those
-	 * who did not. */
-	bool x_api_key;
+	/* Where callers' keys stand first; how to send one, for those who did
+	 * not. */
+	enum key_place key_place;
 	const char *key_hint;
 
 	/* The header line with an upstream's key, up to the key. */
@@ -253,6 +289,14 @@ struct dialect {
 
 	/* Content type of an answer. */
 	const char *stream_type;	/* "text/event-stream; charset=utf-8" */
+
+	/*
+	 * Reads what stands for {} in a route, and the query, into
+	 * out->endpoint and out->by_path.  False: *f, there is no such path.
+	 * NULL: its routes say it all.
+	 */
+	bool (*read_path)(struct arena *a, struct str rest, struct str query,
+	    struct asked *out, struct fault *f);
 
 	/*
 	 * Reads and checks a request's body.  False: *f is set (400, words for
@@ -282,10 +326,14 @@ struct dialect {
 	bool (*thoughts)(struct arena *a, struct str body,
 	    const struct envelope_key *k, struct buf *out);
 
-	/* Path below an upstream's base_url: "/chat/completions"; NULL: the
+	/*
+	 * Path below an upstream's base_url: "/chat/completions"; NULL: the
 	 * dialect has no such endpoint.  An endpoint of version 2 stands below
-	 * /v2 where base_url ends in /v1. */
-	const char *(*path)(enum endpoint endpoint);
+	 * /v2 where base_url ends in /v1.  In it {model} stands for the
+	 * upstream's name of the model, {models} for the same as a resource:
+	 * models/NAME, unless it has a slash.
+	 */
+	const char *(*path)(enum endpoint endpoint, bool stream);
 
 	/* What an answer with status 200 and this type is to a request. */
 	enum answer_as (*answer_as)(const struct asked *asked,
@@ -319,7 +367,13 @@ struct dialect {
 	/* An answer of ours to ENDPOINT_COUNT_TOKENS; NULL: it has none. */
 	void (*write_count)(int64_t tokens, struct buf *out);
 
-	/* Bytes that keep a silent stream alive, or empty. */
+	/* The same of a stream that is one JSON array: the fault is its last
+	 * element, behind others.  NULL: it has no such streams. */
+	void (*write_fault_element)(const struct fault *f,
+	    struct str request_id, struct buf *out);
+
+	/* Bytes that keep a silent stream alive; empty: nothing may stand
+	 * between its events, and it begins with the first. */
 	struct str keep_alive;
 
 	/* The status this dialect uses for a fault. */

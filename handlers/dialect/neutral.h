@@ -381,6 +381,7 @@ struct event_reader {
 struct event_writer {
 	struct arena *arena;
 	bool stream;		/* else it is folded into one body at END */
+	bool array;		/* a stream that is one JSON array */
 	bool usage_wanted;	/* the stream's last chunk has it */
 	struct str model;	/* as the caller asked for it; plain */
 	struct str request_id;

@@ -15,7 +15,7 @@
 #include "handlers/dialect/up_error.h"
 
 static const char *
-path(enum endpoint endpoint)
+path(enum endpoint endpoint, bool stream)
 {
 	static const char *const paths[N_ENDPOINTS] = {
 		[ENDPOINT_CHAT] = "/chat/completions",
@@ -32,6 +32,7 @@ path(enum endpoint endpoint)
 		[ENDPOINT_RERANK_V2] = "/rerank",
 	};
 
+	(void)stream; /* the body says it */
 	assert(endpoint < N_ENDPOINTS);
 	return paths[endpoint];
 }
@@ -173,6 +174,10 @@ static const char *const limit_headers[] = {
 const struct dialect openai_dialect = {
 	.name = "openai",
 	.converse = ENDPOINT_CHAT,
+	.embeds = ENDPOINT_EMBEDDINGS,
+	.trial = "\"messages\":[{\"role\":\"user\",\"content\":"
+		 "\"Say ok.\"}]",
+	.trial_embed = "\"input\":\"ok\"",
 	.limit_headers = limit_headers,
 	.key_hint = "'Authorization: Bearer KEY'",
 	.key_head = STR_INIT("Authorization: Bearer "),

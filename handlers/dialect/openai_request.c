@@ -520,7 +520,7 @@ openai_read_request(struct arena *a, enum endpoint endpoint, struct str body,
 	*out = (struct asked){
 		.endpoint = endpoint, .body = body, .max_output = -1
 	};
-	if (!openai_dialect.path(endpoint))
+	if (!openai_dialect.path(endpoint, false))
 		return fault_set(f, a, FAULT_UNKNOWN_URL,
 		    "The OpenAI API has no such endpoint.");
 	if (!json_valid(body, &e))

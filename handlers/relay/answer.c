@@ -48,7 +48,9 @@ void
 answer_head_stream(struct call *c)
 {
 	reply_status(c->rq, 200);
-	reply_header(c->rq, "Content-Type", str_of(c->dialect->stream_type));
+	reply_header(c->rq, "Content-Type", c->asked.by_path.array ?
+	    S("application/json; charset=UTF-8") :
+	    str_of(c->dialect->stream_type));
 	reply_header(c->rq, "Cache-Control", S("no-cache"));
 	reply_header(c->rq, "X-Accel-Buffering", S("no"));
 	served_headers(c);
@@ -141,8 +143,12 @@ answer(struct call *c)
 			quota_look(c->relay, c->rq, c->dialect, &c->key);
 		answer_fault(c->dialect, c->rq, &c->fault);
 	} else if (c->asked.stream && !inside_a_frame(c)) {
-		c->dialect->write_fault_event(&c->fault, request_id(c->rq),
-		    &event);
+		if (c->asked.by_path.array)
+			c->dialect->write_fault_element(&c->fault,
+			    request_id(c->rq), &event);
+		else
+			c->dialect->write_fault_event(&c->fault,
+			    request_id(c->rq), &event);
 		reply_data(c->rq, buf_str(&event));
 		reply_flush(c->rq);
 	} else {

@@ -78,6 +78,13 @@ attempt_free(struct attempt *a)
 	arena_release(&a->arena);
 }
 
+/* What is asked of this upstream, in its own dialect. */
+static enum endpoint
+endpoint_there(const struct attempt *a)
+{
+	return a->crosses ? a->speaks->converse : a->call->asked.endpoint;
+}
+
 /* --- What comes back ---------------------------------------------------- */
 
 static void
@@ -96,16 +103,15 @@ on_head(struct exchange *x)
 	if (x->status != 200)
 		return;
 	asked = c->asked;
-	if (a->crosses) {
-		asked.endpoint = a->speaks->converse;
-		asked.stream = true;
-	}
+	asked.endpoint = endpoint_there(a);
+	asked.stream |= a->crosses;
 	as = a->speaks->answer_as(&asked, type);
 	a->observer = (struct observer){
 		.dialect = c->dialect,
 		.arena = &a->arena,
 		.stream = a->crosses ? c->asked.stream : as == AS_EVENTS,
 		.bytes = as == AS_BYTES,
+		.array = c->asked.by_path.array,
 		.hide_usage = c->asked.stream && !c->asked.usage_wanted,
 		.endpoint = c->asked.endpoint,
 		.sound_rate = c->asked.sound_rate,
@@ -255,8 +261,8 @@ attempt_start(struct attempt *a)
 	assert(c->hold && "no byte goes upstream without a hold");
 	a->exchange = (struct exchange){
 		.url = outward_url(&a->arena, a->with->channel->base_url,
-		    str_of(a->speaks->path(a->crosses ?
-			a->speaks->converse : c->asked.endpoint)),
+		    outward_path(&a->arena, a->speaks->path(endpoint_there(a),
+		    c->asked.stream || a->crosses), a->with->upstream_model),
 		    c->asked.endpoint == ENDPOINT_RERANK_V2),
 		.method = "POST",
 		.headers = headers,

@@ -33,14 +33,42 @@ bearer(struct str s)
 	return s;
 }
 
-/* The first of the headers that holds one, the path's own header first. */
+/* key=… of a query, as some SDKs send it. */
 static struct str
-credential(const struct request *rq)
+in_query(struct str query)
+{
+	while (query.n) {
+		struct str value = str_cut(&query, '&');
+
+		if (str_eq(str_cut(&value, '='), S("key")))
+			return value;
+	}
+	return S("");
+}
+
+/* What stands in the path's own place. */
+static struct str
+own_place(const struct request *rq)
 {
 	struct str k = { NULL, 0 };
 
-	if (answer_dialect(rq)->x_api_key)
-		k = str_trim(rq->param[PARAM_HTTP_X_API_KEY]);
+	switch (answer_dialect(rq)->key_place) {
+	case KEY_X_API:
+		return str_trim(rq->param[PARAM_HTTP_X_API_KEY]);
+	case KEY_X_GOOG:
+		k = str_trim(rq->param[PARAM_HTTP_X_GOOG_API_KEY]);
+		return k.n ? k : in_query(rq->query);
+	default:
+		return k;
+	}
+}
+
+/* The first of the places that holds one, the path's own first. */
+static struct str
+credential(const struct request *rq)
+{
+	struct str k = own_place(rq);
+
 	if (!k.n)
 		k = bearer(rq->param[PARAM_HTTP_AUTHORIZATION]);
 	if (!k.n)

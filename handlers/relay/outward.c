@@ -7,17 +7,63 @@
 #include "handlers/dialect/families.h"
 #include "handlers/dialect/preset.h"
 
+/* Letters, digits and what else means itself everywhere in a path. */
+static void
+put_percent(struct buf *out, struct str s, bool slashes)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+		    (c >= 'A' && c <= 'Z') || (c && strchr("-._~", c)) ||
+		    (slashes && c == '/'))
+			buf_char(out, c);
+		else
+			buf_printf(out, "%%%02X", (unsigned char)c);
+	}
+}
+
+struct str
+outward_path(struct arena *a, const char *path, struct str model)
+{
+	struct str rest = str_of(path), name;
+	struct buf out = BUF(a, rest.n + 3 * model.n + 8);
+
+	if (!str_has(rest, S("{")))
+		return rest;
+	while (rest.n) {
+		buf_put(&out, str_cut(&rest, '{'));
+		if (!rest.n)
+			break;
+		name = str_cut(&rest, '}');
+		if (str_eq(name, S("models")) && !str_has(model, S("/")))
+			buf_put(&out, S("models/"));
+		put_percent(&out, model, str_eq(name, S("models")));
+	}
+	return buf_str(&out);
+}
+
+/* Bytes of the version that a path brings itself, or 0. */
+static size_t
+version(struct str path)
+{
+	return str_starts(path, S("/v1/")) ? 3 :
+	    str_starts(path, S("/v1beta/")) ? 7 : 0;
+}
+
 struct str
 outward_url(struct arena *a, struct str base, struct str path, bool second)
 {
 	struct str rest;
+	size_t n;
 	bool bare;
 
 	while (base.n && base.p[base.n - 1] == '/')
 		base.n--;
-	if (str_starts(path, S("/v1/")) && str_ends(base, S("/v1")))
-		return ARENA_JOIN(a, base, str_skip(path, 3));
-	if (str_starts(path, S("/v1/")))
+	n = version(path);
+	if (n && (str_ends(base, S("/v1")) || str_ends(base, S("/v1beta"))))
+		return ARENA_JOIN(a, base, str_skip(path, n));
+	if (n)
 		return ARENA_JOIN(a, base, path);
 	rest = base;
 	str_cut(&rest, ':');

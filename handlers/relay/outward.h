@@ -20,11 +20,15 @@
  * The URL of a path ("/chat/completions") below a channel's base_url, which
  * is never lengthened, except that an empty path of it gets /v1; for an
  * endpoint of version 2 it gets /v2, and a /v1 at the end becomes one.  A path
- * that has its /v1 itself ("/v1/messages") brings it where base_url does not
- * end in one.
+ * that has its /v1 or /v1beta itself ("/v1/messages") brings it where base_url
+ * does not end in one.
  */
 struct str outward_url(struct arena *a, struct str base_url, struct str path,
     bool second);
+
+/* A dialect's path with the upstream's name of the model in its places,
+ * percent-encoded. */
+struct str outward_path(struct arena *a, const char *path, struct str model);
 
 /*
  * What is known of a model at a channel, by the upstream's name of it: of its

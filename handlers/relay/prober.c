@@ -218,7 +218,7 @@ job_start(struct probe_job *j)
 	assert(str_starts(str_from(j->what.id, PROBE_ID_CHARS), S("probe-")));
 	j->exchange = (struct exchange){
 		.url = outward_url(&j->arena, ch->base_url,
-		    str_of(trial_path(&j->what.trial)), false),
+		    trial_path(&j->what.trial, false, &j->arena), false),
 		.method = "POST",
 		.headers = h,
 		.n_headers = n,

@@ -330,7 +330,8 @@ set_clocks(struct call *c)
 	 * once more it would be paid for twice. */
 	if (works_long(c))
 		c->first_due_ms = c->whole_due_ms;
-	if (!c->beat_due_ms && c->asked.stream && !may_not_stream(c))
+	if (!c->beat_due_ms && c->asked.stream && c->dialect->keep_alive.n &&
+	    !may_not_stream(c))
 		c->beat_due_ms = now + LIMIT_HEARTBEAT_MS;
 }
 

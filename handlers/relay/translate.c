@@ -32,7 +32,8 @@ enum {
 static bool
 find_places(struct call *c)
 {
-	struct asked k = { .endpoint = c->asked.endpoint };
+	struct asked k = { .endpoint = c->asked.endpoint,
+		.by_path = c->asked.by_path };
 	struct fault f = { 0 };
 
 	if (c->asked.boundary.n ? !c->dialect->read_form(c->arena, k.endpoint,

@@ -34,8 +34,8 @@ endpoint_of(const struct trial *t, const struct model *m, enum endpoint *e)
 	if (!given || m->free || given & BUCKET_BIT(OUTPUT))
 		return true;
 	if (given & BUCKET_BIT(INPUT))
-		*e = ENDPOINT_EMBEDDINGS;
-	return t->dialect->path(*e) &&
+		*e = t->dialect->embeds;
+	return *e != N_ENDPOINTS &&
 	    given & (BUCKET_BIT(INPUT) | BUCKET_BIT(REQUEST));
 }
 
@@ -147,7 +147,7 @@ static struct str
 edited(const struct trial *t, struct str body, struct arena *a)
 {
 	struct body_edit list[OUTWARD_EDITS];
-	int n = outward_edits(t->ch, t->endpoint != ENDPOINT_EMBEDDINGS,
+	int n = outward_edits(t->ch, !endpoint_embeds(t->endpoint),
 	    list);
 
 	for (int i = 0; i < n; i++) {
@@ -163,22 +163,22 @@ edited(const struct trial *t, struct str body, struct arena *a)
 struct str
 trial_body(const struct trial *t, bool stream, struct arena *a)
 {
-	bool chat = t->endpoint != ENDPOINT_EMBEDDINGS;
+	bool chat = !endpoint_embeds(t->endpoint);
 	struct edits edits = { .model = t->as, .force_usage = stream,
 		.cap_output = chat ? TRIAL_TOKENS : -1,
 		.cap_as_completion = t->completion };
 	struct buf ours = BUF(a, 4096), out = BUF(a, 8192);
-	struct asked asked = { 0 };
+	struct asked asked = { .by_path = { t->name, stream, false } };
 	struct fault f = { 0 };
 
-	buf_put(&ours, S("{\"model\":"));
-	buf_json(&ours, t->name);
-	buf_put(&ours, chat ? S(",\"messages\":[{\"role\":\"user\","
-	    "\"content\":\"Say ok.\"}]") : S(",\"input\":\"ok\""));
-	if (t->endpoint == ENDPOINT_MESSAGES)
-		buf_printf(&ours, ",\"max_tokens\":%d", TRIAL_TOKENS);
-	if (stream)
-		buf_put(&ours, S(",\"stream\":true"));
+	buf_char(&ours, '{');
+	if (!t->dialect->model_in_path) {
+		buf_put(&ours, S("\"model\":"));
+		buf_json(&ours, t->name);
+		buf_put(&ours, stream ? S(",\"stream\":true,") : S(","));
+	}
+	buf_put(&ours, str_of(chat ? t->dialect->trial :
+	    t->dialect->trial_embed));
 	buf_char(&ours, '}');
 	if (!t->dialect->read_request(a, t->endpoint, buf_str(&ours), &asked,
 	    &f) || !t->dialect->write_request(&asked, &edits, &out))
@@ -186,10 +186,10 @@ trial_body(const struct trial *t, bool stream, struct arena *a)
 	return edited(t, buf_str(&out), a);
 }
 
-const char *
-trial_path(const struct trial *t)
+struct str
+trial_path(const struct trial *t, bool stream, struct arena *a)
 {
-	return t->dialect->path(t->endpoint);
+	return outward_path(a, t->dialect->path(t->endpoint, stream), t->as);
 }
 
 /* --- What came of it ------------------------------------------------------ */

@@ -56,7 +56,7 @@ bool trial_priced(const struct trial *t);
 struct str trial_body(const struct trial *t, bool stream, struct arena *a);
 
 /* The path below base_url. */
-const char *trial_path(const struct trial *t);
+struct str trial_path(const struct trial *t, bool stream, struct arena *a);
 
 /* An answer, as it came. */
 struct trial_answer {

@@ -42,12 +42,21 @@ tag_is_good(struct call *c)
 	return false;
 }
 
+/* A route that ends in {} leaves it to the dialect what stands there. */
+static bool
+read_path(struct call *c)
+{
+	return !c->rq->capture.n || !c->dialect->read_path ||
+	    c->dialect->read_path(c->arena, c->rq->capture, c->rq->query,
+	    &c->asked, &c->fault);
+}
+
 enum go
 understand(struct call *c)
 {
 	if (c->job_out)
 		return WAIT;
-	if (!tag_is_good(c))
+	if (!(c->woken & WAKE_READER) && (!tag_is_good(c) || !read_path(c)))
 		return STOP;
 	if (!(c->woken & WAKE_READER) && c->rq->body.n > LIMIT_PEEK_BYTES) {
 		call_read(c, read_body);

@@ -198,8 +198,8 @@ other_endpoints(void **state)
 	assert_false(d->read_request(&a, ENDPOINT_CHAT, S("{" HI "}"), &q,
 	    &f));
 	assert_int_equal(f.kind, FAULT_UNKNOWN_URL);
-	assert_null(d->path(ENDPOINT_CHAT));
-	assert_null(openai_dialect.path(ENDPOINT_MESSAGES));
+	assert_null(d->path(ENDPOINT_CHAT, false));
+	assert_null(openai_dialect.path(ENDPOINT_MESSAGES, false));
 	f = (struct fault){ 0 };
 	assert_false(openai_dialect.read_request(&a, ENDPOINT_COUNT_TOKENS,
 	    S("{" HI "}"), &q, &f));

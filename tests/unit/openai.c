@@ -502,9 +502,9 @@ rewriting(void **state)
 	    "{\"max_tokens\":5,\"stream_options\":{\"include_usage\":true},"
 	    "\"stream\":true,\"model\":\"up\"," CHAT_REST);
 	assert_string_equal(
-	    openai_dialect.path(ENDPOINT_CHAT), "/chat/completions");
+	    openai_dialect.path(ENDPOINT_CHAT, false), "/chat/completions");
 	assert_string_equal(
-	    openai_dialect.path(ENDPOINT_EMBEDDINGS), "/embeddings");
+	    openai_dialect.path(ENDPOINT_EMBEDDINGS, false), "/embeddings");
 }
 
 /* --- Answers --- */
