@@ -39,9 +39,8 @@ struct zone {
 
 /* --- dates ---------------------------------------------------------------- */
 
-/* Days since 1970-01-01 of a date of the Gregorian calendar. */
-static int64_t
-days_of(int64_t year, int64_t month, int64_t day)
+int64_t
+zone_days(int64_t year, int64_t month, int64_t day)
 {
 	int64_t y = month > 2 ? year : year - 1;
 	int64_t era = (y >= 0 ? y : y - 399) / 400;
@@ -53,8 +52,8 @@ days_of(int64_t year, int64_t month, int64_t day)
 	    of_year - 719468;
 }
 
-static void
-date_of(int64_t days, int64_t *year, int64_t *month, int64_t *day)
+void
+zone_date(int64_t days, int64_t *year, int64_t *month, int64_t *day)
 {
 	int64_t z = days + 719468;
 	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
@@ -171,20 +170,20 @@ read_rule(struct zone *z, const char *p)
 static int64_t
 change_local(const struct change *c, int64_t year)
 {
-	bool leap = days_of(year, 3, 1) - days_of(year, 2, 28) == 2;
+	bool leap = zone_days(year, 3, 1) - zone_days(year, 2, 28) == 2;
 	int64_t day, weekday, length;
 
 	if (c->kind == '0')
-		return (days_of(year, 1, 1) + c->day) * DAY + c->time;
+		return (zone_days(year, 1, 1) + c->day) * DAY + c->time;
 	if (c->kind == 'J')
-		return (days_of(year, 1, 1) + c->day - 1 +
+		return (zone_days(year, 1, 1) + c->day - 1 +
 			   (leap && c->day >= 60)) * DAY + c->time;
-	day = days_of(year, c->month, 1);
-	length = (c->month == 12 ? days_of(year + 1, 1, 1)
-				 : days_of(year, c->month + 1, 1)) - day;
+	day = zone_days(year, c->month, 1);
+	length = (c->month == 12 ? zone_days(year + 1, 1, 1)
+				 : zone_days(year, c->month + 1, 1)) - day;
 	weekday = ((day + 4) % 7 + 7) % 7;
 	day += (c->day - weekday + 7) % 7 + (c->week - 1) * 7;
-	while (day >= days_of(year, c->month, 1) + length)
+	while (day >= zone_days(year, c->month, 1) + length)
 		day -= 7;
 	return day * DAY + c->time;
 }
@@ -196,7 +195,7 @@ rule_offset(const struct zone *z, int64_t utc_s)
 
 	if (!z->has_summer)
 		return z->standard;
-	date_of(floor_div(utc_s + z->standard, DAY), &year, &month, &day);
+	zone_date(floor_div(utc_s + z->standard, DAY), &year, &month, &day);
 	from = change_local(&z->from, year) - z->standard;
 	to = change_local(&z->to, year) - z->summer;
 	if (from < to)
@@ -409,11 +408,11 @@ local_start(enum zone_unit unit, int64_t local, int step)
 	case ZONE_WEEK:
 		return (days - ((days + 3) % 7 + 7) % 7 + 7 * step) * DAY;
 	case ZONE_MONTH:
-		date_of(days, &year, &month, &day);
+		zone_date(days, &year, &month, &day);
 		month += step;
 		if (month > 12)
-			return days_of(year + 1, 1, 1) * DAY;
-		return days_of(year, month, 1) * DAY;
+			return zone_days(year + 1, 1, 1) * DAY;
+		return zone_days(year, month, 1) * DAY;
 	}
 	return 0;
 }
@@ -441,4 +440,22 @@ zone_next(const struct zone *z, enum zone_unit unit, int64_t utc_ms)
 		return (local_start(unit, now + offset, 1) - offset) * 1000;
 	next = moment_of(z, local_start(unit, now + offset, 1));
 	return (next > now ? next : now + 1) * 1000;
+}
+
+void
+zone_shows(const struct zone *z, int64_t utc_ms, int64_t *days,
+    int64_t *ms_of_day)
+{
+	int64_t local = utc_ms + zone_offset(z, floor_div(utc_ms, 1000)) * 1000;
+
+	*days = floor_div(local, DAY * 1000);
+	*ms_of_day = local - *days * DAY * 1000;
+}
+
+int64_t
+zone_moment(const struct zone *z, int64_t days, int64_t ms_of_day)
+{
+	assert(ms_of_day >= 0 && ms_of_day < DAY * 1000);
+	return moment_of(z, days * DAY + ms_of_day / 1000) * 1000 +
+	    ms_of_day % 1000;
 }
