@@ -122,10 +122,11 @@ struct db_site {
 void db_share(struct db *db, struct db_site *site);
 struct db_site *db_site(struct db *db);
 
-/* What this transaction moved in the books there is one of (ledger.h). */
+/* What this transaction moved in the books there is one of, and in those of
+ * accounts, by unit (ledger.h). */
 struct db_tally {
-	int64_t book[6];
-	int64_t wallets;
+	int64_t book[12];
+	int64_t accounts[3];
 };
 struct db_tally *db_tally(struct db *db);
 

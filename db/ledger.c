@@ -28,6 +28,7 @@ enum {
 	CHECK_HELD, CHECK_BOOKS, CHECK_BOUND, CHECK_BOTH, CHECK_KEY,
 	CHECK_USED, CHECK_TOKENS, CHECK_ROLLUP, CHECK_OWNER, CHECK_SPENT,
 	CHECK_TOTAL, CHECK_WINDOWS, CHECK_INDEX, CHECK_CLAIM, CHECK_OPEN,
+	CHECK_ALLOWANCE,
 	N_SQL
 };
 
@@ -95,16 +96,20 @@ static const char *const sql[N_SQL] = {
 	    "SELECT 'book ' || id || ' (' || kind || ' of account ' || "
 	    "account || ') has balance ' || balance || ' and holds ' || held "
 	    "FROM book /*scan*/ WHERE held < 0 OR "
-	    "(kind IN ('wallet', 'promotion') AND balance - held < 0)",
+	    "(kind IN ('wallet', 'allowance') AND balance - held < -credit)",
 	/* What each book's rows after its last closing line (if any) say. */
 	[CHECK_BALANCE] =
 	    "WITH last AS (SELECT book, max(day) AS day FROM closing "
 	    "/*scan*/ GROUP BY book), "
 	    "closed AS (SELECT c.book, c.balance, c.usage_to, c.transfer_to "
 	    "FROM last JOIN closing c USING (book, day)), "
-	    "charged AS (SELECT u.book, sum(u.charge) AS amount FROM usage u "
+	    "charged AS (SELECT book, sum(amount) AS amount FROM ("
+	    "SELECT u.book AS book, u.charge AS amount FROM usage u "
 	    "LEFT JOIN closed c ON c.book = u.book "
-	    "WHERE u.id > coalesce(c.usage_to, 0) GROUP BY u.book), "
+	    "WHERE u.parts IS NULL AND u.id > coalesce(c.usage_to, 0) "
+	    "UNION ALL SELECT p.book, p.amount FROM (" USAGE_PARTS ") p "
+	    "LEFT JOIN closed c ON c.book = p.book "
+	    "WHERE p.id > coalesce(c.usage_to, 0)) GROUP BY book), "
 	    "moved AS (SELECT book, sum(amount) AS amount FROM ("
 	    "SELECT t.credit AS book, t.amount AS amount FROM transfer t "
 	    "LEFT JOIN closed c ON c.book = t.credit "
@@ -114,8 +119,12 @@ static const char *const sql[N_SQL] = {
 	    "WHERE t.id > coalesce(c.transfer_to, 0)) GROUP BY book), "
 	    "truth AS (SELECT b.id, b.kind, b.account, b.balance, "
 	    "coalesce(c.balance, 0) + coalesce(m.amount, 0) + CASE b.kind "
-	    "WHEN 'revenue' THEN (SELECT coalesce(sum(charge), 0) FROM usage "
+	    "WHEN 'revenue' THEN CASE b.unit "
+	    "WHEN 'usd' THEN (SELECT coalesce(sum(charge), 0) FROM usage "
 	    "WHERE id > coalesce(c.usage_to, 0)) "
+	    "ELSE (SELECT coalesce(sum(p.amount), 0) FROM (" USAGE_PARTS ") p "
+	    "WHERE p.covered = b.unit AND p.id > coalesce(c.usage_to, 0)) "
+	    "END "
 	    "WHEN 'cost' THEN -(SELECT coalesce(sum(cost), 0) FROM usage "
 	    "WHERE id > coalesce(c.usage_to, 0)) "
 	    "WHEN 'clearing' THEN (SELECT coalesce(sum(cost), 0) FROM usage "
@@ -246,10 +255,68 @@ static const char *const sql[N_SQL] = {
 	    "FROM claim_meter m /*scan*/ LEFT JOIN "
 	    "(SELECT credential, count(*) AS n FROM claim GROUP BY credential) "
 	    "c ON c.credential = m.credential WHERE m.open <> coalesce(c.n, 0)",
+	[CHECK_ALLOWANCE] =
+	    "SELECT 'book ' || b.id || ' of account ' || b.account || ' is ' "
+	    "|| CASE WHEN a.id IS NULL THEN 'no allowance' "
+	    "WHEN a.closed IS NULL THEN 'not of allowance ' || a.id "
+	    "ELSE 'not empty, and allowance ' || a.id || ' is closed' END "
+	    "FROM book b /*scan*/ LEFT JOIN allowance a ON a.book = b.id "
+	    "WHERE b.kind = 'allowance' AND (a.id IS NULL "
+	    "OR a.account <> b.account OR a.unit <> b.unit OR "
+	    "(a.closed IS NOT NULL AND (b.balance <> 0 OR b.held <> 0)))",
 };
 const struct db_part ledger_part = { "ledger", sql, N_SQL };
 
 /* --- books ---------------------------------------------------------------- */
+
+const char *const unit_names[N_UNITS] = {
+	[UNIT_USD] = "usd",
+	[UNIT_TOKEN] = "token",
+	[UNIT_REQUEST] = "request",
+};
+
+static const char *const counted[N_UNITS] = {
+	[UNIT_USD] = "nano-dollars",
+	[UNIT_TOKEN] = "tokens",
+	[UNIT_REQUEST] = "requests",
+};
+
+_Static_assert(sizeof(((struct db_tally *)0)->book) == N_BOOKS *
+    sizeof(int64_t) && sizeof(((struct db_tally *)0)->accounts) == N_UNITS *
+    sizeof(int64_t), "a sum for each");
+
+enum unit
+unit_of(struct str name)
+{
+	int u = 0;
+
+	while (u < N_UNITS && !str_eq(name, str_of(unit_names[u])))
+		u++;
+	return (enum unit)u;
+}
+
+static enum unit
+unit_of_book(enum book_id book)
+{
+	return book < BOOK_REVENUE_TOKEN ? UNIT_USD :
+	    book < BOOK_REVENUE_REQUEST ? UNIT_TOKEN : UNIT_REQUEST;
+}
+
+enum book_id
+ledger_book(enum book_id of, enum unit unit)
+{
+	static const enum book_id books[][N_UNITS] = {
+		[BOOK_REVENUE] = { BOOK_REVENUE, BOOK_REVENUE_TOKEN,
+		    BOOK_REVENUE_REQUEST },
+		[BOOK_LOSS] = { BOOK_LOSS, BOOK_LOSS_TOKEN,
+		    BOOK_LOSS_REQUEST },
+		[BOOK_PROMOTION] = { BOOK_PROMOTION, BOOK_PROMOTION_TOKEN,
+		    BOOK_PROMOTION_REQUEST },
+	};
+
+	assert(of == BOOK_REVENUE || of == BOOK_LOSS || of == BOOK_PROMOTION);
+	return books[of][unit];
+}
 
 int64_t
 ledger_wallet(struct db *db, int64_t account)
@@ -292,9 +359,9 @@ ledger_tell(struct db *db, enum book_id book, int64_t amount)
 }
 
 void
-ledger_tell_wallet(struct db *db, int64_t amount)
+ledger_tell_account(struct db *db, enum unit unit, int64_t amount)
 {
-	int64_t *sum = &db_tally(db)->wallets;
+	int64_t *sum = &db_tally(db)->accounts[unit];
 
 	*sum = money_add(*sum, amount);
 }
@@ -303,44 +370,57 @@ bool
 ledger_flush(struct db *db)
 {
 	struct db_tally *t = db_tally(db);
-	int64_t sum = t->wallets;
+	int64_t sums[N_UNITS];
 
 	if (!tab_flush(db))
 		return false;
-	for (int64_t b = BOOK_REVENUE; b <= BOOK_CLEARING; b++) {
-		sum = money_add(sum, t->book[b]);
-		if (t->book[b] != 0 &&
-		    db_run(db, &ledger_part, MOVE, "ii", b, t->book[b]) != 1)
+	memcpy(sums, t->accounts, sizeof(sums));
+	memset(t->accounts, 0, sizeof(t->accounts));
+	for (int b = BOOK_REVENUE; b < N_BOOKS; b++) {
+		int64_t *sum = &sums[unit_of_book((enum book_id)b)];
+
+		if (t->book[b] == 0)
+			continue;
+		*sum = money_add(*sum, t->book[b]);
+		if (db_run(db, &ledger_part, MOVE, "ii", (int64_t)b,
+			t->book[b]) != 1)
 			return false;
 		t->book[b] = 0;
 	}
-	t->wallets = 0;
-	return sum == 0 ||
-	    db_stop(db, "a transaction moves %" PRId64 " nano-dollars from "
-		"nowhere", sum);
+	for (int u = 0; u < N_UNITS; u++)
+		if (sums[u] != 0)
+			return db_stop(db, "a transaction moves %" PRId64 " %s "
+			    "from nowhere", sums[u], counted[u]);
+	return true;
 }
 
 /* --- transfers ------------------------------------------------------------ */
 
-static bool
-move(struct db *db, int64_t book, int64_t amount)
+/* unit: what an account's book counts. */
+static void
+move(struct db *db, int64_t book, enum unit unit, int64_t amount)
 {
-	if (book <= BOOK_CLEARING) {
+	if (book < N_BOOKS) {
 		ledger_tell(db, (enum book_id)book, amount);
-		return true;
+		return;
 	}
-	ledger_tell_wallet(db, amount);
+	ledger_tell_account(db, unit, amount);
 	tab_book_add(db, book, amount, 0);
-	return true;
 }
 
 bool
 ledger_transfer(struct db *db, int64_t debit, int64_t credit, int64_t amount,
     struct str kind, struct str reason, struct str request_id)
 {
+	/* What goes from account to account sums to 0 in any unit. */
+	enum unit unit = debit < N_BOOKS ? unit_of_book((enum book_id)debit) :
+	    credit < N_BOOKS ? unit_of_book((enum book_id)credit) : UNIT_USD;
+
 	assert(amount > 0 && debit > 0 && credit > 0);
-	return move(db, debit, -amount) && move(db, credit, amount) &&
-	    db_run(db, &ledger_part, TRANSFER, "iiiissS", db_now(db), debit,
+	assert(credit >= N_BOOKS || unit_of_book((enum book_id)credit) == unit);
+	move(db, debit, unit, -amount);
+	move(db, credit, unit, amount);
+	return db_run(db, &ledger_part, TRANSFER, "iiiissS", db_now(db), debit,
 		credit, amount, kind, reason, request_id) == 1;
 }
 

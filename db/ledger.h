@@ -2,8 +2,8 @@
 /*
  * ledger.h - books, transfers between them, and the proof that they agree.
  *
- * The balances of all books sum to 0.  A call moves money by its usage row
- * (hold.h), everything else by a transfer.
+ * The balances of all books in a unit sum to 0.  A call moves money by its
+ * usage row (hold.h), everything else by a transfer.
  */
 #ifndef WEIR_LEDGER_H
 #define WEIR_LEDGER_H
@@ -13,10 +13,21 @@
 
 #include "db/db.h"
 
-/* Books there is one of. */
+/* What a book counts: nano-dollars, tokens or requests. */
+enum unit { UNIT_USD, UNIT_TOKEN, UNIT_REQUEST, N_UNITS };
+extern const char *const unit_names[N_UNITS];
+enum unit unit_of(struct str name);	/* N_UNITS: none so called */
+
+/* Books there is one of; cost and clearing are of money only. */
 enum book_id {
-	BOOK_REVENUE = 1, BOOK_COST, BOOK_LOSS, BOOK_PROMOTION, BOOK_CLEARING
+	BOOK_REVENUE = 1, BOOK_COST, BOOK_LOSS, BOOK_PROMOTION, BOOK_CLEARING,
+	BOOK_REVENUE_TOKEN, BOOK_LOSS_TOKEN, BOOK_PROMOTION_TOKEN,
+	BOOK_REVENUE_REQUEST, BOOK_LOSS_REQUEST, BOOK_PROMOTION_REQUEST,
+	N_BOOKS
 };
+
+/* Revenue, loss or promotion in a unit. */
+enum book_id ledger_book(enum book_id of, enum unit unit);
 
 /* An account's wallet, made when it has none; its id, or -1. */
 int64_t ledger_wallet(struct db *db, int64_t account);
@@ -37,7 +48,8 @@ enum ledger_verdict ledger_grant(struct db *db, int64_t account,
 enum ledger_verdict ledger_deduct(struct db *db, int64_t account,
     int64_t amount, struct str reason, int64_t *available);
 
-/* One transfer between two books, any kind; amount > 0.  Inside a write. */
+/* One transfer between two books of one unit, any kind; amount > 0.  Inside
+ * a write. */
 bool ledger_transfer(struct db *db, int64_t debit, int64_t credit,
     int64_t amount, struct str kind, struct str reason,
     struct str request_id);
@@ -45,10 +57,10 @@ bool ledger_transfer(struct db *db, int64_t debit, int64_t credit,
 /*
  * A call's money, told to the transaction: ledger_flush (store_write's,
  * before COMMIT) adds the sums to the books there is one of, and stops
- * billing if what was moved does not sum to 0.
+ * billing if what was moved in a unit does not sum to 0.
  */
 void ledger_tell(struct db *db, enum book_id book, int64_t amount);
-void ledger_tell_wallet(struct db *db, int64_t amount);
+void ledger_tell_account(struct db *db, enum unit unit, int64_t amount);
 bool ledger_flush(struct db *db);
 
 struct transfer_row {
@@ -57,7 +69,7 @@ struct transfer_row {
 	int64_t amount;
 	struct str kind, reason, request_id;
 };
-/* Transfers of an account's wallet (0: all), newest first, ids below
+/* Transfers of an account's books (0: all), newest first, ids below
  * `before` (0: from the newest): how many (at most LIST_MAX), or -1. */
 int ledger_transfers(struct db *db, struct arena *a, int64_t account,
     int64_t before, struct transfer_row **list);

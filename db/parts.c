@@ -5,7 +5,7 @@
 #include "db/db.h"
 
 extern const struct db_part hold_part, settle_part, claim_part, tab_part,
-    crash_part,
+    crash_part, allowance_part,
     store_part, key_part, usage_part,
     ledger_part, bill_part, setting_part, catalogue_part, account_part,
     cap_part, group_part, model_part, tariff_part, channel_part, user_part,
@@ -23,6 +23,7 @@ const struct db_part *const db_parts[] = {
 	&usage_part,
 	&rollup_part,
 	&ledger_part,
+	&allowance_part,
 	&bill_part,
 	&setting_part,
 	&catalogue_part,

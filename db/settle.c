@@ -380,7 +380,7 @@ write_close(struct db *db, const struct pending *p, const struct usage_row *u,
 		    p->id, p->bound);
 	if (tokens_used > INT32_MAX)
 		tokens_used = INT32_MAX;
-	ledger_tell_wallet(db, -bill->charged);
+	ledger_tell_account(db, UNIT_USD, -bill->charged);
 	ledger_tell(db, BOOK_REVENUE, bill->charged);
 	ledger_tell(db, BOOK_COST, -u->cost);
 	ledger_tell(db, BOOK_CLEARING, u->cost);

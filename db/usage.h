@@ -66,6 +66,14 @@ struct usage_row {
 	"input + cache_read + cache_write + cache_write_1h + audio_in + " \
 	"image_in + output + reasoning + audio_out + image_out"
 
+/* What rows with parts moved out of which book, and in which unit: a table of
+ * id, covered, book, amount. */
+#define USAGE_PARTS \
+	"SELECT u.id AS id, u.covered AS covered, " \
+	"json_extract(j.value, '$[0]') AS book, " \
+	"json_extract(j.value, '$[1]') AS amount " \
+	"FROM usage u, json_each(u.parts) j WHERE u.parts IS NOT NULL"
+
 /* The rows of keys are listed in chunks of so many (schema, usage_key). */
 enum { USAGE_CHUNK = 512 };
 

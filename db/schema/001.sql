@@ -354,18 +354,46 @@ CREATE TABLE cap_note (
 	UNIQUE (owner_kind, owner, window, start, amount, percent)
 ) STRICT;
 
--- Double entry: the balances of a unit sum to 0.
+-- Double entry: the balances of a unit sum to 0.  An account has a wallet and
+-- any number of allowances; of all else there is one for each unit.  credit:
+-- so far below 0 what is free may go.
 CREATE TABLE book (
 	id       INTEGER PRIMARY KEY,
-	kind     TEXT NOT NULL CHECK (kind IN ('wallet', 'revenue', 'cost', 'loss', 'promotion', 'clearing')),
+	kind     TEXT NOT NULL CHECK (kind IN ('wallet', 'allowance', 'revenue', 'cost', 'loss', 'promotion', 'clearing')),
 	account  INTEGER NOT NULL DEFAULT 0,
-	unit     TEXT NOT NULL DEFAULT 'usd',
+	unit     TEXT NOT NULL DEFAULT 'usd' CHECK (unit IN ('usd', 'token', 'request')),
 	balance  INTEGER NOT NULL DEFAULT 0,
 	held     INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0),
-	CHECK (kind <> 'wallet' OR balance - held >= 0),
-	UNIQUE (kind, account, unit)
+	credit   INTEGER NOT NULL DEFAULT 0 CHECK (credit >= 0),
+	CHECK (kind NOT IN ('wallet', 'allowance') OR balance - held >= -credit)
 ) STRICT;
+CREATE UNIQUE INDEX book_one ON book(kind, account, unit) WHERE kind <> 'allowance';
 INSERT INTO book(id, kind) VALUES (1, 'revenue'), (2, 'cost'), (3, 'loss'), (4, 'promotion'), (5, 'clearing');
+INSERT INTO book(id, kind, unit) VALUES (6, 'revenue', 'token'), (7, 'loss', 'token'), (8, 'promotion', 'token'),
+	(9, 'revenue', 'request'), (10, 'loss', 'request'), (11, 'promotion', 'request');
+
+-- What an account may use beside its wallet: money given (bonus), or what a
+-- period of a subscription comes with.  Nothing is ever reset: the next period
+-- is a row and a book of its own.  amount: granted; carried: came over from the
+-- one before.  ended: when it stopped to pay, which is at until_ms or before;
+-- closed: when its book was empty after that, for good.
+CREATE TABLE allowance (
+	id           INTEGER PRIMARY KEY,
+	account      INTEGER NOT NULL REFERENCES account(id),
+	book         INTEGER NOT NULL UNIQUE REFERENCES book(id),
+	bonus        INTEGER NOT NULL CHECK (bonus IN (0, 1)),
+	unit         TEXT NOT NULL CHECK (unit IN ('usd', 'token', 'request')),
+	subscription INTEGER,
+	period       INTEGER NOT NULL DEFAULT 0,
+	from_ms      INTEGER NOT NULL,
+	until_ms     INTEGER CHECK (until_ms >= from_ms),
+	amount       INTEGER NOT NULL CHECK (amount >= 0),
+	carried      INTEGER NOT NULL DEFAULT 0 CHECK (carried >= 0),
+	ended        INTEGER,
+	closed       INTEGER
+) STRICT;
+CREATE INDEX allowance_account ON allowance(account, closed);
+CREATE INDEX allowance_until ON allowance(until_ms) WHERE closed IS NULL;
 
 -- Everything that moves money and is not a call.  amount leaves `debit` and
 -- arrives at `credit`.
@@ -389,6 +417,9 @@ CREATE TABLE transfer (
 -- units: what it uses beside tokens, for a crash: so many of that bucket.
 -- serves, serves_price: the model that began to answer, and its price; NULL:
 -- none yet.  markup_ppm: of list prices.  minimum, floor: as in table usage.
+-- parts: [[book, amount], ...] in the order in which they pay, in `covered` if
+-- it is that unit (token, request) which pays, and held is 0 then; NULL: all of
+-- held is in `book`, the wallet.
 CREATE TABLE hold (
 	id         INTEGER PRIMARY KEY,
 	request_id TEXT NOT NULL,
@@ -420,7 +451,9 @@ CREATE TABLE hold (
 	serves     INTEGER,
 	serves_price INTEGER,
 	minimum    INTEGER NOT NULL DEFAULT 0 CHECK (minimum >= 0),
-	floor      INTEGER NOT NULL DEFAULT 0
+	floor      INTEGER NOT NULL DEFAULT 0,
+	covered    TEXT,
+	parts      TEXT
 ) STRICT;
 
 -- A call's place at a credential that has limits of its own, while an attempt
@@ -452,6 +485,9 @@ CREATE TABLE claim_meter (
 -- less `unpaid`, which nobody could pay.  list: the same at list_price (NULL:
 -- at price), without markup.  cost: at cost_price, times cost_ppm and
 -- cost_times_ppm (NULL: 1).
+-- parts: which books the charge left, as in table hold; NULL: all of it left
+-- `book`.  covered: an allowance in that unit paid: charge is 0, the parts are
+-- tokens (or the one request), and so is `unpaid`.
 CREATE TABLE usage (
 	id          INTEGER PRIMARY KEY,
 	request_id  TEXT NOT NULL UNIQUE,
@@ -508,10 +544,13 @@ CREATE TABLE usage (
 	minimum     INTEGER NOT NULL DEFAULT 0,
 	floor       INTEGER NOT NULL DEFAULT 0,
 	unpaid      INTEGER NOT NULL DEFAULT 0 CHECK (unpaid >= 0),
+	covered     TEXT,
+	parts       TEXT,
 	-- One check of eight: none is negative.
 	CHECK (audio_in | audio_out | image_in | image_out | character | image |
 		second | search >= 0)
 ) STRICT;
+CREATE INDEX usage_parts ON usage(id) WHERE parts IS NOT NULL;
 
 -- The usage rows of a key.  Written for 512 rows at once, when the last of
 -- them is: an index of the ordinary kind would change a page of its own for

@@ -571,7 +571,8 @@ class House(rig.Rig):
         return tuple(nano(got[k]) for k in ('balance', 'held', 'spent'))
 
     def book(self, kind):
-        return self.sql('SELECT balance FROM book WHERE kind = ?', kind)[0][0]
+        return self.sql("SELECT balance FROM book WHERE kind = ? "
+                        "AND unit = 'usd'", kind)[0][0]
 
     def usage(self, *args):
         """Usage rows, oldest first."""

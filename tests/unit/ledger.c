@@ -102,7 +102,7 @@ static bool
 from_nowhere(struct shop *s, struct db *db, void *arg)
 {
 	(void)arg;
-	ledger_tell_wallet(db, 1);
+	ledger_tell_account(db, UNIT_USD, 1);
 	return ledger_wallet(db, s->account) > 0;
 }
 
