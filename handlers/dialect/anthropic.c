@@ -309,11 +309,13 @@ write_fault(const struct fault *f, struct str request_id, struct buf *out)
 
 /* Once a stream runs the request was right: whatever happens is not its. */
 static void
-write_fault_event(const struct fault *f, struct str request_id, struct buf *out)
+write_fault_event(const struct fault *f, struct str request_id,
+    const struct observer *o, struct buf *out)
 {
 	const char *type = type_of(f);
 	int s = status(f);
 
+	(void)o;
 	if (s < 500 && s != 429)
 		type = "api_error";
 	buf_put(out, S("event: error\ndata: "));

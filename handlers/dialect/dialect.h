@@ -24,11 +24,16 @@ enum endpoint {
 	ENDPOINT_COMPLETIONS,	/* /v1/completions */
 	ENDPOINT_MESSAGES,	/* /v1/messages */
 	ENDPOINT_GENERATE,	/* {model}:generateContent, :stream… */
+	ENDPOINT_RESPONSES,	/* /v1/responses */
+	ENDPOINT_COMPACT,	/* /v1/responses/compact */
 	ENDPOINT_EMBEDDINGS,	/* /v1/embeddings */
 	ENDPOINT_EMBED,		/* {model}:embedContent */
 	ENDPOINT_EMBED_BATCH,	/* {model}:batchEmbedContents */
 	ENDPOINT_COUNT_TOKENS,	/* /v1/messages/count_tokens,
+				 * /v1/responses/input_tokens,
 				 * {model}:countTokens: costs nothing */
+	ENDPOINT_STORED,	/* /v1/responses/{id} and below: what an
+				 * upstream keeps; costs nothing */
 	ENDPOINT_MODERATIONS,	/* /v1/moderations */
 	ENDPOINT_IMAGES,	/* /v1/images/generations */
 	ENDPOINT_IMAGE_EDITS,	/* /v1/images/edits */
@@ -45,7 +50,14 @@ enum endpoint {
 static inline bool
 endpoint_is_text(enum endpoint e)
 {
-	return e <= ENDPOINT_COUNT_TOKENS;
+	return e <= ENDPOINT_STORED;
+}
+
+/* Nothing is made there, and nothing charged. */
+static inline bool
+endpoint_is_free(enum endpoint e)
+{
+	return e == ENDPOINT_COUNT_TOKENS || e == ENDPOINT_STORED;
 }
 
 static inline bool
@@ -78,6 +90,7 @@ struct asked {
 	int64_t prompt_bound;		/* at most: a token a byte of text */
 	int64_t images;			/* image parts */
 	bool tools, json_schema, reasoning;
+	bool reasoning_off;		/* it is to answer without */
 	bool unseen_input;		/* input that is not in the body (file
 					 * ids): bound is the model's context */
 	bool sound_in, sound_out;	/* in a conversation */
@@ -94,6 +107,12 @@ struct asked {
 	struct str session;		/* prompt_cache_key; decoded */
 	struct str service_tier;	/* if not the usual one; decoded */
 	uint64_t head_hash;		/* of system and first user turn */
+	struct str earlier;		/* the id of an answer that this goes
+					 * on from, or that is asked for; it is
+					 * kept by whoever made it */
+	struct str below;		/* behind that id: "/cancel" */
+	struct str query;		/* behind all, with its '?' */
+	bool kept;			/* the upstream may keep the answer */
 
 	/* Places of the edits that are allowed: values in the body. */
 	struct str model_at;
@@ -198,6 +217,14 @@ enum seen {
 
 struct envelope_key;
 
+/* What a stream has told its caller so far, for who must end it with a fault:
+ * id 0 bytes: it has not begun. */
+struct spoken {
+	struct str id;		/* of the answer; raw */
+	int64_t created;	/* UTC seconds */
+	int64_t events;
+};
+
 struct observer {
 	const struct dialect *dialect;
 	struct arena *arena;
@@ -213,6 +240,7 @@ struct observer {
 	struct str model;	/* as the answer names it */
 	struct str service_tier;
 	struct up_error error;
+	struct spoken spoken;
 	bool inside;		/* out ends inside a frame too large to hold:
 				 * no heartbeat, no error event there */
 	void *state;		/* the dialect's own, in the arena */
@@ -326,6 +354,9 @@ struct dialect {
 	bool (*thoughts)(struct arena *a, struct str body,
 	    const struct envelope_key *k, struct buf *out);
 
+	/* What proves thoughts holds with the keys of its own channel only. */
+	bool own_proofs;
+
 	/*
 	 * Path below an upstream's base_url: "/chat/completions"; NULL: the
 	 * dialect has no such endpoint.  An endpoint of version 2 stands below
@@ -358,11 +389,12 @@ struct dialect {
 	void (*read_error)(struct arena *a, int status, struct str content_type,
 	    struct str body, struct up_error *out);
 
-	/* A fault as a whole body, and as an event of a running stream. */
+	/* A fault as a whole body, and as an event of a running stream, of
+	 * which o has seen what came so far (nothing: NULL, or zeroes). */
 	void (*write_fault)(const struct fault *f, struct str request_id,
 	    struct buf *out);
 	void (*write_fault_event)(const struct fault *f, struct str request_id,
-	    struct buf *out);
+	    const struct observer *o, struct buf *out);
 
 	/* An answer of ours to ENDPOINT_COUNT_TOKENS; NULL: it has none. */
 	void (*write_count)(int64_t tokens, struct buf *out);

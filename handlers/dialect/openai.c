@@ -126,8 +126,8 @@ put_text(struct buf *out, struct str s)
 		buf_put(out, S("null"));
 }
 
-static void
-put_error(const struct fault *f, const char *type, struct buf *out)
+void
+openai_put_error(const struct fault *f, const char *type, struct buf *out)
 {
 	assert(f->kind != FAULT_NONE);
 	buf_put(out, S("{\"error\":{\"message\":"));
@@ -141,28 +141,36 @@ put_error(const struct fault *f, const char *type, struct buf *out)
 	buf_put(out, S("}}"));
 }
 
-static void
-write_fault(const struct fault *f, struct str request_id, struct buf *out)
+void
+openai_write_fault(const struct fault *f, struct str request_id,
+    struct buf *out)
 {
 	(void)request_id; /* in the header x-request-id */
-	put_error(f, fault_table[f->kind].type, out);
+	openai_put_error(f, fault_table[f->kind].type, out);
 }
 
 /* Once a stream runs the request was right: whatever happens is not its. */
-static void
-write_fault_event(const struct fault *f, struct str request_id, struct buf *out)
+const char *
+openai_late_type(const struct fault *f)
 {
 	const char *type = fault_table[f->kind].type;
 
+	return str_eq(str_of(type), S("invalid_request_error")) ?
+	    "server_error" : type;
+}
+
+static void
+write_fault_event(const struct fault *f, struct str request_id,
+    const struct observer *o, struct buf *out)
+{
 	(void)request_id;
-	if (str_eq(str_of(type), S("invalid_request_error")))
-		type = "server_error";
+	(void)o;
 	buf_put(out, S("data: "));
-	put_error(f, type, out);
+	openai_put_error(f, openai_late_type(f), out);
 	buf_put(out, S("\n\n"));
 }
 
-static const char *const limit_headers[] = {
+const char *const openai_limit_headers[] = {
 	"x-ratelimit-limit-requests",
 	"x-ratelimit-remaining-requests",
 	"x-ratelimit-reset-requests",
@@ -178,7 +186,7 @@ const struct dialect openai_dialect = {
 	.trial = "\"messages\":[{\"role\":\"user\",\"content\":"
 		 "\"Say ok.\"}]",
 	.trial_embed = "\"input\":\"ok\"",
-	.limit_headers = limit_headers,
+	.limit_headers = openai_limit_headers,
 	.key_hint = "'Authorization: Bearer KEY'",
 	.key_head = STR_INIT("Authorization: Bearer "),
 	.models_path = "/models",
@@ -193,7 +201,7 @@ const struct dialect openai_dialect = {
 	.feed = feed,
 	.finish = finish,
 	.read_error = up_error_read,
-	.write_fault = write_fault,
+	.write_fault = openai_write_fault,
 	.write_fault_event = write_fault_event,
 	.keep_alive = STR_INIT(": keep-alive\n\n"),
 	.status = fault_status,

@@ -4,6 +4,7 @@
  *
  *	openai.c		the dialect's table, paths, faults
  *	openai_request.c	what a request asks: the members that matter
+ *	openai_members.c	how members are read, whatever the endpoint
  *	openai_prompt.c		how much there is to read in it
  *	openai_units.c		how much in it is pictures, sound, documents
  *	openai_form.c		a request that is multipart/form-data
@@ -81,6 +82,16 @@ bool openai_read_request(struct arena *a, enum endpoint endpoint,
     struct str body, struct asked *out, struct fault *f);
 bool openai_write_request(const struct asked *asked,
     const struct edits *edits, struct buf *out);
+
+/* --- Faults --- */
+
+/* {"error":{…}}, with this type; and the type in a stream that runs. */
+void openai_put_error(const struct fault *f, const char *type,
+    struct buf *out);
+const char *openai_late_type(const struct fault *f);
+void openai_write_fault(const struct fault *f, struct str request_id,
+    struct buf *out);
+extern const char *const openai_limit_headers[];
 
 /* --- Answers --- */
 

@@ -2,18 +2,14 @@
 /*
  * openai_request.c - what a request asks, as far as we need to know.
  *
- * One walk over the members of the body.  Those of the table are read; they
- * may stand there once, plainly spelt, because what we price must be what the
- * upstream reads, whatever its parser does with doubles or odd spellings.
- * Members that choose the model or the price and have no price here are
- * refused by name; all others pass untouched.
+ * The members that matter, by openai_members.h's rules, and what is missing
+ * where none of them notices.
  */
 #include <assert.h>
-#include <stdarg.h>
 
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
-#include "handlers/dialect/openai.h"
+#include "handlers/dialect/openai_members.h"
 
 enum {
 	CHAT = 1 << ENDPOINT_CHAT,
@@ -25,106 +21,18 @@ enum {
 	SPEECH = 1 << ENDPOINT_SPEECH,
 	RERANK = 1 << ENDPOINT_RERANK | 1 << ENDPOINT_RERANK_V2,
 	TEXT = CHAT | COMPLETIONS | EMBEDDINGS,
-	ALL = (1 << N_ENDPOINTS) - 1,
-	MAX_LIMIT = 1000000000, /* tokens; no model comes near */
-	TIER_MOST = 64 /* bytes of a service tier's name */
+	ALL = (1 << N_ENDPOINTS) - 1
 };
-
-/* What becomes of a member. */
-enum fate {
-	READ, /* says what we must know */
-	PRICED, /* changes the price, and the price knows it */
-	SET, /* may be rewritten on the way */
-	REFUSED, /* unless it says nothing (`neutral`) */
-	REFUSED_VALUE /* the same; other values of it are fine */
-};
-
-struct member {
-	struct str name;
-	enum fate fate;
-	unsigned where; /* endpoints */
-	bool (*read)(struct reading *r, struct str value);
-	bool (*neutral)(struct str value); /* of a refused one */
-};
-
-bool
-openai_refuse(struct reading *r, enum fault_kind kind, const char *param,
-    const char *format, ...)
-{
-	va_list ap;
-
-	if (r->fault->kind == FAULT_NONE)
-		r->fault->param = str_of(param);
-	va_start(ap, format);
-	fault_vset(r->fault, r->arena, kind, format, ap);
-	va_end(ap);
-	return false;
-}
-
-bool
-openai_is_empty(struct str value)
-{
-	struct json_each m = json_each(value);
-
-	switch (json_kind(value)) {
-	case JSON_IS_NULL:
-		return true;
-	case JSON_IS_BOOL:
-		return !json_yes(value);
-	case JSON_IS_STRING:
-		return value.n == 2;
-	case JSON_IS_ARRAY:
-	case JSON_IS_OBJECT:
-		return !json_next(&m);
-	default:
-		return false;
-	}
-}
-
-static bool
-is_null(struct str value)
-{
-	return json_kind(value) == JSON_IS_NULL;
-}
 
 /* --- The members --- */
-
-bool
-openai_take_model(struct reading *r, struct str name)
-{
-	if (name.n == 0)
-		return openai_refuse(r, FAULT_BAD_REQUEST, "model",
-		    "'model' must be the name of a model, as a string.");
-	if (name.n > LIMIT_MODEL_BYTES)
-		return openai_refuse(r, FAULT_BAD_REQUEST, "model",
-		    "'model' is longer than %d bytes: no model has such a "
-		    "name.",
-		    LIMIT_MODEL_BYTES);
-	for (size_t i = 0; i < name.n; i++)
-		if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7f)
-			return openai_refuse(r, FAULT_BAD_REQUEST, "model",
-			    "'model' holds a control character: no model has "
-			    "such a name.");
-	r->out->model = name;
-	return true;
-}
-
-static bool
-read_model(struct reading *r, struct str value)
-{
-	r->out->model_at = value;
-	return openai_take_model(r, json_text(r->arena, value));
-}
 
 static bool
 read_stream(struct reading *r, struct str value)
 {
-	if (!is_null(value) && json_kind(value) != JSON_IS_BOOL)
-		return openai_refuse(r, FAULT_BAD_REQUEST, "stream",
-		    "'stream' must be true or false.");
+	if (!openai_read_flag(r, value, "stream", &r->out->stream))
+		return false;
 	/* Speech streams anyway; as events if `stream_format` says so. */
-	r->out->stream = json_yes(value) &&
-	    r->out->endpoint != ENDPOINT_SPEECH;
+	r->out->stream &= r->out->endpoint != ENDPOINT_SPEECH;
 	if (r->out->stream && 1u << r->out->endpoint &
 	    (EMBEDDINGS | MODERATIONS | RERANK))
 		return openai_refuse(r, FAULT_UNSUPPORTED_VALUE, "stream",
@@ -142,7 +50,7 @@ read_stream_options(struct reading *r, struct str value)
 	bool seen = false;
 
 	r->out->stream_options_at = value;
-	if (is_null(value))
+	if (openai_is_null(value))
 		return true;
 	if (!m.object)
 		return openai_refuse(r, FAULT_BAD_REQUEST, "stream_options",
@@ -156,28 +64,14 @@ read_stream_options(struct reading *r, struct str value)
 			    "'stream_options.include_usage' must stand there "
 			    "once, spelt plainly.");
 		seen = true;
-		if (!is_null(m.value) && json_kind(m.value) != JSON_IS_BOOL)
+		if (!openai_is_null(m.value) &&
+		    json_kind(m.value) != JSON_IS_BOOL)
 			return openai_refuse(r, FAULT_BAD_REQUEST,
 			    "stream_options",
 			    "'stream_options.include_usage' must be true or "
 			    "false.");
 		r->out->usage_wanted = json_yes(m.value);
 	}
-	return true;
-}
-
-/* A whole number of at least 1, or null, which is *v = -1. */
-static bool
-read_count(struct reading *r, struct str value, const char *name, int64_t most,
-    int64_t *v)
-{
-	*v = -1;
-	if (is_null(value))
-		return true;
-	if (!json_int(value, v) || *v < 1 || *v > most)
-		return openai_refuse(r, FAULT_BAD_REQUEST, name,
-		    "'%s' must be a whole number from 1 to %lld.", name,
-		    (long long)most);
 	return true;
 }
 
@@ -188,7 +82,7 @@ read_limit(
 {
 	int64_t limit;
 
-	if (!read_count(r, value, name, MAX_LIMIT, &limit))
+	if (!openai_read_count(r, value, name, OPENAI_MAX_LIMIT, &limit))
 		return false;
 	*at = value;
 	if (limit > r->out->max_output)
@@ -225,14 +119,14 @@ read_n(struct reading *r, struct str value)
 {
 	int64_t n;
 
-	return read_count(r, value, "n", LIMIT_CHOICES, &n) &&
+	return openai_read_count(r, value, "n", LIMIT_CHOICES, &n) &&
 	    openai_take_count(r, "n", n);
 }
 
 static bool
 read_best_of(struct reading *r, struct str value)
 {
-	return read_count(r, value, "best_of", LIMIT_CHOICES, &r->best_of);
+	return openai_read_count(r, value, "best_of", LIMIT_CHOICES, &r->best_of);
 }
 
 static bool
@@ -240,55 +134,6 @@ read_reasoning(struct reading *r, struct str value)
 {
 	if (!openai_is_empty(value) && !str_eq(value, S("\"none\"")))
 		r->out->reasoning = true;
-	return true;
-}
-
-/* The newer name counts if both are there. */
-static bool
-read_safety_identifier(struct reading *r, struct str value)
-{
-	struct str who = json_text(r->arena, value);
-
-	if (who.n)
-		r->out->end_user = who;
-	return true;
-}
-
-static bool
-read_user(struct reading *r, struct str value)
-{
-	if (r->out->end_user.n == 0)
-		r->out->end_user = json_text(r->arena, value);
-	return true;
-}
-
-static bool
-read_prompt_cache_key(struct reading *r, struct str value)
-{
-	r->out->session = json_text(r->arena, value);
-	return true;
-}
-
-static bool
-tier_is_neutral(struct str value)
-{
-	return openai_is_empty(value) || str_eq(value, S("\"auto\"")) ||
-	    str_eq(value, S("\"default\""));
-}
-
-/* Whether it has a price is for the plan to say. */
-static bool
-read_tier(struct reading *r, struct str value)
-{
-	struct str tier = json_text(r->arena, value);
-
-	if (tier_is_neutral(value))
-		return true;
-	if (tier.n == 0 || tier.n > TIER_MOST)
-		return openai_refuse(r, FAULT_UNSUPPORTED_VALUE,
-		    "service_tier", "This value of 'service_tier' is not "
-		    "available here: leave 'service_tier' out.");
-	r->out->service_tier = tier;
 	return true;
 }
 
@@ -308,7 +153,7 @@ is_text_alone(struct str value)
 static bool
 read_stream_format(struct reading *r, struct str value)
 {
-	if (is_null(value) || str_eq(value, S("\"audio\"")))
+	if (openai_is_null(value) || str_eq(value, S("\"audio\"")))
 		return true;
 	if (!str_eq(value, S("\"sse\"")))
 		return openai_refuse(r, FAULT_BAD_REQUEST, "stream_format",
@@ -319,7 +164,7 @@ read_stream_format(struct reading *r, struct str value)
 
 /* clang-format off */
 static const struct member members[] = {
-	{ STR_INIT("model"), SET, ALL, read_model, NULL },
+	{ STR_INIT("model"), SET, ALL, openai_read_model_name, NULL },
 	{ STR_INIT("messages"), READ, CHAT, openai_read_messages, NULL },
 	{ STR_INIT("prompt"), READ, COMPLETIONS, openai_read_prompt, NULL },
 	{ STR_INIT("suffix"), READ, COMPLETIONS, openai_read_suffix, NULL },
@@ -347,9 +192,9 @@ static const struct member members[] = {
 	{ STR_INIT("reasoning"), READ, ALL, read_reasoning, NULL },
 	{ STR_INIT("thinking"), READ, ALL, read_reasoning, NULL },
 	{ STR_INIT("enable_thinking"), READ, CHAT, read_reasoning, NULL },
-	{ STR_INIT("safety_identifier"), READ, ALL, read_safety_identifier, NULL },
-	{ STR_INIT("user"), READ, ALL, read_user, NULL },
-	{ STR_INIT("prompt_cache_key"), READ, ALL, read_prompt_cache_key, NULL },
+	{ STR_INIT("safety_identifier"), READ, ALL, openai_read_safety_identifier, NULL },
+	{ STR_INIT("user"), READ, ALL, openai_read_user, NULL },
+	{ STR_INIT("prompt_cache_key"), READ, ALL, openai_read_prompt_cache_key, NULL },
 
 	/* They choose another model or another provider. */
 	{ STR_INIT("models"), REFUSED, ALL, NULL, openai_is_empty },
@@ -358,8 +203,8 @@ static const struct member members[] = {
 	{ STR_INIT("plugins"), REFUSED, ALL, NULL, openai_is_empty },
 
 	/* They have a price of their own. */
-	{ STR_INIT("service_tier"), PRICED, ALL, read_tier, NULL },
-	{ STR_INIT("web_search_options"), REFUSED, ALL, NULL, is_null },
+	{ STR_INIT("service_tier"), PRICED, ALL, openai_read_service_tier, NULL },
+	{ STR_INIT("web_search_options"), REFUSED, ALL, NULL, openai_is_null },
 	{ STR_INIT("search_parameters"), REFUSED, ALL, NULL, openai_is_empty },
 	{ STR_INIT("enable_search"), REFUSED, ALL, NULL, openai_is_empty },
 	{ STR_INIT("modalities"), PRICED, CHAT, openai_read_modalities, NULL },
@@ -376,65 +221,7 @@ static const struct member members[] = {
 };
 /* clang-format on */
 
-_Static_assert(countof(members) <= 64, "a bit for each member");
-
-/* The row of a folded name, or -1. */
-static int
-find(enum endpoint endpoint, struct str name)
-{
-	for (size_t i = 0; i < countof(members); i++)
-		if (members[i].name.n == name.n &&
-		    (members[i].where & 1u << endpoint) &&
-		    memcmp(members[i].name.p, name.p, name.n) == 0)
-			return (int)i;
-	return -1;
-}
-
-static bool
-read_member(struct reading *r, const struct member *m, struct str value)
-{
-	const char *name = m->name.p;
-
-	if (m->read)
-		return m->read(r, value);
-	if (m->neutral(value))
-		return true;
-	if (m->fate == REFUSED)
-		return openai_refuse(r, FAULT_UNSUPPORTED, name,
-		    "'%s' is not available here: leave it out.", name);
-	return openai_refuse(r, FAULT_UNSUPPORTED_VALUE, name,
-	    "This value of '%s' is not available here: leave '%s' out.", name,
-	    name);
-}
-
-static bool
-read_members(struct reading *r, struct str body)
-{
-	uint64_t seen = 0;
-
-	for (struct json_each m = json_each(body); json_next(&m);) {
-		struct str name = json_name(r->arena, m.name);
-		int i = find(r->out->endpoint, name);
-
-		if (i < 0)
-			continue;
-		if (name.p != m.name.p)
-			return openai_refuse(r, FAULT_BAD_REQUEST,
-			    members[i].name.p,
-			    "'%s' is spelt in an unusual way: write it "
-			    "plainly, in lower case.",
-			    members[i].name.p);
-		if (seen & UINT64_C(1) << i)
-			return openai_refuse(r, FAULT_BAD_REQUEST,
-			    members[i].name.p,
-			    "'%s' stands there twice: send it once.",
-			    members[i].name.p);
-		seen |= UINT64_C(1) << i;
-		if (!read_member(r, &members[i], m.value))
-			return false;
-	}
-	return true;
-}
+_Static_assert(countof(members) <= OPENAI_MEMBERS, "a bit for each member");
 
 /* What no walk notices: members that are missing. */
 static void sum_up(struct reading *r);
@@ -530,5 +317,7 @@ openai_read_request(struct arena *a, enum endpoint endpoint, struct str body,
 	if (json_kind(str_trim(body)) != JSON_IS_OBJECT)
 		return fault_set(
 		    f, a, FAULT_BAD_REQUEST, "The body must be a JSON object.");
-	return read_members(&r, str_trim(body)) && openai_check_whole(&r);
+	return openai_read_members(&r, members, countof(members),
+		   str_trim(body)) &&
+	    openai_check_whole(&r);
 }

@@ -109,7 +109,7 @@ ask_for_models(const struct call *c, struct hold_open *h)
 		h->others[h->n_others].model = q->model->id;
 		h->others[h->n_others++].price = q->terms.price->id;
 	}
-	if (c->asked.endpoint != ENDPOINT_COUNT_TOKENS)
+	if (!endpoint_is_free(c->asked.endpoint))
 		h->limit_tokens = c->asked.prompt_tokens + output;
 }
 

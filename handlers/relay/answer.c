@@ -148,7 +148,8 @@ answer(struct call *c)
 			    request_id(c->rq), &event);
 		else
 			c->dialect->write_fault_event(&c->fault,
-			    request_id(c->rq), &event);
+			    request_id(c->rq), c->attempt ?
+			    &c->attempt->observer : NULL, &event);
 		reply_data(c->rq, buf_str(&event));
 		reply_flush(c->rq);
 	} else {

@@ -222,7 +222,7 @@ void call_read(struct call *c, void (*run)(struct call *c));
 static inline bool
 costs_nothing(const struct call *c, const struct model *m)
 {
-	return m->free || c->asked.endpoint == ENDPOINT_COUNT_TOKENS;
+	return m->free || endpoint_is_free(c->asked.endpoint);
 }
 
 /* Is the answer read to its end for a caller who has left? */

@@ -54,7 +54,8 @@ unsettled(struct call *c)
 		answer_fault(c->dialect, c->rq, &f);
 	} else if (c->asked.stream &&
 	    !(c->attempt && c->attempt->observer.inside)) {
-		c->dialect->write_fault_event(&f, request_id(c->rq), &event);
+		c->dialect->write_fault_event(&f, request_id(c->rq),
+		    c->attempt ? &c->attempt->observer : NULL, &event);
 		reply_data(c->rq, buf_str(&event));
 		reply_end(c->rq);
 	} else {

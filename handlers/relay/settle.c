@@ -124,7 +124,7 @@ used(const struct call *c, struct usage_row *row)
 	bool left = c->gone && a && a->exchange.sent && !c->told;
 
 	if ((!c->content && !left) || told_instead(c) ||
-	    c->asked.endpoint == ENDPOINT_COUNT_TOKENS)
+	    endpoint_is_free(c->asked.endpoint))
 		return false;
 	if (!endpoint_is_text(c->asked.endpoint)) {
 		units_used(c, &row->use, &row->estimated);
@@ -251,7 +251,7 @@ due_for_nothing(const struct call *c)
 {
 	struct buckets prompt = { { 0 } };
 
-	if (c->asked.endpoint == ENDPOINT_COUNT_TOKENS)
+	if (endpoint_is_free(c->asked.endpoint))
 		return 0;
 	units_sent(c, &prompt);
 	return cost_of(c, c->attempt->with, &prompt);

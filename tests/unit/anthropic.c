@@ -604,7 +604,7 @@ fault_events(void **state)
 		struct fault f = { .kind = list[i].kind, .text = S("w") };
 		struct buf out = BUF(&a, 4096);
 
-		d->write_fault_event(&f, S("id1"), &out);
+		d->write_fault_event(&f, S("id1"), NULL, &out);
 		assert_true(str_starts(buf_str(&out),
 		    S("event: error\ndata: {\"type\":\"error\",")));
 		assert_true(str_ends(buf_str(&out), S("}\n\n")));

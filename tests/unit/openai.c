@@ -1334,7 +1334,7 @@ faults_written(void **state)
 	    "{\"error\":{\"message\":\"no\",\"type\":\"invalid_request_error\""
 	    ",\"param\":null,\"code\":null}}");
 	buf_clear(&out);
-	openai_dialect.write_fault_event(&f, S("id"), &out);
+	openai_dialect.write_fault_event(&f, S("id"), NULL, &out);
 	assert_string_equal(buf_text(&out),
 	    "data: {\"error\":{\"message\":\"no\",\"type\":\"server_error\","
 	    "\"param\":null,\"code\":null}}\n\n");
