@@ -14,6 +14,8 @@
 #include "fcgi/base/mem.h"
 #include "handlers/dialect/anthropic_neutral.h"
 
+enum { SAID_BYTES = 64 << 10 };	/* of a text; of longer ones no slice */
+
 struct messages_writer {
 	struct str id;		/* raw, with its prefix */
 	bool started;
@@ -24,6 +26,8 @@ struct messages_writer {
 	struct buf content;	/* of a fold: blocks, with their commas */
 	struct buf args;	/* of a fold: of the open call; raw */
 	struct str signature;	/* of a fold: of the open thoughts; raw */
+	struct buf said;	/* of the open text, for who cites; raw */
+	struct buf cites;	/* of a fold: of the open text */
 	bool refused;		/* the answer is a refusal */
 	struct tokens tokens;
 };
@@ -190,6 +194,7 @@ fold_open(struct messages_writer *s, const struct event *e)
 		s->signature = S("");
 	} else {
 		buf_put(b, S("{\"type\":\"text\",\"text\":\""));
+		buf_clear(&s->cites);
 	}
 }
 
@@ -224,6 +229,11 @@ fold_close(struct event_writer *w)
 		buf_put(b, S("\",\"signature\":"));
 		buf_raw(b, s->signature);
 		buf_char(b, '}');
+	} else if (s->cites.n) {
+		buf_put(b, S("\",\"citations\":["));
+		buf_put(b, buf_str(&s->cites));
+		buf_put(b, S("]}"));
+		b->full |= s->cites.full;
 	} else {
 		buf_put(b, S("\",\"citations\":null}"));
 	}
@@ -260,6 +270,7 @@ open_block(struct event_writer *w, enum block_kind kind,
 	s->open = true;
 	s->kind = kind;
 	s->redacted = e->kind == EVENT_SIGN && e->redacted;
+	buf_clear(&s->said);
 	if (w->stream)
 		stream_open(s, out, e);
 	else
@@ -288,12 +299,37 @@ put_text(struct event_writer *w, const struct event *e, struct buf *out)
 		return;
 	s->refused |= e->block == BLOCK_REFUSAL;
 	open_block(w, thinks ? BLOCK_REASONING : BLOCK_TEXT, e, out);
+	if (!thinks)
+		buf_put(&s->said, e->text);
 	if (!w->stream)
 		buf_put(&s->content, e->text);
 	else if (thinks)
 		stream_delta(s, out, S("thinking_delta"), S("thinking"), e->text);
 	else
 		stream_delta(s, out, S("text_delta"), S("text"), e->text);
+}
+
+/* Of the text that is open: no other block has room for it. */
+static void
+put_note(struct event_writer *w, const struct event *e, struct buf *out)
+{
+	struct messages_writer *s = w->state;
+	struct str said = s->said.full ? S("") : buf_str(&s->said);
+
+	if (!s->open || s->kind != BLOCK_TEXT)
+		return;
+	if (w->stream) {
+		buf_printf(out, "event: content_block_delta\ndata: {\"type\":"
+		    "\"content_block_delta\",\"index\":%lld,\"delta\":{"
+		    "\"type\":\"citations_delta\",\"citation\":",
+		    (long long)s->index);
+		anthropic_cite_write(out, &e->cite, said);
+		buf_put(out, S("}}\n\n"));
+		return;
+	}
+	if (s->cites.n)
+		buf_char(&s->cites, ',');
+	anthropic_cite_write(&s->cites, &e->cite, said);
 }
 
 static void
@@ -385,6 +421,8 @@ release(void *object)
 
 	buf_release(&s->content);
 	buf_release(&s->args);
+	buf_release(&s->said);
+	buf_release(&s->cites);
 }
 
 static void
@@ -395,6 +433,8 @@ writer_init(struct event_writer *w)
 
 	s->content = BUF_HEAP(LIMIT_FOLD_BYTES);
 	s->args = BUF_HEAP(LIMIT_FOLD_BYTES);
+	s->said = BUF_HEAP(SAID_BYTES);
+	s->cites = BUF_HEAP(LIMIT_FOLD_BYTES);
 	s->tokens = TOKENS_ABSENT;
 	arena_attach(w->arena, release, s);
 	w->state = s;
@@ -433,8 +473,10 @@ writer_put(struct event_writer *w, const struct event *e, struct buf *out,
 		close_block(w, out);
 		finish(w, e, last);
 		break;
-	case EVENT_NOTE:	/* pages cited by those who searched: they
-				 * are not asked to */
+	case EVENT_NOTE:
+		put_note(w, e, out);
+		break;
+	case EVENT_LOGPROBS:	/* it has no words for them, and asks none */
 	case EVENT_ERROR:	/* the relay writes it */
 	case EVENT_END:
 		break;

@@ -12,6 +12,7 @@
 #include "fcgi/base/mem.h"
 #include "handlers/dialect/anthropic.h"
 #include "handlers/dialect/anthropic_neutral.h"
+#include "handlers/dialect/cite.h"
 #include "handlers/dialect/up_error.h"
 
 /* What becomes of the pieces of the block that has begun. */
@@ -38,6 +39,7 @@ struct messages_reader {
 	bool calls;		/* some were told of */
 	bool listed;		/* a whole answer with a list of blocks */
 	struct str reason, sequence, why;	/* raw */
+	struct anthropic_cites cites;
 };
 
 static void
@@ -72,6 +74,8 @@ close_block(struct event_reader *r)
 {
 	struct messages_reader *s = r->state;
 
+	if (s->open && s->kind == BLOCK_TEXT)
+		anthropic_cites_give(r, &s->cites);
 	if (s->open)
 		give(r, (struct event){ .kind = EVENT_BLOCK_END,
 		    .block = s->kind });
@@ -96,11 +100,13 @@ open_block(struct event_reader *r, enum block_kind kind)
 static void
 text(struct event_reader *r, enum block_kind kind, struct str raw)
 {
-	const struct messages_reader *s = r->state;
+	struct messages_reader *s = r->state;
 
 	if (raw.n == 0 || s->fate == HIDDEN)
 		return;
 	open_block(r, kind);
+	if (kind == BLOCK_TEXT)
+		s->cites.points += cite_points(raw);
 	give(r, (struct event){ .kind = EVENT_TEXT, .block = kind,
 	    .text = raw });
 }
@@ -200,6 +206,9 @@ begin_block(struct event_reader *r, struct str block)
 		begin_call(r, block);
 	} else if (str_eq(type, S("text"))) {
 		text(r, BLOCK_TEXT, inside(json_get(block, S("text"))));
+		for (struct json_each m = json_each(json_get(block,
+		    S("citations"))); json_next(&m);)
+			anthropic_cites_take(r->arena, &s->cites, m.value);
 	} else if (str_eq(type, S("thinking"))) {
 		text(r, BLOCK_REASONING,
 		    inside(json_get(block, S("thinking"))));
@@ -224,6 +233,10 @@ delta(struct event_reader *r, struct str d)
 		sign(r, inside(json_get(d, S("signature"))), false);
 	else if (str_eq(type, S("input_json_delta")))
 		args(r, inside(json_get(d, S("partial_json"))));
+	else if (str_eq(type, S("citations_delta")))
+		anthropic_cites_take(r->arena,
+		    &((struct messages_reader *)r->state)->cites,
+		    json_get(d, S("citation")));
 }
 
 /* --- Its end -------------------------------------------------------------- */

@@ -9,6 +9,7 @@
  *	anthropic_turns.c	its turns, in the order this API demands
  *	anthropic_schema.c	the JSON Schemas that it takes
  *	anthropic_events.c	an answer read as events
+ *	anthropic_cite.c	whom its text cites
  *	anthropic_emit.c	events written as an answer
  */
 #ifndef WEIR_ANTHROPIC_NEUTRAL_H
@@ -44,6 +45,25 @@ bool anthropic_blocks(struct arena *a, const struct turn *t, bool own,
 
 /* ,"cache_control":{…} */
 void anthropic_mark(struct buf *out, enum cache_mark mark);
+
+/* Citations of the block that is read, until it ends. */
+enum { ANTHROPIC_CITES = 256 };
+struct anthropic_cites {
+	struct cite *list;
+	size_t n;
+	int64_t points;		/* of its text, so far */
+};
+
+/* A citation, as JSON; those of other things than pages are left out. */
+void anthropic_cites_take(struct arena *a, struct anthropic_cites *c,
+    struct str citation);
+
+/* The block ends: gives a NOTE for each, of all of its text. */
+void anthropic_cites_give(struct event_reader *r, struct anthropic_cites *c);
+
+/* As JSON; text: of the block (raw), as far as it is known. */
+void anthropic_cite_write(struct buf *out, const struct cite *c,
+    struct str text);
 
 /*
  * A schema for output_config and for strict tools: keywords that are not

@@ -3,8 +3,9 @@
  * anthropic_thoughts.c - the thoughts in the text of a Messages request.
  *
  * Either all of them go, and with them what asks for thinking or supposes it;
- * or those that came in an envelope are put right, and nothing else.  What
- * does not change is copied as it is spelt.
+ * or those that came in an envelope are put right.  Citations that weir made
+ * of another upstream's (they have no index) go in any case: nobody else takes
+ * them.  What does not change is copied as it is spelt.
  */
 #include "fcgi/base/json.h"
 #include "handlers/dialect/thoughts.h"
@@ -79,11 +80,59 @@ proof_of(struct str block)
 	    str_from(value.p + 1, value.n - 2) : S("");
 }
 
+/* A citation for showing only. */
+static bool
+is_for_show(struct str citation)
+{
+	return str_eq(json_get(citation, S("encrypted_index")), S("\"\""));
+}
+
+static bool
+shows(struct str block)
+{
+	struct json_each m = json_each(json_get(block, S("citations")));
+
+	while (json_next(&m))
+		if (is_for_show(m.value))
+			return true;
+	return false;
+}
+
 static bool
 changes(const struct rewriting *w, struct str block)
 {
+	if (shows(block))
+		return true;
 	return w->key ? envelope_is(proof_of(block)) :
 	    proof_name(block).n > 0;
+}
+
+static bool
+put_citation(struct rewriting *w, struct str citation)
+{
+	buf_put(w->out, citation);
+	return !is_for_show(citation);
+}
+
+/* A block without those. */
+static void
+put_unshown(struct rewriting *w, struct str block)
+{
+	bool first = true;
+
+	buf_char(w->out, '{');
+	for (struct json_each m = json_each(block); json_next(&m);) {
+		size_t before = w->out->n;
+
+		put_name(w, &m, &first);
+		if (!json_name_is(m.name, S("citations"))) {
+			buf_put(w->out, m.value);
+		} else if (put_list(w, m.value, put_citation) == 0) {
+			w->out->n = before;
+			first = w->out->p[before - 1] == '{';
+		}
+	}
+	buf_char(w->out, '}');
 }
 
 /* A block whose proof is taken out of its envelope. */
@@ -121,6 +170,10 @@ put_block(struct rewriting *w, struct str block)
 
 	if (!changes(w, block)) {
 		buf_put(w->out, block);
+		return true;
+	}
+	if (shows(block)) {
+		put_unshown(w, block);
 		return true;
 	}
 	if (!w->key || !envelope_fits(w->arena, w->key, proof_of(block), &e))

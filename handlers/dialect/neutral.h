@@ -331,7 +331,9 @@ enum event_kind {
 	EVENT_SIGN,		/* signature of reasoning, raw; redacted */
 	EVENT_ARGS,		/* more of a call's arguments: raw (the inside
 				 * of a JSON string that holds JSON) */
-	EVENT_NOTE,		/* an annotation: JSON */
+	EVENT_NOTE,		/* the open block of text cites a page: cite */
+	EVENT_LOGPROBS,		/* of the text that follows: a JSON list of
+				 * records as Chat Completions has them */
 	EVENT_BLOCK_END,
 	EVENT_USAGE,		/* tokens: a snapshot, later ones replace */
 	EVENT_STOP,		/* reason, stop_sequence */
@@ -341,6 +343,13 @@ enum event_kind {
 
 enum stop_reason { STOP_END, STOP_SEQUENCE, STOP_LENGTH, STOP_CONTEXT,
 	STOP_CALLS, STOP_FILTER, STOP_REFUSAL, STOP_PAUSE, STOP_OTHER };
+
+/* What a text has from where; cite.h turns places. */
+struct cite {
+	struct str url, title;	/* raw */
+	struct str quote;	/* raw: of the page; empty: not told */
+	int64_t from, to;	/* code points of the block; 0, 0: not said */
+};
 
 /*
  * One event.  A reader gives them in this order: one START first; blocks one
@@ -361,6 +370,7 @@ struct event {
 	bool unsaid;		/* STOP: the upstream gave no reason; ERROR:
 				 * nor anything else, but it was an answer */
 	struct str stop_sequence;	/* raw */
+	struct cite cite;	/* NOTE */
 	struct up_error error;
 };
 

@@ -10,6 +10,7 @@
  */
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
+#include "handlers/dialect/cite.h"
 #include "handlers/dialect/openai.h"
 #include "handlers/dialect/openai_neutral.h"
 
@@ -25,7 +26,12 @@ struct chat_writer {
 	struct str id;		/* raw, with its prefix */
 	int64_t created;
 	bool role_said;
-	struct buf text, reasoning, refusal, notes;	/* of a fold */
+	struct buf text, reasoning, refusal;	/* of a fold */
+	struct buf notes;	/* whom it cites */
+	int64_t base, points;	/* code points before the last block of text,
+				 * and of it */
+	struct buf likely[2];	/* log probabilities of its text, of its
+				 * refusal: records with commas */
 	struct buf details;	/* proofs of thoughts */
 	struct buf memory;	/* these thoughts; raw */
 	size_t n_details;
@@ -102,13 +108,36 @@ choice_head(struct event_writer *w, struct buf *b)
 		buf_put(b, S("\"role\":\"assistant\","));
 }
 
+/* How likely its words were: of a stream those that come next. */
+static void
+put_likely(struct chat_writer *s, struct buf *b)
+{
+	static const char *const names[] = { "content", "refusal" };
+
+	if (!s->likely[0].n && !s->likely[1].n) {
+		buf_put(b, S("null"));
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		buf_printf(b, "%c\"%s\":", i ? ',' : '{', names[i]);
+		buf_put(b, s->likely[i].n ? S("[") : S("null"));
+		buf_put(b, buf_str(&s->likely[i]));
+		buf_put(b, s->likely[i].n ? S("]") : S(""));
+		b->full |= s->likely[i].full;
+		buf_clear(&s->likely[i]);
+	}
+	buf_char(b, '}');
+}
+
 static void
 choice_tail(struct event_writer *w, struct buf *b, const char *finish)
 {
 	struct chat_writer *s = w->state;
 
 	s->role_said = true;
-	buf_put(b, S("},\"logprobs\":null,\"finish_reason\":"));
+	buf_put(b, S("},\"logprobs\":"));
+	put_likely(s, b);
+	buf_put(b, S(",\"finish_reason\":"));
 	if (finish)
 		buf_printf(b, "\"%s\"", finish);
 	else
@@ -301,8 +330,9 @@ fold(struct event_writer *w, struct buf *b)
 	buf_char(b, ']');
 	if (s->n_calls)
 		fold_calls(s, b);
-	buf_printf(b, "},\"logprobs\":null,\"finish_reason\":\"%s\"}],",
-	    finishes[s->stop]);
+	buf_put(b, S("},\"logprobs\":"));
+	put_likely(s, b);
+	buf_printf(b, ",\"finish_reason\":\"%s\"}],", finishes[s->stop]);
 	put_usage(b, &s->tokens);
 	buf_char(b, '}');
 	/* What lost a part is not all. */
@@ -354,6 +384,8 @@ put_text(struct event_writer *w, const struct event *e, struct buf *out)
 	bool refuses = e->block == BLOCK_REFUSAL;
 
 	s->any_text |= !thinks;
+	if (e->block == BLOCK_TEXT)
+		s->points += cite_points(e->text);
 	if (thinks) {
 		s->thought += neutral_length(e->text);
 		buf_put(&s->memory, e->text);
@@ -367,6 +399,27 @@ put_text(struct event_writer *w, const struct event *e, struct buf *out)
 }
 
 static void
+take_note(struct chat_writer *s, const struct cite *cite)
+{
+	if (s->notes.n)
+		buf_char(&s->notes, ',');
+	buf_put(&s->notes, S("{\"type\":\"url_citation\",\"url_citation\":{"));
+	cite_write(&s->notes, cite, s->base);
+	buf_put(&s->notes, S("}}"));
+}
+
+/* A list, which loses its brackets. */
+static void
+take_likely(struct chat_writer *s, const struct event *e)
+{
+	struct buf *into = &s->likely[e->block == BLOCK_REFUSAL];
+
+	if (into->n)
+		buf_char(into, ',');
+	buf_put(into, str_trim(str_from(e->text.p + 1, e->text.n - 2)));
+}
+
+static void
 writer_put(struct event_writer *w, const struct event *e, struct buf *out,
     struct buf *last)
 {
@@ -377,6 +430,10 @@ writer_put(struct event_writer *w, const struct event *e, struct buf *out,
 		begin(w, e);
 		break;
 	case EVENT_BLOCK:
+		if (e->block == BLOCK_TEXT) {
+			s->base += s->points;
+			s->points = 0;
+		}
 		if (e->block != BLOCK_CALL)
 			break;
 		begin_call(w, e);
@@ -396,9 +453,10 @@ writer_put(struct event_writer *w, const struct event *e, struct buf *out,
 			buf_put(&s->calls[s->n_calls - 1].args, e->text);
 		break;
 	case EVENT_NOTE:
-		if (s->notes.n)
-			buf_char(&s->notes, ',');
-		buf_put(&s->notes, e->text);
+		take_note(s, &e->cite);
+		break;
+	case EVENT_LOGPROBS:
+		take_likely(s, e);
 		break;
 	case EVENT_SIGN:
 		s->proof = arena_str(w->arena, e->text);
@@ -440,6 +498,8 @@ release(void *object)
 	buf_release(&s->notes);
 	buf_release(&s->details);
 	buf_release(&s->memory);
+	buf_release(&s->likely[0]);
+	buf_release(&s->likely[1]);
 	for (size_t i = 0; i < s->n_calls; i++)
 		buf_release(&s->calls[i].args);
 }
@@ -450,7 +510,7 @@ writer_init(struct event_writer *w)
 	struct chat_writer *s = arena_new(w->arena, struct chat_writer);
 
 	s->text = s->reasoning = s->refusal = s->notes = s->details =
-	    BUF_HEAP(LIMIT_FOLD_BYTES);
+	    s->likely[0] = s->likely[1] = BUF_HEAP(LIMIT_FOLD_BYTES);
 	s->memory = BUF_HEAP(KEPT_BYTES);
 	s->tokens = TOKENS_ABSENT;
 	arena_attach(w->arena, release, s);

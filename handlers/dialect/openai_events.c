@@ -41,6 +41,7 @@ struct chat_reader {
 	size_t at;		/* the first call that has not ended */
 	size_t waiting;		/* bytes of arguments not yet given */
 	struct buf late;	/* text that came while a call was open */
+	struct openai_cites cites;
 	struct openai_think think;
 	struct str finish;	/* finish_reason, raw */
 	bool done;		/* [DONE] came */
@@ -105,10 +106,12 @@ text(struct event_reader *r, enum block_kind kind, struct str raw)
 	if (!s->open) {
 		s->open = true;
 		s->kind = kind;
+		openai_cites_block(&s->cites, kind);
 		give(r, (struct event){ .kind = EVENT_BLOCK, .block = kind });
 	}
 	give(r, (struct event){ .kind = EVENT_TEXT, .block = kind,
 	    .text = raw });
+	openai_cites_text(&s->cites, kind, raw);
 }
 
 /* A piece of the text, of a model that may write its thoughts into it. */
@@ -332,14 +335,16 @@ static const struct str of_delta[N_DELTA] = {
 	[REFUSAL] = STR_INIT("refusal"),
 	[ANNOTATIONS] = STR_INIT("annotations"),
 };
-enum { DELTA, MESSAGE, FINISH_REASON, INDEX, N_CHOICE };
+enum { DELTA, MESSAGE, FINISH_REASON, INDEX, LOGPROBS, N_CHOICE };
 static const struct str of_choice[N_CHOICE] = {
 	[DELTA] = STR_INIT("delta"),
 	[MESSAGE] = STR_INIT("message"),
 	[FINISH_REASON] = STR_INIT("finish_reason"),
 	[INDEX] = STR_INIT("index"),
+	[LOGPROBS] = STR_INIT("logprobs"),
 };
-enum { ID, CREATED, MODEL, CHOICES, USAGE, X_GROQ, FAILURE, N_CHUNK };
+enum { ID, CREATED, MODEL, CHOICES, USAGE, X_GROQ, FAILURE,
+	CITATIONS, N_CHUNK };
 static const struct str of_chunk[N_CHUNK] = {
 	[ID] = STR_INIT("id"),
 	[CREATED] = STR_INIT("created"),
@@ -348,6 +353,7 @@ static const struct str of_chunk[N_CHUNK] = {
 	[USAGE] = STR_INIT("usage"),
 	[X_GROQ] = STR_INIT("x_groq"),
 	[FAILURE] = STR_INIT("error"),
+	[CITATIONS] = STR_INIT("citations"),
 };
 
 static void
@@ -372,6 +378,7 @@ reasoning(struct event_reader *r, const struct str *d)
 static void
 message(struct event_reader *r, struct str delta)
 {
+	struct chat_reader *s = r->state;
 	struct str d[N_DELTA];
 	int64_t place = 0;
 
@@ -382,6 +389,7 @@ message(struct event_reader *r, struct str delta)
 	else
 		content_text(r, inside(d[CONTENT]));
 	text(r, BLOCK_REFUSAL, inside(d[REFUSAL]));
+	openai_cites_read(r, &s->cites, d[ANNOTATIONS]);
 	for (struct json_each m = json_each(d[TOOL_CALLS]); json_next(&m);
 	    place++)
 		call_piece(r, m.value, place);
@@ -392,8 +400,6 @@ message(struct event_reader *r, struct str delta)
 			call_text(r, c, d[FUNCTION_CALL]);
 		forward_call(r, false);
 	}
-	for (struct json_each m = json_each(d[ANNOTATIONS]); json_next(&m);)
-		give(r, (struct event){ .kind = EVENT_NOTE, .text = m.value });
 }
 
 static void
@@ -408,6 +414,7 @@ choice(struct event_reader *r, struct str value)
 	if (index != 0)
 		return;		/* more than one was never asked for */
 	s->any = true;
+	openai_logprobs_read(r, c[LOGPROBS]);
 	message(r, c[DELTA].n ? c[DELTA] : c[MESSAGE]);
 	finish = inside(c[FINISH_REASON]);
 	if (finish.n)
@@ -432,6 +439,7 @@ chunk(struct event_reader *r, struct str data)
 		openai_fail(&s->facts, &s->pass, data, (struct str){ 0 });
 		return;
 	}
+	openai_cites_keep(r->arena, &s->cites, c[CITATIONS]);
 	json_int(c[CREATED], &created);
 	for (struct json_each m = json_each(c[CHOICES]); json_next(&m);) {
 		if (!s->started)
@@ -504,6 +512,7 @@ end(struct event_reader *r, bool orderly)
 		openai_think_end(&s->think, give_text, r);
 		end_calls(r);
 		text(r, BLOCK_TEXT, buf_str(&s->late));
+		openai_cites_end(r, &s->cites);
 		close_block(r);
 		e.stop = reason_of(s);
 		e.unsaid = s->finish.n == 0;

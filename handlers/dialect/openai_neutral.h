@@ -11,6 +11,8 @@
  *	openai_messages.c	what stands in them
  *	openai_events.c		an answer read as events
  *	openai_think.c		reasoning that stands in its text
+ *	openai_beside.c		what an answer says beside its text: whom it
+ *				cites, how likely its words were
  *	openai_emit.c		events written as an answer
  */
 #ifndef WEIR_OPENAI_NEUTRAL_H
@@ -82,6 +84,34 @@ void openai_mark(struct openai_encoding *e, enum cache_mark mark);
 
 /* A call's id as the target takes it. */
 struct str openai_id(struct openai_encoding *e, struct str id);
+
+/* --- Beside the text ------------------------------------------------------ */
+
+/* Citations of an answer while it is read. */
+struct openai_cites {
+	int64_t base;		/* code points before the last block of text */
+	int64_t points;		/* of that block, so far */
+	bool any;		/* some were told of */
+	struct str list;	/* pages that are only listed, JSON */
+};
+
+/* A block begins; a piece of one. */
+void openai_cites_block(struct openai_cites *c, enum block_kind kind);
+void openai_cites_text(struct openai_cites *c, enum block_kind kind,
+    struct str raw);
+
+/* The value of "annotations": gives a NOTE for each page. */
+void openai_cites_read(struct event_reader *r, struct openai_cites *c,
+    struct str annotations);
+
+/* The value of "citations", a list of addresses, of which the last counts;
+ * and at the end a NOTE for each, if there were no annotations. */
+void openai_cites_keep(struct arena *a, struct openai_cites *c,
+    struct str list);
+void openai_cites_end(struct event_reader *r, const struct openai_cites *c);
+
+/* The value of a choice's "logprobs": gives LOGPROBS. */
+void openai_logprobs_read(struct event_reader *r, struct str value);
 
 /* --- Reasoning in the text ------------------------------------------------ */
 

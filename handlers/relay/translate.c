@@ -212,12 +212,14 @@ write_across(struct call *c)
 
 /* --- The same dialect ----------------------------------------------------- */
 
-/* Does the text hold thoughts that must not go on as they are? */
+/* Does the text hold thoughts (or citations) that must not go on as they
+ * are? */
 static bool
 has_foreign_thoughts(const struct call *c, struct str text)
 {
 	return c->attempt->speaks->thoughts && (c->mended ||
-	    str_has(text, S("\"wr1.")));
+	    str_has(text, S("\"wr1.")) ||
+	    str_has(text, S("\"encrypted_index\"")));
 }
 
 /* They are put right in a copy, which stands for the caller's text. */
