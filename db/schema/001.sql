@@ -395,6 +395,41 @@ CREATE TABLE allowance (
 CREATE INDEX allowance_account ON allowance(account, closed);
 CREATE INDEX allowance_until ON allowance(until_ms) WHERE closed IS NULL;
 
+-- What a package says; a row never changes, for subscriptions are as it was
+-- when they began.  quota, in `unit`, for each period; 0: none.  bonus: money,
+-- once, for bonus_days (0: for ever).  period 'days': so many `days`.  anchor:
+-- db/period.h.  periods: so many in all, 0: until it is cancelled.
+-- expires_days: of period 'once'.  rollover: percent of what is left that the
+-- next period gets, rollover_most of it at most (0: any).  volume: JSON
+-- [[above, discount_ppm], ...] by what was charged in a period, '': none.
+CREATE TABLE package_terms (
+	id           INTEGER PRIMARY KEY,
+	price        INTEGER NOT NULL CHECK (price >= 0),
+	unit         TEXT NOT NULL CHECK (unit IN ('usd', 'token', 'request')),
+	quota        INTEGER NOT NULL CHECK (quota >= 0),
+	bonus        INTEGER NOT NULL CHECK (bonus >= 0),
+	bonus_days   INTEGER NOT NULL CHECK (bonus_days >= 0),
+	period       TEXT NOT NULL CHECK (period IN ('once', 'days', 'week', 'month', 'year')),
+	days         INTEGER NOT NULL,
+	anchor       INTEGER NOT NULL,
+	periods      INTEGER NOT NULL CHECK (periods >= 0),
+	expires_days INTEGER NOT NULL CHECK ((expires_days > 0) = (period = 'once')),
+	rollover     INTEGER NOT NULL CHECK (rollover BETWEEN 0 AND 100),
+	rollover_most INTEGER NOT NULL CHECK (rollover_most >= 0),
+	overflow     INTEGER NOT NULL,
+	trial        INTEGER NOT NULL,
+	volume       TEXT NOT NULL,
+	CHECK ((days > 0) = (period = 'days'))
+) STRICT;
+
+CREATE TABLE package (
+	id       INTEGER PRIMARY KEY,
+	name     TEXT NOT NULL UNIQUE,
+	terms    INTEGER NOT NULL REFERENCES package_terms(id),
+	enabled  INTEGER NOT NULL DEFAULT 1,
+	note     TEXT NOT NULL DEFAULT ''
+) STRICT;
+
 -- Everything that moves money and is not a call.  amount leaves `debit` and
 -- arrives at `credit`.
 CREATE TABLE transfer (

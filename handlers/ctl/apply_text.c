@@ -226,10 +226,9 @@ apply_list(struct apply *a, struct listed *l)
 /* --- the whole ------------------------------------------------------------ */
 
 static const struct noun *const order[] = { &noun_model, &noun_group,
-	&noun_channel, &noun_account };
+	&noun_channel, &noun_package, &noun_account };
 
-static const char *const reserved[] = { "packages", "vouchers", "alerts",
-	"routes" };
+static const char *const reserved[] = { "alerts", "routes" };
 
 static bool
 check_member(struct apply *a, const struct place *at)
@@ -240,6 +239,10 @@ check_member(struct apply *a, const struct place *at)
 		if (str_eq(at->name, str_of(reserved[i])))
 			return wrong(&a->r, at, "%s is not built yet in this "
 			    "version of weir: leave it out", reserved[i]);
+	if (str_eq(at->name, S("vouchers")))
+		return wrong(&a->r, at, "a catalogue has no vouchers, for "
+		    "their codes are told once only: weirctl voucher new makes "
+		    "them");
 	if (str_eq(at->name, S("note")))
 		return kind == JSON_IS_STRING || kind == JSON_IS_NULL ||
 		    wrong(&a->r, at, "a note is a string");
@@ -251,7 +254,7 @@ check_member(struct apply *a, const struct place *at)
 			return kind == JSON_IS_ARRAY ||
 			    wrong(&a->r, at, "a list […] is expected");
 	return wrong(&a->r, at, "a catalogue has no such member; there are "
-	    "site, groups, models, channels, accounts, note");
+	    "site, groups, models, channels, packages, accounts, note");
 }
 
 static bool

@@ -22,7 +22,7 @@
 static const char globals[] = "data= conf= json help version";
 
 static const char nouns_bar[] =
-    "account|project|key|user|channel|credential|model|group";
+    "account|project|key|user|channel|credential|model|group|package";
 
 /* --- help ----------------------------------------------------------------- */
 

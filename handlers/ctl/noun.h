@@ -108,6 +108,12 @@ extern const struct kind
     kind_drop,			/* struct str: members' names, "a b" */
     kind_set,			/* struct str: JSON object, or empty */
     kind_headers,		/* struct str: JSON object */
+    kind_quota,			/* struct quota */
+    kind_bonus,			/* struct bonus */
+    kind_period,		/* struct period but for its anchor */
+    kind_anchor,		/* int64_t, of struct period; 0: none */
+    kind_rollover,		/* struct rollover */
+    kind_volume,		/* struct str, of struct package_terms */
     kind_zone;			/* struct str: a time zone's name */
 
 struct names {
@@ -230,7 +236,7 @@ struct noun {
 };
 
 extern const struct noun noun_account, noun_project, noun_key, noun_user,
-    noun_channel, noun_credential, noun_model, noun_group;
+    noun_channel, noun_credential, noun_model, noun_group, noun_package;
 
 /*
  * Appends the names of n rows (struct str at an offset of each) to out;

@@ -288,7 +288,7 @@ noun_find(struct str word)
 {
 	static const struct noun *const nouns[] = { &noun_account,
 		&noun_project, &noun_key, &noun_user, &noun_channel,
-		&noun_credential, &noun_model, &noun_group };
+		&noun_credential, &noun_model, &noun_group, &noun_package };
 
 	for (size_t i = 0; i < countof(nouns); i++)
 		if (str_eq(word, str_of(nouns[i]->word)))

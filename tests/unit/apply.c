@@ -316,7 +316,7 @@ static const struct {
 	{ "{\"model\":[]}", "model: a catalogue has no such member" },
 	{ "{\"models\":{}}", "models: a list […] is expected" },
 	{ "{\"models\":[],\"models\":[]}", "models: this member is there twice" },
-	{ "{\"packages\":[]}", "packages is not built yet" },
+	{ "{\"vouchers\":[]}", "vouchers: a catalogue has no vouchers" },
 	{ "{\"alerts\":[]}", "alerts is not built yet" },
 	{ "{\"note\":7}", "note: a note is a string" },
 	{ "{\"models\":[7]}", "models[0]: an object {…} is expected" },
