@@ -2,7 +2,7 @@
 /*
  * routes.c - every URL and who serves it, on one screen.
  *
- * What is below /v1 and /anthropic authenticates by client key in its handler
+ * What is below /v1, /v1beta and /anthropic authenticates by client key in its handler
  * (relay_key; not POST /v1/doctor, which only counts bytes), /metrics by an
  * administrator's token; the rest is for everybody.  In whose words a path is
  * answered, each dialect says itself (dialect_of_path).
@@ -46,6 +46,9 @@ const struct route routes[] = {
 	    relay_serve, ENDPOINT_MESSAGES },
 	{ "POST", "/anthropic/v1/messages/count_tokens",
 	    CALL | ROUTE_WHOLE_PATH, relay_serve, ENDPOINT_COUNT_TOKENS },
+	{ "POST", "/v1beta/models/{}", CALL | ROUTE_WHOLE_PATH, relay_serve,
+	    ENDPOINT_GENERATE },
+	{ "POST", "/v1/models/{}", CALL, relay_serve, ENDPOINT_GENERATE },
 	{ "GET",  "/anthropic/v1/models", API_WHOLE, info_models, 0 },
 	{ "GET",  "/anthropic/v1/models/{}", API_WHOLE, info_model, 0 },
 	{ "GET",  "/v1/models", API, info_models, 0 },

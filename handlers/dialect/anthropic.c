@@ -16,8 +16,6 @@
 #include "handlers/dialect/thoughts.h"
 #include "handlers/dialect/up_error.h"
 
-enum { COUNT_DIGITS = 3 };	/* a count of tokens has so many, or more */
-
 static const char *const heads[] = {
 	"/v1/messages",
 	"/messages",
@@ -234,23 +232,6 @@ type_of(const struct fault *f)
 	}
 }
 
-/* The first two numbers of a text that may be counts of tokens. */
-static int
-two_counts(struct str text, int64_t counts[static 2])
-{
-	int n = 0;
-
-	for (size_t i = 0, end; i < text.n && n < 2; i = end + 1) {
-		for (end = i; end < text.n && text.p[end] >= '0' &&
-		    text.p[end] <= '9';)
-			end++;
-		if (end - i >= COUNT_DIGITS && str_int(str_from(text.p + i,
-		    end - i), &counts[n]))
-			n++;
-	}
-	return n;
-}
-
 /* Coding agents make their prompt shorter when they read these words. */
 static void
 put_too_long(struct buf *out, struct str text)
@@ -264,7 +245,7 @@ put_too_long(struct buf *out, struct str text)
 		return;
 	}
 	buf_printf(out, "\"%s: ", words.p);
-	if (two_counts(text, n) == 2 && n[0] != n[1]) {
+	if (up_error_counts(text, n) == 2 && n[0] != n[1]) {
 		buf_printf(out, "%lld tokens > %lld maximum\"",
 		    (long long)(n[0] > n[1] ? n[0] : n[1]),
 		    (long long)(n[0] < n[1] ? n[0] : n[1]));

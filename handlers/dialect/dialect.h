@@ -194,6 +194,8 @@ struct up_error {
 	struct str message;	/* redacted, at most 2 KB, or empty */
 	struct str code;	/* error.code, if it is a string */
 	struct str param;
+	int64_t retry_ms;	/* so long it is to be left alone, as the body
+				 * says; 0: it does not */
 };
 
 /*
@@ -399,10 +401,9 @@ struct dialect {
 	/* An answer of ours to ENDPOINT_COUNT_TOKENS; NULL: it has none. */
 	void (*write_count)(int64_t tokens, struct buf *out);
 
-	/* The same of a stream that is one JSON array: the fault is its last
-	 * element, behind others.  NULL: it has no such streams. */
-	void (*write_fault_element)(const struct fault *f,
-	    struct str request_id, struct buf *out);
+	/* Behind such an event the transfer breaks, unless it is in an array:
+	 * nothing else tells the answer from a whole one. */
+	bool breaks_off;
 
 	/* Bytes that keep a silent stream alive; empty: nothing may stand
 	 * between its events, and it begins with the first. */
@@ -418,6 +419,7 @@ struct dialect {
 
 extern const struct dialect openai_dialect;
 extern const struct dialect anthropic_dialect;
+extern const struct dialect gemini_dialect;
 
 /* By the catalogue's name, or NULL. */
 const struct dialect *dialect_find(struct str name);

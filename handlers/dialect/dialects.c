@@ -7,6 +7,7 @@
 static const struct dialect *const dialects[] = {
 	&openai_dialect,
 	&anthropic_dialect,
+	&gemini_dialect,
 };
 
 const struct dialect *

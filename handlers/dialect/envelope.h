@@ -37,6 +37,9 @@ struct envelope {
 	bool redacted;		/* not a signature: the thoughts, sealed */
 };
 
+/* How one begins where a dialect has its signatures as base64. */
+#define ENVELOPE_BASE64 "d3IxL"
+
 /* Does this text (raw) look like one?  It may be a wrong one. */
 static inline bool
 envelope_is(struct str raw)

@@ -15,7 +15,9 @@
 enum {
 	MESSAGE_BYTES = 2048,
 	PLAIN_BYTES = 300, /* of a body that is no JSON */
-	CODE_BYTES = 64
+	CODE_BYTES = 64,
+	DELAY_MOST_S = 7 * 86400,
+	COUNT_DIGITS = 3 /* a count of tokens has so many, or more */
 };
 
 bool
@@ -55,14 +57,36 @@ read_code(struct arena *a, struct up_report *r, struct str value)
 		r->status = (int)n;
 }
 
+/* "37s", "1.5s" in milliseconds, begun ones counting as whole seconds; else
+ * 0. */
+static int64_t
+duration_ms(struct str text)
+{
+	struct str whole = str_cut(&text, '.');
+	bool more = text.n != 0;
+	int64_t n;
+
+	if (str_ends(whole, S("s")))
+		whole.n--;
+	else if (!more)
+		return 0;
+	return str_int(whole, &n) && n >= 0 && n <= DELAY_MOST_S ?
+	    (n + more) * 1000 : 0;
+}
+
 /* Anthropic's object has a code.  Google's list: ErrorInfo has a reason,
- * QuotaFailure the quota's name. */
+ * QuotaFailure the quota's name, RetryInfo how long to wait. */
 static void
 read_details(struct arena *a, struct up_report *r, struct str details)
 {
 	add_code(r, json_text(a, json_get(details, S("error_code"))));
-	for (struct json_each m = json_each(details); json_next(&m);)
+	for (struct json_each m = json_each(details); json_next(&m);) {
+		struct str delay = json_get(m.value, S("retryDelay"));
+
 		add_code(r, json_text(a, json_get(m.value, S("reason"))));
+		if (delay.n)
+			r->retry_ms = duration_ms(json_text(a, delay));
+	}
 	if (str_has(details, S("PerDay")))
 		add_code(r, S("*per_day"));
 }
@@ -167,5 +191,22 @@ up_error_read(struct arena *a, int status, struct str content_type,
 		.code = redact(a, code, CODE_BYTES),
 		.param = redact(
 		    a, json_text(a, json_get(e, S("param"))), 2 * CODE_BYTES),
+		.retry_ms = r.retry_ms,
 	};
+}
+
+int
+up_error_counts(struct str text, int64_t counts[static 2])
+{
+	int n = 0;
+
+	for (size_t i = 0, end; i < text.n && n < 2; i = end + 1) {
+		for (end = i; end < text.n && text.p[end] >= '0' &&
+		    text.p[end] <= '9';)
+			end++;
+		if (end - i >= COUNT_DIGITS && str_int(str_from(text.p + i,
+		    end - i), &counts[n]))
+			n++;
+	}
+	return n;
 }

@@ -21,6 +21,7 @@ struct up_report {
 	struct str message; /* raw */
 	struct str codes[UP_CODES]; /* code, type, status, reasons */
 	size_t n_codes;
+	int64_t retry_ms; /* 0: not told */
 };
 
 /* See read_error in dialect.h. */
@@ -33,5 +34,9 @@ enum up_class up_judge(const struct up_report *r);
 /* Is there an error in a value of the member `error`?  Not null, false, ""
  * or 0. */
 bool up_error_told(struct str value);
+
+/* The first two numbers of a text that may be counts of tokens; returns how
+ * many there are. */
+int up_error_counts(struct str text, int64_t counts[static 2]);
 
 #endif

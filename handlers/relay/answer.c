@@ -22,6 +22,8 @@ answer_dialect(const struct request *rq)
 	    str_starts(rq->path, S("/v1/models/")) ||
 	    str_starts(rq->path, S("/models/"));
 
+	if (models && str_eq(rq->param[PARAM_REQUEST_METHOD], S("POST")))
+		return &gemini_dialect;	/* /v1/models/MODEL:generateContent */
 	if (models && (rq->param[PARAM_HTTP_ANTHROPIC_VERSION].n ||
 	    rq->param[PARAM_HTTP_X_API_KEY].n))
 		return &anthropic_dialect;
@@ -143,13 +145,9 @@ answer(struct call *c)
 			quota_look(c->relay, c->rq, c->dialect, &c->key);
 		answer_fault(c->dialect, c->rq, &c->fault);
 	} else if (c->asked.stream && !inside_a_frame(c)) {
-		if (c->asked.by_path.array)
-			c->dialect->write_fault_element(&c->fault,
-			    request_id(c->rq), &event);
-		else
-			c->dialect->write_fault_event(&c->fault,
-			    request_id(c->rq), c->attempt ?
-			    &c->attempt->observer : NULL, &event);
+		c->dialect->write_fault_event(&c->fault, request_id(c->rq),
+		    c->attempt ? &c->attempt->observer : NULL, &event);
+		c->broken = c->dialect->breaks_off && !c->asked.by_path.array;
 		reply_data(c->rq, buf_str(&event));
 		reply_flush(c->rq);
 	} else {

@@ -115,7 +115,8 @@ refused_by_upstream(struct call *c, struct up_error *e)
 {
 	struct attempt *a = c->attempt;
 	int64_t now = clock_utc_ms();
-	int64_t hint = hint_ms(&a->exchange, now);
+	int64_t told_ms = hint_ms(&a->exchange, now);
+	int64_t hint = told_ms > 0 ? told_ms : e->retry_ms;
 	int status = a->exchange.status;
 
 	hide_key(c, e);

@@ -36,6 +36,11 @@ find_places(struct call *c)
 		.by_path = c->asked.by_path };
 	struct fault f = { 0 };
 
+	if (c->dialect->model_in_path) {
+		/* It finds them itself, and the name there is another. */
+		c->asked.body = buf_str(&c->again);
+		return true;
+	}
 	if (c->asked.boundary.n ? !c->dialect->read_form(c->arena, k.endpoint,
 	    c->rq->param[PARAM_CONTENT_TYPE], buf_str(&c->again), &k, &f) :
 	    !c->dialect->read_request(c->arena, k.endpoint,
@@ -219,6 +224,7 @@ has_foreign_thoughts(const struct call *c, struct str text)
 {
 	return c->attempt->speaks->thoughts && (c->mended ||
 	    str_has(text, S("\"wr1.")) ||
+	    str_has(text, S("\"" ENVELOPE_BASE64)) ||
 	    str_has(text, S("\"encrypted_index\"")));
 }
 
