@@ -2,10 +2,10 @@
 /*
  * routes.c - every URL and who serves it, on one screen.
  *
- * What is below /v1, /v1beta and /anthropic authenticates by client key in its handler
- * (relay_key; not POST /v1/doctor, which only counts bytes), /metrics by an
- * administrator's token; the rest is for everybody.  In whose words a path is
- * answered, each dialect says itself (dialect_of_path).
+ * What is below /v1, /v1beta and /anthropic authenticates by client key in its
+ * handler (relay_key; not POST /v1/doctor, which only counts bytes), /metrics
+ * by an administrator's token; the rest is for everybody.  In whose words a
+ * path is answered, each dialect says itself (dialect_of_path).
  */
 #include "handlers/routes.h"
 

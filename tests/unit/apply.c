@@ -507,8 +507,8 @@ static const struct {
 	/* channels */
 	{ "{\"channels\":[{\"name\":\"c\",\"base_url\":\"https://x/\"}]}",
 	    "channels[0]: a channel needs a dialect" },
-	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"gemini\",\"base_url\":"
-	    "\"https://x/\"}]}", "dialect \"gemini\" is not built yet" },
+	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"vertex\",\"base_url\":"
+	    "\"https://x/\"}]}", "dialect \"vertex\" is not built yet" },
 	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\"}]}",
 	    "a channel needs a base_url" },
 	{ "{\"channels\":[{\"name\":\"c\",\"dialect\":\"openai\",\n\"base_url\":"
