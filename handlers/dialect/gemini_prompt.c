@@ -22,7 +22,7 @@ enum {
 	TOOLS_BOUND = 1000,
 	CALL_BOUND = 8,		/* tokens around all contents */
 	FETCHED_MILLI = 5000000,	/* of what is fetched */
-	FILE_BYTES = 16,	/* of a document's base64 for a token, roughly */
+	FILE_BYTES = 16,	/* of a document's base64 for a token, about */
 	FILM_BYTES = 1024,	/* of a film's, likewise */
 	SEALED_BYTES = 6,	/* of thoughts that are not shown, likewise */
 	HEARD_SECOND = 32,	/* tokens of a second of sound */
