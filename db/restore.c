@@ -14,6 +14,7 @@
 #include "db/place.h"
 #include "db/schema.h"
 #include "db/seal.h"
+#include "db/session.h"
 #include "db/setting.h"
 #include "fcgi/base/mem.h"
 
@@ -233,6 +234,7 @@ give_number(struct work *w, struct db *db, const struct vault_seals *seals,
 	snprintf(text, sizeof(text), "PRAGMA user_version=%" PRId64, number);
 	if (db_begin(db, true) && db_script(db, text) &&
 	    setting_set(db, S("database"), arena_int(w->arena, number)) &&
+	    session_end_all(db) &&
 	    (!anew || seals_set(db, seals)) && db_commit(db) &&
 	    db_checkpoint(db, DB_TRUNCATE))
 		return true;

@@ -6,8 +6,12 @@
 
 #define COLUMNS \
 	"id, login, account, role, pass, created, enabled, note FROM user "
+#define TOKEN \
+	"t.id, t.user, u.login, t.role, t.created, t.enabled " \
+	"FROM token t JOIN user u ON u.id = t.user "
 
-enum { FIND, LIST, ADD, PUT, TOKEN_ADD, TOKEN_LIST, TOKEN_ENABLE, N_SQL };
+enum { FIND, LIST, ADD, PUT, TOKEN_ADD, TOKEN_FIND,
+	TOKEN_LIST, TOKEN_ENABLE, N_SQL };
 static const char *const sql[N_SQL] = {
 	[FIND] = "SELECT " COLUMNS "WHERE login = ?1",
 	[LIST] = "SELECT " COLUMNS "WHERE login > ?1 ORDER BY login "
@@ -18,9 +22,9 @@ static const char *const sql[N_SQL] = {
 		"pass = ?4, enabled = ?5, note = ?6 WHERE id = ?7",
 	[TOKEN_ADD] = "INSERT INTO token(user, role, hash, created) "
 		      "VALUES (?1, ?2, ?3, ?4)",
-	[TOKEN_LIST] = "SELECT t.id, t.user, u.login, t.role, t.created, "
-		       "t.enabled FROM token t JOIN user u ON u.id = t.user "
-		       "WHERE t.id > ?1 ORDER BY t.id LIMIT 1000",
+	[TOKEN_FIND] = "SELECT " TOKEN "WHERE t.hash = ?1 AND t.enabled "
+		       "AND u.enabled AND u.account IS NULL",
+	[TOKEN_LIST] = "SELECT " TOKEN "WHERE t.id > ?1 ORDER BY t.id LIMIT 1000",
 	[TOKEN_ENABLE] = "UPDATE token SET enabled = ?2 WHERE id = ?1",
 };
 const struct db_part user_part = { "user", sql, N_SQL };
@@ -101,6 +105,32 @@ token_add(struct db *db, int64_t user, struct str role,
 	    : -1;
 }
 
+static void
+read_token(struct arena *a, struct row *row, struct token_row *t)
+{
+	*t = (struct token_row){
+		.id = row_int(row, 0),
+		.user = row_int(row, 1),
+		.login = arena_str(a, row_str(row, 2)),
+		.role = arena_str(a, row_str(row, 3)),
+		.created = row_int(row, 4),
+		.enabled = row_int(row, 5),
+	};
+}
+
+int
+token_find(struct db *db, struct arena *a,
+    const uint8_t hash[static VAULT_HASH], struct token_row *t)
+{
+	struct row *row;
+	int n = db_one(db, &user_part, TOKEN_FIND, &row, "b", hash,
+	    (size_t)VAULT_HASH);
+
+	if (n == 1)
+		read_token(a, row, t);
+	return n;
+}
+
 int
 token_list(struct db *db, struct arena *a, int64_t after,
     struct token_row **list)
@@ -110,14 +140,7 @@ token_list(struct db *db, struct arena *a, int64_t after,
 
 	*list = arena_alloc(a, LIST_MAX * sizeof(**list));
 	while (n < LIST_MAX && db_next(row) == 1)
-		(*list)[n++] = (struct token_row){
-			.id = row_int(row, 0),
-			.user = row_int(row, 1),
-			.login = arena_str(a, row_str(row, 2)),
-			.role = arena_str(a, row_str(row, 3)),
-			.created = row_int(row, 4),
-			.enabled = row_int(row, 5),
-		};
+		read_token(a, row, &(*list)[n++]);
 	db_reset(row);
 	return db_failed(db) ? -1 : n;
 }

@@ -2,7 +2,8 @@
 /*
  * user.h - who signs in, and administrators' tokens.
  *
- * Handled as group.h says.  Tokens are looked up by token_by_hash (key.h).
+ * Handled as group.h says.  A call's token is looked up by token_by_hash
+ * (key.h), which tells its role alone.
  */
 #ifndef WEIR_USER_H
 #define WEIR_USER_H
@@ -42,6 +43,9 @@ struct token_row {
 	int64_t created;
 	bool enabled;
 };
+/* That of a hash, if it is on and so is its user: 1, 0 none, -1 failed. */
+int token_find(struct db *db, struct arena *a,
+    const uint8_t hash[static VAULT_HASH], struct token_row *t);
 int token_list(struct db *db, struct arena *a, int64_t after,
     struct token_row **list);
 /* Rows changed (0: no such token), or -1. */

@@ -3,7 +3,8 @@
  * dispatch.c - from a path to who serves it; see dispatch.h.
  *
  * The guards stand here and nowhere else: canonical path, known route,
- * method, body type, browsers' preflights, data directory not in the web.
+ * method, body type, browsers' preflights, data directory not in the web, and
+ * who may use a route (asked of whoever made the table).
  */
 #include "fcgi/dispatch.h"
 
@@ -118,19 +119,25 @@ dispatch_path(struct request *rq)
 
 /* --- The table ---------------------------------------------------------- */
 
-/* Does path fit the pattern?  "{}" takes the rest, which must not be empty. */
+/*
+ * Does path fit the pattern?  "{}" takes the rest, or, with something behind
+ * it, one segment; it must not be empty.
+ */
 static bool
 fits(struct str pattern, struct str path, struct str *capture)
 {
-	struct str head = pattern;
+	const char *hole = memmem(pattern.p, pattern.n, "{}", 2);
+	struct str head = pattern, tail;
 
-	if (!str_ends(pattern, S("{}")))
+	if (!hole)
 		return str_eq(pattern, path);
-	head.n -= 2;
-	if (!str_starts(path, head) || path.n == head.n)
+	head.n = (size_t)(hole - pattern.p);
+	tail = str_skip(pattern, head.n + 2);
+	if (!str_starts(path, head) || !str_ends(path, tail) ||
+	    path.n <= head.n + tail.n)
 		return false;
-	*capture = str_skip(path, head.n);
-	return true;
+	*capture = str_from(path.p + head.n, path.n - head.n - tail.n);
+	return tail.n == 0 || !memchr(capture->p, '/', capture->n);
 }
 
 static bool
@@ -358,5 +365,7 @@ dispatch(struct request *rq)
 		refuse(rq);
 		return;
 	}
+	if (rq->route->who && !rq->worker->machine->conf.guard(rq))
+		return;
 	rq->route->serve(rq);
 }

@@ -16,13 +16,19 @@ enum route_guard {
 	ROUTE_WHOLE_PATH = 8	/* not found without its /v1 */
 };
 
+struct leaf;
+
 struct route {
 	const char *method;	/* "GET" (serves HEAD too, but on the API) */
-	const char *path;	/* "/v1/models/{}"; {} takes the rest */
+	const char *path;	/* "/v1/models/{}"; {} takes the rest, and
+				 * with something behind it one segment */
 	unsigned guard;
 	void (*serve)(struct request *rq);	/* on the loop; ends the
 						 * request now or later */
 	int what;		/* the handler's own: which endpoint … */
+	unsigned who;		/* what machine_conf.guard lets pass, in its
+				 * own words; 0: everybody */
+	const struct leaf *leaf;	/* the handler's own: which page */
 };
 
 /* Serves a request, or refuses it.  On its loop. */

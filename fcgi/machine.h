@@ -53,6 +53,11 @@ struct machine_conf {
 
 	/* Answers a fault in the dialect of the request's path. */
 	void (*refuse)(struct request *rq, const struct fault *f);
+	/*
+	 * May this request use its route, whose `who` is not 0?  On the loop;
+	 * must not block.  False: it was answered, and is gone.
+	 */
+	bool (*guard)(struct request *rq);
 	/* The own part of a worker, made and freed on the starting thread. */
 	void *(*worker_own)(struct worker *w);
 	void (*worker_free)(struct worker *w);

@@ -21,6 +21,7 @@
 
 struct conn;
 struct route;
+struct visitor;
 struct worker;
 
 enum param {
@@ -47,6 +48,8 @@ struct request {
 	struct str path;		/* canonical, below the mount */
 	struct str query;		/* raw */
 	struct str capture;		/* what {} in the route's path took */
+	const struct visitor *visitor;	/* the guard's: who asks; may be
+					 * NULL */
 
 	struct worker *worker;
 	struct conn *conn;		/* NULL: the caller has left */

@@ -37,7 +37,7 @@
 #include "fcgi/machine.h"
 #include "handlers/dialect/dialect.h"
 #include "handlers/page/page.h"
-#include "handlers/page/setup.h"
+#include "handlers/page/visit.h"
 #include "handlers/relay/affinity.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/health.h"
@@ -86,8 +86,12 @@ print_settings(void)
 static void
 print_routes(void)
 {
+	struct arena a = { 0 };
+
 	for (int i = 0; i < n_routes; i++)
-		printf("%-5s %s\n", routes[i].method, routes[i].path);
+		printf("%-5s %-42s %.*s\n", routes[i].method, routes[i].path,
+		    STR_ARGS(roles_text(&a, routes[i].who)));
+	arena_release(&a);
 }
 
 static void
@@ -231,11 +235,24 @@ begin_cgi(void)
 	    .status = openai_dialect.status };
 }
 
+/* Pages are for browsers, which show words. */
 static void
 refuse(struct request *rq, const struct fault *f)
 {
+	if (f->kind == FAULT_UNKNOWN_URL && page_wanted(rq)) {
+		visit_refuse(rq, 404, "refuse.missing");
+		return;
+	}
 	answer_fault(answer_dialect(rq), rq, f);
 	request_free(rq);
+}
+
+static bool
+guard(struct request *rq)
+{
+	const struct relay *r = rq->worker->own;
+
+	return visit_guard(rq, r->db);
 }
 
 static void *
@@ -371,6 +388,7 @@ serve(const struct conf *c, int listen_fd, struct arena *a)
 		.routes = routes,
 		.n_routes = n_routes,
 		.refuse = refuse,
+		.guard = guard,
 		.worker_own = worker_own,
 		.worker_free = worker_free,
 		.hup = log_reopen,
@@ -448,7 +466,6 @@ run(struct start *s)
 	    house.one_call ? "weir.cgi" : "weir.fcgi", a, &why);
 	if (!house.store)
 		return stop_as(FAULT_STORE, why);
-	page_setup_house(house.store);
 	if (s->check_only) {
 		puts("weir.fcgi: configuration, store and templates are fine");
 		store_close(house.store);
@@ -463,6 +480,7 @@ run(struct start *s)
 		return stop_as(FAULT_BUSY, S("the system allows no more "
 		    "threads"));
 	}
+	page_house_open(house.store, house.writer);
 	house.health = health_new(house.writer, (uint64_t)clock_us());
 	house.affinity = affinity_new();
 	status = serve(c, fd, a);
@@ -472,7 +490,7 @@ run(struct start *s)
 	writer_stop(house.writer);
 	affinity_free(house.affinity);
 	health_free(house.health);
-	page_setup_house(NULL);
+	page_house_open(NULL, NULL);
 	store_close(house.store);
 	page_stop();
 	if (!house.one_call)

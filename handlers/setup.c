@@ -175,9 +175,9 @@ refuse(struct request *rq, const struct fault *f)
 }
 
 static const struct route routes[] = {
-	{ "GET",  "/setup", 0, visit, 0 },
-	{ "POST", "/setup", 0, visit, 0 },
-	{ "GET",  "/static/{}", 0, page_static, 0 },
+	{ "GET",  "/setup", 0, visit, 0, 0, NULL },
+	{ "POST", "/setup", 0, visit, 0, 0, NULL },
+	{ "GET",  "/static/{}", 0, page_static, 0, 0, NULL },
 };
 
 /* --- The room's machine ------------------------------------------------- */

@@ -263,6 +263,35 @@ CREATE TABLE user (
 	note     TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
+-- Who is signed in with a browser, by keyed hash of what it keeps.
+CREATE TABLE session (
+	id       INTEGER PRIMARY KEY,
+	user     INTEGER NOT NULL REFERENCES user(id),
+	hash     BLOB NOT NULL UNIQUE,
+	created  INTEGER NOT NULL,
+	seen     INTEGER NOT NULL,
+	address  TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX session_user ON session(user);
+
+-- Tries to sign in that count still (db/session.h).  slot: a user's id, or
+-- below 0 for logins that nobody has; next: when another may be made.
+CREATE TABLE signin (
+	slot   INTEGER PRIMARY KEY,
+	tries  INTEGER NOT NULL,
+	next   INTEGER NOT NULL
+) STRICT;
+
+-- What was allowed to the old password is not to the new one; the same goes
+-- for what else a user is.  Whoever changes it need not think of it.
+CREATE TRIGGER user_changed AFTER UPDATE ON user
+WHEN old.pass IS NOT new.pass OR old.role <> new.role OR
+	old.account IS NOT new.account OR old.enabled <> new.enabled
+BEGIN
+	DELETE FROM session WHERE user = old.id;
+	DELETE FROM signin WHERE slot = old.id;
+END;
+
 -- An administrator's API credential (wa-...), by keyed hash.
 CREATE TABLE token (
 	id       INTEGER PRIMARY KEY,

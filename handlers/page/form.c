@@ -2,7 +2,7 @@
 /* form.c - what a browser sends from a form; see form.h. */
 #include "handlers/page/form.h"
 
-#include "fcgi/base/buf.h"
+#include <string.h>
 
 /* Plus signs and percent signs decoded; false: a broken one. */
 static bool
@@ -40,4 +40,18 @@ form_type(struct str content_type)
 {
 	return str_eq_nocase(str_trim(str_cut(&content_type, ';')),
 	    S("application/x-www-form-urlencoded"));
+}
+
+void
+form_encode(struct buf *out, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		    (c >= '0' && c <= '9') || (c && strchr("-_.~/", c)))
+			buf_char(out, (char)c);
+		else
+			buf_printf(out, "%%%02X", c);
+	}
 }

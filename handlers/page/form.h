@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "fcgi/base/arena.h"
+#include "fcgi/base/buf.h"
 #include "fcgi/base/str.h"
 
 /*
@@ -16,6 +17,9 @@
  * is written wrong (a broken percent sign) is an empty field.
  */
 struct str form_field(struct str form, struct arena *a, const char *name);
+
+/* Appends s as it may stand in a query or a form. */
+void form_encode(struct buf *out, struct str s);
 
 /* Is this Content-Type that of a form we read? */
 bool form_type(struct str content_type);

@@ -12,23 +12,44 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "db/vault.h"
 #include "fcgi/base/mem.h"
 #include "fcgi/machine.h"
 #include "fcgi/reply.h"
+#include "handlers/page/kit.h"
 #include "handlers/page/setup.h"
 #include "handlers/page/template.h"
+#include "handlers/page/text.h"
+#include "handlers/page/visit.h"
 
 enum { PAGE_BYTES = 1 << 20, FILE_BYTES = 8 << 20 };
 
 static struct {
 	const struct conf *conf;
 	struct templates *templates;
+	json_t *texts;
+	struct page_house house;
 } pages;
+
+/* The templates and texts are of one edition? */
+static bool
+read_texts(struct arena *a, struct str *why)
+{
+	struct str path = arena_printf(a, "%s/en.text",
+	    pages.conf->text[CONF_WWW].p);
+
+	pages.texts = texts_read(path.p, a, why);
+	if (!pages.texts)
+		return false;
+	*why = templates_unknown(pages.templates, S("t."), pages.texts, a);
+	return why->n == 0;
+}
 
 bool
 page_start(const struct conf *conf, struct arena *a, struct str *why)
 {
-	static const char *const needed[] = { "index", "setup" };
+	static const char *const needed[] = { "index", "refused", "setup",
+		"signin" };
 
 	pages.conf = conf;
 	pages.templates = templates_open(conf->text[CONF_WWW].p, a, why);
@@ -42,6 +63,10 @@ page_start(const struct conf *conf, struct arena *a, struct str *why)
 		page_stop();
 		return false;
 	}
+	if (!read_texts(a, why)) {
+		page_stop();
+		return false;
+	}
 	page_setup_start(conf);
 	return true;
 }
@@ -51,17 +76,51 @@ page_stop(void)
 {
 	templates_free(pages.templates);
 	pages.templates = NULL;
+	json_decref(pages.texts);
+	pages.texts = NULL;
+}
+
+const struct page_house *
+page_house(void)
+{
+	return &pages.house;
+}
+
+void
+page_house_open(struct store *store, struct writer *writer)
+{
+	if (!store)
+		kit_close();
+	pages.house = (struct page_house){ .conf = pages.conf,
+	    .store = store, .writer = writer };
+	page_setup_house(store);
+}
+
+const json_t *
+page_texts(void)
+{
+	return pages.texts;
+}
+
+void
+page_render(const char *name, const json_t *frame, const json_t *data,
+    struct buf *out)
+{
+	const json_t *around[] = { pages.texts, frame };
+
+	template_render_in(pages.templates, name, around, 2, data, out);
 }
 
 /* No script at all, nothing from elsewhere. */
-static void
+void
 page_headers(struct request *rq)
 {
 	reply_header(rq, "Content-Security-Policy", S("default-src 'none'; "
 	    "style-src 'self'; img-src 'self'; form-action 'self'; "
 	    "frame-ancestors 'none'; base-uri 'none'"));
 	reply_header(rq, "X-Content-Type-Options", S("nosniff"));
-	reply_header(rq, "Referrer-Policy", S("no-referrer"));
+	/* Not no-referrer: browsers would send "Origin: null" to ourselves. */
+	reply_header(rq, "Referrer-Policy", S("same-origin"));
 }
 
 /* Where callers reach this mount, without a slash at its end. */
@@ -85,8 +144,45 @@ page_data(struct request *rq)
 {
 	struct str base = base_url(rq);
 
-	return json_pack("{s:s%, s:s, s:s}", "base_url", base.p, base.n,
-	    "name", "weir", "version", PACKAGE_VERSION);
+	return json_pack("{s:s%, s:s%, s:s, s:s}", "base_url", base.p, base.n,
+	    "mount", rq->mount.n ? rq->mount.p : "", rq->mount.n, "name",
+	    "weir", "version", PACKAGE_VERSION);
+}
+
+bool
+page_origin(struct request *rq, struct str origin)
+{
+	struct str set = pages.conf->text[CONF_PUBLIC_URL], ours, theirs;
+
+	if (set.n && vault_origin(&rq->arena, set, &ours) &&
+	    vault_origin(&rq->arena, origin, &theirs) &&
+	    str_eq(ours, theirs))
+		return true;
+	return str_eq_nocase(origin, arena_printf(&rq->arena, "%s://%.*s",
+	    request_is_https(rq) ? "https" : "http",
+	    STR_ARGS(rq->param[PARAM_HTTP_HOST])));
+}
+
+bool
+page_wanted(const struct request *rq)
+{
+	static const struct str below[] = { STR_INIT("/admin"),
+		STR_INIT("/account"), STR_INIT("/profile") };
+
+	for (size_t i = 0; i < countof(below); i++)
+		if (str_starts(rq->path, below[i]))
+			return !visit_json(rq);
+	return false;
+}
+
+void
+page_go(struct request *rq, struct str to)
+{
+	page_headers(rq);
+	reply_header(rq, "Cache-Control", S("no-store"));
+	reply_header(rq, "Location", to);
+	reply_whole(rq, 303, "text/plain; charset=utf-8", S("See there.\n"));
+	request_free(rq);
 }
 
 void
@@ -97,7 +193,7 @@ page_show(struct request *rq, int status, const char *name, json_t *data)
 	reply_header(rq, "Cache-Control", S("no-store"));
 	page_headers(rq);
 	if (data)
-		template_render(pages.templates, name, data, &out);
+		page_render(name, data, data, &out);
 	json_decref(data);
 	reply_whole(rq, data ? status : 400, data ?
 	    "text/html; charset=utf-8" : "text/plain; charset=utf-8", data ?

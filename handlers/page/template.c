@@ -113,17 +113,32 @@ look_up(const struct scope *s, struct str name)
 }
 
 static void
+put_number(struct buf *out, int64_t n)
+{
+	char room[STR_INT];
+	struct str s = str_digits(n, room);
+	size_t lead = n < 0;
+
+	if (s.n - lead < 5) {
+		buf_put(out, s);
+		return;
+	}
+	for (size_t i = 0; i < s.n; i++) {
+		if (i > lead && (s.n - i) % 3 == 0)
+			buf_char(out, ',');
+		buf_char(out, s.p[i]);
+	}
+}
+
+static void
 put_value(struct buf *out, const json_t *v)
 {
-	char number[32];
 
 	if (json_is_string(v)) {
 		html_escape(out, str_from(json_string_value(v),
 		    json_string_length(v)));
 	} else if (json_is_integer(v)) {
-		snprintf(number, sizeof(number), "%lld",
-		    (long long)json_integer_value(v));
-		buf_put(out, str_of(number));
+		put_number(out, json_integer_value(v));
 	}
 }
 
@@ -212,10 +227,22 @@ void
 template_render(const struct templates *t, const char *name,
     const json_t *data, struct buf *out)
 {
-	const struct template *found = find(t, str_of(name));
-	struct scope s = { .objects = { data }, .n = 1 };
+	template_render_in(t, name, NULL, 0, data, out);
+}
 
-	assert(found);
+void
+template_render_in(const struct templates *t, const char *name,
+    const json_t *const *around, int n, const json_t *data, struct buf *out)
+{
+	const struct template *found = find(t, str_of(name));
+	struct scope s = { .n = 0 };
+
+	assert(found && n < MAX_DEPTH);
+	while (s.n < n) {
+		s.objects[s.n] = around[s.n];
+		s.n++;
+	}
+	s.objects[s.n++] = data;
 	render(t, buf_str(&found->text), &s, out);
 }
 
@@ -268,6 +295,27 @@ check(const struct templates *all, const struct template *t, struct arena *a,
 	return !wrong;
 }
 
+struct str
+templates_unknown(const struct templates *t, struct str head,
+    const json_t *known, struct arena *a)
+{
+	for (int i = 0; i < t->n; i++) {
+		struct str rest = buf_str(&t->list[i].text);
+
+		while (rest.n) {
+			struct hole h = next_hole(&rest);
+			struct str name = arena_str(a, h.name);
+
+			if (h.kind == 'v' && str_starts(name, head) &&
+			    !json_object_get(known, name.p))
+				return arena_printf(a, "template %s.html: "
+				    "there is no text %s", t->list[i].name,
+				    name.p);
+		}
+	}
+	return S("");
+}
+
 static bool
 read_file(struct template *t, const char *path)
 {
@@ -283,6 +331,39 @@ read_file(struct template *t, const char *path)
 	ok = !ferror(f) && !t->text.full;
 	fclose(f);
 	return ok;
+}
+
+/* Is there one tag on the line and nothing else, and does it say nothing? */
+static bool
+stands_alone(struct str line)
+{
+	struct str rest = str_trim(line);
+	struct hole h = next_hole(&rest);
+
+	return h.kind && h.kind != 'v' && h.before.n == 0 &&
+	    str_trim(rest).n == 0;
+}
+
+/*
+ * A line with nothing but a tag is the tag, as the Mustache specification has
+ * it: its blanks and its end go.  After check, whose line numbers count them.
+ */
+static void
+tidy(struct template *t)
+{
+	struct str rest = buf_str(&t->text);
+	struct buf out = BUF_HEAP(MAX_BYTES);
+
+	while (rest.n) {
+		size_t before = rest.n;
+		struct str line = rest;
+
+		str_cut(&rest, '\n');
+		line.n = before - rest.n;
+		buf_put(&out, stands_alone(line) ? str_trim(line) : line);
+	}
+	buf_release(&t->text);
+	t->text = out;
 }
 
 static bool
@@ -326,6 +407,8 @@ templates_open(const char *dir, struct arena *a, struct str *why)
 		closedir(d);
 	for (int i = 0; ok && i < t->n; i++)
 		ok = check(t, &t->list[i], a, why);
+	for (int i = 0; ok && i < t->n; i++)
+		tidy(&t->list[i]);
 	if (ok)
 		return t;
 	templates_free(t);

@@ -183,16 +183,16 @@ refuse(struct request *rq, const struct fault *f)
 }
 
 static const struct route routes[] = {
-	{ "POST", "/sum", 0, serve_sum, 0 },
-	{ "GET", "/env", 0, serve_env, 0 },
-	{ "GET", "/held", 0, serve_held, 0 },
-	{ "GET", "/empty", 0, serve_empty, 0 },
-	{ "GET", "/break", 0, serve_break, 0 },
-	{ "GET", "/stream-break", 0, serve_stream_break, 0 },
-	{ "GET", "/never", 0, serve_never, 0 },
-	{ "GET", "/stubborn", 0, serve_stubborn, 0 },
-	{ "GET", "/flood", 0, serve_flood, FLOOD },
-	{ "GET", "/huge", 0, serve_flood, HUGE_ANSWER },
+	{ "POST", "/sum", 0, serve_sum, 0, 0, NULL },
+	{ "GET", "/env", 0, serve_env, 0, 0, NULL },
+	{ "GET", "/held", 0, serve_held, 0, 0, NULL },
+	{ "GET", "/empty", 0, serve_empty, 0, 0, NULL },
+	{ "GET", "/break", 0, serve_break, 0, 0, NULL },
+	{ "GET", "/stream-break", 0, serve_stream_break, 0, 0, NULL },
+	{ "GET", "/never", 0, serve_never, 0, 0, NULL },
+	{ "GET", "/stubborn", 0, serve_stubborn, 0, 0, NULL },
+	{ "GET", "/flood", 0, serve_flood, FLOOD, 0, NULL },
+	{ "GET", "/huge", 0, serve_flood, HUGE_ANSWER, 0, NULL },
 };
 
 static void *

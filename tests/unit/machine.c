@@ -90,9 +90,9 @@ refuse(struct request *rq, const struct fault *f)
 }
 
 static const struct route routes[] = {
-	{ "POST", "/sum", 0, serve_sum, 0 },
-	{ "GET", "/large", 0, serve_large, 0 },
-	{ "GET", "/never", 0, serve_never, 0 },
+	{ "POST", "/sum", 0, serve_sum, 0, 0, NULL },
+	{ "GET", "/large", 0, serve_large, 0, 0, NULL },
+	{ "GET", "/never", 0, serve_never, 0, 0, NULL },
 };
 
 static void *
