@@ -11,8 +11,8 @@ enum { STRANGERS = 4096 };	/* places for logins nobody has */
 	"s.seen, s.address, s.hash FROM session s JOIN user u ON u.id = s.user " \
 	"LEFT JOIN account a ON a.id = u.account "
 
-enum { ADD, FIND, SEEN, LIST, END, END_ALL, CLEAN, TRIED, TRY, GOOD, TRIES_CLEAN,
-	N_SQL };
+enum { ADD, FIND, SEEN, LIST, END, END_ALL, CLEAN, TRIED, TRY, GOOD,
+	TRIES_CLEAN, N_SQL };
 static const char *const sql[N_SQL] = {
 	[ADD] = "INSERT INTO /*tab*/ session(user, hash, created, seen, "
 		"address) VALUES (?1, ?2, ?3, ?3, ?4)",

@@ -12,7 +12,7 @@
  *		count, prove	where a password is looked at: writer thread,
  *				then a reader, two of them at a time
  *		write		writer thread: looks again, decides, writes
- *		303 to p->to; or, if something was wrong, show with 422
+ *		303 to p->to; if something was wrong, show with 422
  *
  * show, take and prove have p->db, a reading connection.  Nothing blocks a loop, and
  * no page has a write connection of its own.
