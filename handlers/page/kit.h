@@ -14,8 +14,8 @@
  *		write		writer thread: looks again, decides, writes
  *		303 to p->to; if something was wrong, show with 422
  *
- * show, take and prove have p->db, a reading connection.  Nothing blocks a loop, and
- * no page has a write connection of its own.
+ * show, take and prove have p->db, a reading connection.  Nothing blocks a
+ * loop, and no page has a write connection of its own.
  */
 #ifndef WEIR_PAGE_KIT_H
 #define WEIR_PAGE_KIT_H
@@ -66,7 +66,8 @@ struct page {
 	int64_t retry_ms;		/* how long to wait, if not 0 */
 	struct str cookie;		/* to be set, or (empty) taken away */
 	const char *template;		/* of the answer; may be changed */
-	struct str to;			/* where a POST leads, below the mount */
+	struct str to;			/* where a POST leads, below
+					 * the mount */
 	const char *done;		/* the text t.done.NAME shown there */
 	bool shown;			/* no redirect: this is seen once */
 	struct kit *kit;		/* private */
