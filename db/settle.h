@@ -2,8 +2,9 @@
 /*
  * settle.h - a pending hold, and how it ends.
  *
- * What hold.c (which makes it), settle.c (which ends it) and crash.c (which
- * ends it for a process that died) share; nobody else needs it.
+ * What hold.c (which makes it), pending.c (which reads it), settle.c (which
+ * ends it) and crash.c (which ends it for a process that died) share; nobody
+ * else needs it.
  */
 #ifndef WEIR_SETTLE_H
 #define WEIR_SETTLE_H
