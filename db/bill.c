@@ -5,8 +5,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "db/funds.h"
 #include "db/money.h"
 #include "db/tariff.h"
+#include "db/usage.h"
 #include "fcgi/base/mem.h"
 
 enum { PAGE, N_SQL };
@@ -18,8 +20,8 @@ static const char *const sql[N_SQL] = {
 	    "coalesce(cost_times_ppm, 1000000), minimum, floor, unpaid, "
 	    "bound, charge, list, cost, input, cache_read, cache_write, "
 	    "cache_write_1h, output, reasoning, request, audio_in, audio_out, "
-	    "image_in, image_out, character, image, second, search, account "
-	    "FROM usage WHERE id > ?1 ORDER BY id LIMIT 1000",
+	    "image_in, image_out, character, image, second, search, account, "
+	    "covered, parts FROM usage WHERE id > ?1 ORDER BY id LIMIT 1000",
 };
 const struct db_part bill_part = { "bill", sql, N_SQL };
 
@@ -35,6 +37,9 @@ struct kept {
 	bool floor;
 	int64_t charge, list, cost;
 	struct buckets use;
+	enum unit covered;		/* UNIT_USD: it was paid for in money */
+	bool parted;			/* it has parts: */
+	int64_t parts;			/* their sum; -1: no such list */
 };
 
 /* A price, and whose it is. */
@@ -55,6 +60,7 @@ static void
 read_kept(struct row *row, struct kept *k)
 {
 	struct str id = row_str(row, 1);
+	struct parts parts;
 	size_t n = id.n < sizeof(k->request_id) ? id.n
 						: sizeof(k->request_id) - 1;
 
@@ -80,6 +86,12 @@ read_kept(struct row *row, struct kept *k)
 	for (int b = 0; b < N_BUCKETS; b++)
 		k->use.n[b] = row_int(row, 17 + b);
 	k->account = row_int(row, 17 + N_BUCKETS);
+	k->covered = row_null(row, 18 + N_BUCKETS) ? UNIT_USD :
+	    unit_of(row_str(row, 18 + N_BUCKETS));
+	k->parted = !row_null(row, 19 + N_BUCKETS);
+	if (k->parted)
+		k->parts = parts_read(row_str(row, 19 + N_BUCKETS), &parts) ?
+		    parts_sum(&parts) : -1;
 }
 
 /* The first of the list that is not below this id. */
@@ -203,12 +215,27 @@ note_odd(struct bill_check *c, struct arena *a, const struct kept *k,
 	    k->request_id, k->price, k->list_price, k->cost_price);
 }
 
+/* What a row that names more than its wallet should not say; NULL: nothing. */
+static const char *
+odd_parts(const struct kept *k, int64_t charge)
+{
+	int64_t units = usage_units(k->covered, charge, &k->use);
+
+	if (k->covered == N_UNITS || k->parts < 0)
+		return "parts that cannot be read";
+	if (k->covered == UNIT_USD)
+		return !k->parted || k->parts == k->charge ? NULL :
+		    "parts whose sum is not its charge";
+	return k->parts + k->unpaid == units ? NULL :
+	    "another number of units than its counts come to";
+}
+
 /* One row; false if the database failed. */
 static bool
 check_row(struct db *db, struct arena *a, struct rates *r,
     const struct kept *k, struct bill_check *c)
 {
-	int64_t charge = 0, list = 0, cost = 0;
+	int64_t due = 0, charge = 0, list = 0, cost = 0;
 	const char *why = NULL;
 	int found = 1;
 
@@ -223,11 +250,14 @@ check_row(struct db *db, struct arena *a, struct rates *r,
 			    k->price, &k->use, PPM, k->times_ppm, &list);
 		if (found == 1)
 			found = reckon(db, r, k->price, &k->use,
-			    k->markup_ppm, k->times_ppm, &charge);
-		if (k->price)
-			charge = price_at_least(charge, k->minimum,
-			    k->floor ? cost : 0, k->bound) - k->unpaid;
+			    k->markup_ppm, k->times_ppm, &due);
+		if (k->price) {
+			due = price_at_least(due, k->minimum,
+			    k->floor ? cost : 0, k->bound);
+			charge = k->covered ? 0 : due - k->unpaid;
+		}
 	}
+	why = why ? why : odd_parts(k, due);
 	if (found < 0)
 		return false;
 	if (found == 0 || why)

@@ -237,7 +237,7 @@ resolve(struct db *db, const struct orphan *o)
 	    crash_bill(db, o, served.free, &u);
 	if (ok) {
 		u.asked = asked.name;
-		ok = settle_reckon(db, p, u.charge, &bill) &&
+		ok = settle_reckon(db, p, &u, &bill) &&
 		    settle_close(db, p, &u, used, &bill) &&
 		    claim_end_all(db, p->id, j->credential, used);
 	}

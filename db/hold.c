@@ -29,9 +29,9 @@ static const char *const sql[N_SQL] = {
 	    "INSERT INTO /*tab*/ hold(id, request_id, process, opened, account, "
 	    "project, key, model, price, markup_ppm, book, held, bound, "
 	    "prompt_tokens, tpm_taken, windows, endpoint, stream, unit, units, "
-	    "tokens, minimum, floor) "
+	    "tokens, minimum, floor, covered, parts) "
 	    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
-	    "?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+	    "?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
 	[PROGRESS] =
 	    "UPDATE /*tab*/ hold SET channel = coalesce(?2, channel), "
 	    "credential = coalesce(?3, credential), "
@@ -41,7 +41,7 @@ static const char *const sql[N_SQL] = {
 	    "serves_price = coalesce(?9, serves_price) WHERE id = ?1",
 	[EXTEND] =
 	    "UPDATE /*tab*/ hold "
-	    "SET held = held + ?2, tokens = tokens + ?3 "
+	    "SET held = held + ?2, tokens = tokens + ?3, parts = ?4 "
 	    "WHERE id = ?1",
 };
 const struct db_part hold_part = { "hold", sql, N_SQL };
@@ -59,7 +59,8 @@ struct gate {
 	struct db *db;
 	const struct tab_facts *facts;
 	struct tab_key *key;
-	struct tab_book *book;
+	struct funds funds;		/* what there is to pay with */
+	struct parts parts;		/* what of it is drawn */
 	bool priced;			/* as planned */
 	int64_t now_us;
 	struct gcra clocks;		/* if it is admitted */
@@ -108,8 +109,8 @@ caps_of(struct gate *g, enum cap_owner kind, int64_t owner)
 		if (c->amount[w] < 0)
 			continue;
 		s = cap_item(kind, (enum cap_window)w, c->start[w], item);
-		assert(g->p.windows_n + s.n < sizeof(g->p.windows));
-		memcpy(g->p.windows + g->p.windows_n, s.p, s.n);
+		assert(g->p.windows_n + s.n < WINDOWS_TEXT);
+		memcpy(g->p.text + g->p.windows_n, s.p, s.n);
 		g->p.windows_n += s.n;
 		if (c->amount[w] - c->spent[w] < t->room)
 			*t = (struct tightest){ kind, (enum cap_window)w,
@@ -148,31 +149,61 @@ over_cap(struct gate *g, struct hold_open *h, const struct tightest *t)
 
 /* --- admission ------------------------------------------------------------ */
 
+/* Does an allowance in tokens or requests take it alone? */
+static bool
+covered(struct gate *g, struct hold_open *h)
+{
+	/* Tokens do not pay for pictures, seconds and the like. */
+	int64_t tokens = h->units ? 0 : h->limit_tokens;
+	const struct source *s = funds_cover(&g->funds, g->want, tokens);
+
+	if (!s)
+		return false;
+	g->p.covered = s->unit;
+	parts_add(&g->parts, s->book, s->unit == UNIT_TOKEN ? tokens : 1);
+	h->granted = g->want;
+	/* Its stream asks for more when it has made these. */
+	h->counts_tokens |= s->unit == UNIT_TOKEN;
+	return true;
+}
+
+/* What is set aside is drawn, in order. */
+static bool
+grant(struct gate *g, struct hold_open *h, int64_t money)
+{
+	int64_t missing = funds_take(&g->funds, money, &g->parts);
+
+	assert(missing == 0);
+	h->granted = money;
+	return true;
+}
+
 /*
  * How much can be set aside: the estimate, or, while nothing else of the
- * wallet is held, as little as `least`.
+ * account is held, as little as `least`.
  */
 static bool
 credit_good(struct gate *g, struct hold_open *h)
 {
-	int64_t free = g->book->balance - g->book->held;
+	int64_t free = funds_money(&g->funds);
 	int64_t room = free < g->money.room ? free : g->money.room;
 
 	/* A cap may be below what was spent: what is free passes it. */
 	if (room < 0)
 		room = 0;
 	h->available = free;
-	if (room >= g->want) {
-		h->granted = g->want;
+	if (covered(g, h))
 		return true;
-	}
-	if (g->book->held == 0 && h->least < h->held && room >= h->least) {
-		h->granted = room;
-		return true;
-	}
+	if (room >= g->want)
+		return grant(g, h, g->want);
+	if (h->least < h->held && room >= h->least &&
+	    !funds_any_held(&g->funds))
+		return grant(g, h, room);
 	if (g->money.room < free)
 		return over_cap(g, h, &g->money);
 	h->verdict = HOLD_NO_CREDIT;
+	h->quota_tokens = funds_most(&g->funds, UNIT_TOKEN);
+	h->quota_requests = funds_most(&g->funds, UNIT_REQUEST);
 	return false;
 }
 
@@ -223,24 +254,44 @@ prices_read(struct gate *g, const struct hold_open *h)
 	return price >= 0;
 }
 
-/* 1 and the gate is filled, 0 no such key, -1 the database failed. */
+/*
+ * The key, and what its account has to pay with: before anything else, for
+ * the tab may forget what it knows when a period begins.
+ */
 static int
-gate_load(struct gate *g, struct hold_open *h)
+payer_load(struct gate *g, int64_t key)
 {
-	struct tab_key *k = g->key = tab_key(g->db, h->key);
+	struct tab_key *k = tab_key(g->db, key);
 
 	if (!k || !k->known)
 		return k ? 0 : -1;
 	if (k->book == 0)
 		k->book = ledger_wallet(g->db, k->account);
-	g->book = k->book > 0 ? tab_book(g->db, k->book) : NULL;
+	if (k->book <= 0 || !funds_load(g->db, k->account, k->book, k->funded,
+	    &g->funds))
+		return -1;
+	g->key = tab_key(g->db, key);
+	g->parts.n = 0;
+	return g->key && g->key->known ? 1 : -1;
+}
+
+/* 1 and the gate is filled, 0 no such key, -1 the database failed. */
+static int
+gate_load(struct gate *g, struct hold_open *h)
+{
+	int n = payer_load(g, h->key);
+	struct tab_key *k = g->key;
+
+	if (n <= 0)
+		return n;
 	g->facts = tab_facts(g->db);
-	if (!g->book || !g->facts || !prices_read(g, h))
+	if (!g->facts || !prices_read(g, h))
 		return -1;
 	g->now_us = db_now(g->db) * 1000;
 	g->clocks = (struct gcra){ k->rpm_at, k->tpm_at, k->tpm_debt, false };
 	g->money.room = g->tokens.room = MONEY_MAX;
-	g->p.windows_n = 0;
+	g->p.windows_n = g->p.parts_n = 0;
+	g->p.covered = UNIT_USD;
 	g->p.account = k->account;
 	g->p.project = k->project;
 	g->p.key = k->id;
@@ -255,7 +306,8 @@ gate_load(struct gate *g, struct hold_open *h)
 static bool
 set_aside(struct gate *g, struct hold_open *h)
 {
-	struct str windows = str_from(g->p.windows, g->p.windows_n);
+	struct str windows = str_from(g->p.text, g->p.windows_n);
+	struct str none = { NULL, 0 };
 	const int64_t *price = h->price ? &h->price : NULL;
 	struct tab_key *k = g->key;
 	struct pending *p = &g->p;
@@ -267,8 +319,8 @@ set_aside(struct gate *g, struct hold_open *h)
 	p->model = h->model;
 	p->price = h->price;
 	p->markup_ppm = h->markup_ppm;
-	p->book = g->book->id;
-	p->held = h->granted;
+	p->book = k->book;
+	p->held = p->covered ? 0 : h->granted;
 	p->bound = h->bound;
 	p->prompt_tokens = h->prompt_tokens;
 	p->tokens = h->limit_tokens;
@@ -279,22 +331,27 @@ set_aside(struct gate *g, struct hold_open *h)
 	p->minimum = h->minimum;
 	p->floor = h->floor;
 	snprintf(p->endpoint, sizeof(p->endpoint), "%s", h->endpoint);
-	if (db_run(db, &hold_part, ADD, "isiiiiiiIiiiiiissiSiiii", p->id,
+	pending_set_parts(p, &g->parts);
+	if (db_run(db, &hold_part, ADD, "isiiiiiiIiiiiiissiSiiiiSS", p->id,
 		str_from(p->request_id, ID_CHARS), h->process, p->opened,
 		p->account, p->project, p->key, p->model, price,
 		p->markup_ppm, p->book, p->held, p->bound, p->prompt_tokens,
 		p->tpm_taken, windows, str_of(p->endpoint),
 		(int64_t)p->stream, p->units ?
-		str_of(bucket_names[p->unit]) : (struct str){ NULL, 0 },
-		p->units, p->tokens, p->minimum, (int64_t)p->floor) != 1)
+		str_of(bucket_names[p->unit]) : none, p->units, p->tokens,
+		p->minimum, (int64_t)p->floor, p->covered ?
+		str_of(unit_names[p->covered]) : none,
+		pending_parts_text(p)) != 1)
 		return false;
 	pending_keep(db, p);
 	k->rpm_at = g->clocks.rpm_at;
 	k->tpm_at = g->clocks.tpm_at;
 	k->tpm_debt = g->clocks.tpm_debt;
 	tab_key_open(db, k);
-	tab_book_add(db, g->book->id, 0, h->granted);
-	return pending_spend(db, &g->p, h->granted, p->tokens, false);
+	for (int i = 0; i < g->parts.n; i++)
+		tab_book_add(db, g->parts.list[i].book, 0,
+		    g->parts.list[i].amount);
+	return pending_spend(db, p, p->held, p->tokens, false);
 }
 
 static void
@@ -322,6 +379,7 @@ hold_open_run(struct db *db, struct op *op)
 	h->cap_owner = h->cap_window = NULL;
 	h->cap_amount = h->cap_spent = h->cap_until = 0;
 	h->cap_tokens = h->counts_tokens = false;
+	h->quota_tokens = h->quota_requests = -1;
 	h->left = (struct gcra_left){ 0 };
 
 	g.db = db;
@@ -359,13 +417,51 @@ hold_progress_run(struct db *db, struct op *op)
 		   h->price ? &h->price : NULL) >= 0;
 }
 
+/* More of the allowance that covers it, or of the account's money. */
+static bool
+draw_more(struct db *db, const struct pending *p, int64_t money,
+    int64_t tokens, struct parts *parts, bool *enough)
+{
+	struct funds f;
+
+	*enough = true;
+	if (p->covered ? tokens == 0 : money == 0)
+		return true;
+	if (!pending_funds(db, p, &f))
+		return false;
+	if (p->covered == UNIT_USD) {
+		*enough = funds_money(&f) >= money &&
+		    funds_take(&f, money, parts) == 0;
+	} else if (p->covered == UNIT_TOKEN) {
+		*enough = funds_free(&f, parts->list[0].book) >= tokens &&
+		    parts_add(parts, parts->list[0].book, tokens);
+	}
+	return true;
+}
+
+/* What was added to the parts is held too. */
+static void
+hold_more(struct db *db, const struct parts *was, const struct parts *is)
+{
+	for (int i = 0; i < is->n; i++) {
+		int64_t more = is->list[i].amount;
+
+		if (i < was->n)
+			more -= was->list[i].amount;
+		if (more)
+			tab_book_add(db, is->list[i].book, 0, more);
+	}
+}
+
 bool
 hold_extend_run(struct db *db, struct op *op)
 {
 	struct hold_extend *h = holder(op, struct hold_extend, op);
+	struct parts was, is;
 	struct pending p;
 	struct room room;
 	int64_t more;
+	bool enough;
 	int n = pending_get(db, h->hold, &p);
 
 	h->verdict = HOLD_NO_CREDIT;
@@ -373,19 +469,24 @@ hold_extend_run(struct db *db, struct op *op)
 	if (n <= 0)
 		return n == 0;
 	more = h->more < p.bound - p.held ? h->more : p.bound - p.held;
-	if (!pending_room(db, &p, &room))
+	if (p.covered)
+		more = 0;
+	if (!pending_room(db, &p, &room) || !pending_parts(db, &p, &was))
 		return false;
-	if (more > room.free || more > room.money ||
-	    h->more_tokens > room.tokens) {
-		h->verdict = more > room.free ? HOLD_NO_CREDIT : HOLD_CAP;
+	is = was;
+	if (!draw_more(db, &p, more, h->more_tokens, &is, &enough))
+		return false;
+	if (!enough || more > room.money || h->more_tokens > room.tokens) {
+		h->verdict = enough ? HOLD_CAP : HOLD_NO_CREDIT;
 		return true;
 	}
 	h->verdict = HOLD_OPENED;
 	if (more == 0 && h->more_tokens == 0)
 		return true;
 	tab_hold_drop(db, h->hold);
-	tab_book_add(db, p.book, 0, more);
-	return db_run(db, &hold_part, EXTEND, "iii", h->hold, more,
-		   h->more_tokens) == 1 &&
+	hold_more(db, &was, &is);
+	pending_set_parts(&p, &is);
+	return db_run(db, &hold_part, EXTEND, "iiiS", h->hold, more,
+		   h->more_tokens, pending_parts_text(&p)) == 1 &&
 	    pending_spend(db, &p, more, h->more_tokens, false);
 }

@@ -62,7 +62,10 @@ struct hold_open {
 	int64_t granted;	/* == held, or less (>= least); up to 4 x held
 				 * for a day when the account's calls have cost
 				 * more than their holds (never above bound) */
-	int64_t available;	/* free in the wallet before this hold */
+	int64_t available;	/* free money of the account before this hold,
+				 * with its credit */
+	int64_t quota_tokens;	/* NO_CREDIT: the most that an allowance in */
+	int64_t quota_requests;	/* these has left; -1: there is none */
 	int64_t retry_ms;
 	const char *cap_owner, *cap_window;
 	int64_t cap_amount, cap_spent;	/* tokens if cap_tokens */

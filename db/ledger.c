@@ -19,8 +19,8 @@
 #include "fcgi/base/mem.h"
 
 enum {
-	WALLET, ADD_WALLET, SET_WALLET, BALANCE, MOVE, TRANSFER, TRANSFERS,
-	ATTEMPTS, PENDING, FROZEN, N_SQL
+	WALLET, ADD_WALLET, SET_WALLET, BALANCE, CREDIT, SET_CREDIT, MOVE,
+	TRANSFER, TRANSFERS, ATTEMPTS, PENDING, FROZEN, N_SQL
 };
 
 static const char *const sql[N_SQL] = {
@@ -30,6 +30,9 @@ static const char *const sql[N_SQL] = {
 	[SET_WALLET] = "UPDATE /*tab*/ account SET wallet = ?2 WHERE id = ?1",
 	[BALANCE] = "SELECT b.balance, b.held FROM account a "
 		    "JOIN book b ON b.id = a.wallet WHERE a.id = ?1",
+	[CREDIT] = "SELECT b.credit FROM account a "
+		   "JOIN book b ON b.id = a.wallet WHERE a.id = ?1",
+	[SET_CREDIT] = "UPDATE book SET credit = ?2 WHERE id = ?1",
 	[MOVE] = "UPDATE /*tab*/ book SET balance = balance + ?2 WHERE id = ?1",
 	[TRANSFER] =
 	    "INSERT INTO /*tab*/ transfer(at, debit, credit, amount, kind, reason, "
@@ -50,7 +53,8 @@ static const char *const sql[N_SQL] = {
 	    "cache_write + cache_write_1h + audio_in + image_in, "
 	    "output + reasoning + audio_out + image_out, charge, cost, "
 	    "estimated, list, price, markup_ppm, "
-	    "coalesce(times_ppm, 1000000) FROM usage WHERE request_id > ?1 "
+	    "coalesce(times_ppm, 1000000), covered IS NOT NULL "
+	    "FROM usage WHERE request_id > ?1 "
 	    "ORDER BY request_id LIMIT 1000",
 	[PENDING] =
 	    "SELECT request_id, coalesce(upstream_model, ''), opened, "
@@ -69,7 +73,7 @@ const char *const unit_names[N_UNITS] = {
 	[UNIT_REQUEST] = "request",
 };
 
-static const char *const counted[N_UNITS] = {
+const char *const unit_counted[N_UNITS] = {
 	[UNIT_USD] = "nano-dollars",
 	[UNIT_TOKEN] = "tokens",
 	[UNIT_REQUEST] = "requests",
@@ -87,6 +91,15 @@ unit_of(struct str name)
 	while (u < N_UNITS && !str_eq(name, str_of(unit_names[u])))
 		u++;
 	return (enum unit)u;
+}
+
+enum unit
+unit_column(struct row *row, int column)
+{
+	enum unit unit = row_null(row, column) ? UNIT_USD :
+	    unit_of(row_str(row, column));
+
+	return unit == N_UNITS ? UNIT_USD : unit;
 }
 
 static enum unit
@@ -144,6 +157,34 @@ ledger_balance(struct db *db, int64_t account, int64_t *balance,
 	return n;
 }
 
+int64_t
+ledger_credit(struct db *db, int64_t account)
+{
+	struct row *row;
+	int n = db_one(db, &ledger_part, CREDIT, &row, "i", account);
+
+	return n == 1 ? row_int(row, 0) : n;
+}
+
+enum ledger_verdict
+ledger_set_credit(struct db *db, int64_t account, int64_t credit,
+    int64_t *needed)
+{
+	int64_t wallet = ledger_wallet(db, account), balance, held;
+
+	assert(credit >= 0);
+	*needed = 0;
+	if (wallet < 0 || ledger_balance(db, account, &balance, &held) < 0)
+		return LEDGER_FAILED;
+	if (balance - held < 0)
+		*needed = held - balance;
+	if (credit < *needed)
+		return LEDGER_SHORT;
+	return db_run(db, &ledger_part, SET_CREDIT, "ii", wallet, credit) == 1
+	    ? LEDGER_DONE
+	    : LEDGER_FAILED;
+}
+
 void
 ledger_tell(struct db *db, enum book_id book, int64_t amount)
 {
@@ -184,7 +225,7 @@ ledger_flush(struct db *db)
 	for (int u = 0; u < N_UNITS; u++)
 		if (sums[u] != 0)
 			return db_stop(db, "a transaction moves %" PRId64 " %s "
-			    "from nowhere", sums[u], counted[u]);
+			    "from nowhere", sums[u], unit_counted[u]);
 	return true;
 }
 
@@ -238,7 +279,7 @@ ledger_deduct(struct db *db, int64_t account, int64_t amount,
 
 	if (wallet < 0 || ledger_balance(db, account, &balance, &held) < 0)
 		return LEDGER_FAILED;
-	*available = balance - held;
+	*available = balance > held ? balance - held : 0;
 	if (*available < amount)
 		return LEDGER_SHORT;
 	return ledger_transfer(db, wallet, BOOK_CLEARING, amount, S("deduct"),
@@ -328,6 +369,7 @@ unfold(struct arena *a, struct row *row, struct ledger_attempt *out, int room)
 			.price = row_int(row, 9),
 			.markup_ppm = row_int(row, 10),
 			.times_ppm = row_int(row, 11),
+			.covered = row_int(row, 12),
 		};
 	}
 	return n;

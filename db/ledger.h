@@ -16,7 +16,10 @@
 /* What a book counts: nano-dollars, tokens or requests. */
 enum unit { UNIT_USD, UNIT_TOKEN, UNIT_REQUEST, N_UNITS };
 extern const char *const unit_names[N_UNITS];
+extern const char *const unit_counted[N_UNITS];	/* "tokens" */
 enum unit unit_of(struct str name);	/* N_UNITS: none so called */
+/* Of a column that says what covers a call: UNIT_USD where it says nothing. */
+enum unit unit_column(struct row *row, int column);
 
 /* Books there is one of; cost and clearing are of money only. */
 enum book_id {
@@ -39,8 +42,19 @@ int ledger_balance(struct db *db, int64_t account, int64_t *balance,
 enum ledger_verdict { LEDGER_DONE, LEDGER_SHORT, LEDGER_FAILED };
 
 /*
+ * An account's credit: so far below 0 its wallet may go.  ledger_set_credit:
+ * LEDGER_SHORT if the wallet, less what calls hold of it, is farther down than
+ * that already; *needed is the least it takes, and nothing was changed.
+ * ledger_credit: the credit, or -1 failed.
+ */
+int64_t ledger_credit(struct db *db, int64_t account);
+enum ledger_verdict ledger_set_credit(struct db *db, int64_t account,
+    int64_t credit, int64_t *needed);
+
+/*
  * Gives an account money, or takes it (LEDGER_SHORT: it has less that is
- * not held; *available says what, nothing was changed).  amount > 0.
+ * not held, credit aside; *available says what, nothing was changed).
+ * amount > 0.
  * Inside store_write.
  */
 enum ledger_verdict ledger_grant(struct db *db, int64_t account,
@@ -107,6 +121,8 @@ struct ledger_attempt {
 	int64_t price, markup_ppm;	/* price_get: the prompt's price */
 	int64_t times_ppm;		/* its multiplier */
 	bool estimated;
+	bool covered;			/* an allowance in tokens or requests
+					 * paid: charge is 0 */
 };
 int ledger_attempts(struct db *db, struct arena *a, struct str after_request,
     struct ledger_attempt **list);

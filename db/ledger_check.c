@@ -15,7 +15,7 @@ enum {
 	CHECK_HELD, CHECK_BOOKS, CHECK_BOUND, CHECK_BOTH, CHECK_KEY,
 	CHECK_USED, CHECK_TOKENS, CHECK_ROLLUP, CHECK_OWNER, CHECK_SPENT,
 	CHECK_TOTAL, CHECK_WINDOWS, CHECK_INDEX, CHECK_CLAIM, CHECK_OPEN,
-	CHECK_ALLOWANCE, N_CHECKS,
+	CHECK_ALLOWANCE, CHECK_PARTS, CHECK_HOLD_PARTS, N_CHECKS,
 	COUNTS = N_CHECKS, N_SQL
 };
 
@@ -25,6 +25,17 @@ enum {
 	" GROUP BY 2 UNION ALL SELECT 'project', k.project, " sums \
 	" GROUP BY 2 UNION ALL SELECT 'account', k.account, " sums \
 	" GROUP BY 2 UNION ALL SELECT 'site', 0, " sums ")"
+
+/* USAGE_PARTS of pending holds. */
+#define HOLD_PARTS \
+	"SELECT h.id AS id, json_extract(j.value, '$[0]') AS book, " \
+	"json_extract(j.value, '$[1]') AS amount " \
+	"FROM hold h, json_each(h.parts) j WHERE h.parts IS NOT NULL"
+
+/* Are all books (b) of a call's parts its account's, in the unit that pays? */
+#define FITS(call) \
+	"min(coalesce(b.account = " #call ".account AND b.kind IN ('wallet', " \
+	"'allowance') AND b.unit = coalesce(" #call ".covered, 'usd'), 0))"
 
 static const char *const sql[N_SQL] = {
 	[CHECK_STRUCTURE] =
@@ -86,7 +97,9 @@ static const char *const sql[N_SQL] = {
 	    "SELECT 'book ' || b.id || ' (' || b.kind || ' of account ' || "
 	    "b.account || ') holds ' || b.held || ', its pending holds say ' "
 	    "|| coalesce(h.held, 0) FROM book b /*scan*/ LEFT JOIN "
-	    "(SELECT book, sum(held) AS held FROM hold GROUP BY book) h "
+	    "(SELECT book, sum(held) AS held FROM (SELECT book, held FROM hold "
+	    "WHERE parts IS NULL UNION ALL SELECT book, amount "
+	    "FROM (" HOLD_PARTS ")) GROUP BY book) h "
 	    "ON h.book = b.id WHERE b.held <> coalesce(h.held, 0)",
 	[CHECK_BOOKS] =
 	    "SELECT 'call ' || u.request_id || ' was charged to book ' || "
@@ -96,7 +109,8 @@ static const char *const sql[N_SQL] = {
 	[CHECK_BOUND] =
 	    "SELECT 'call ' || request_id || ' was charged ' || charge || "
 	    "' and its bound is ' || bound FROM usage /*scan*/ "
-	    "WHERE charge < 0 OR charge > bound LIMIT 1",
+	    "WHERE charge < 0 OR charge > bound OR "
+	    "(covered IS NOT NULL AND charge <> 0) LIMIT 1",
 	[CHECK_BOTH] =
 	    "SELECT 'call ' || h.request_id || ' has a usage row and a "
 	    "pending hold' FROM hold h /*scan*/ JOIN usage u "
@@ -210,6 +224,27 @@ static const char *const sql[N_SQL] = {
 	    "WHERE b.kind = 'allowance' AND (a.id IS NULL "
 	    "OR a.account <> b.account OR a.unit <> b.unit OR "
 	    "(a.closed IS NOT NULL AND (b.balance <> 0 OR b.held <> 0)))",
+	/* What a call was charged is the sum of its parts, all of them of its
+	 * account and in the unit that pays. */
+	[CHECK_PARTS] =
+	    "SELECT 'call ' || u.request_id || ' was charged ' || u.charge || "
+	    "', its parts say ' || p.amount || CASE WHEN p.fits THEN '' ELSE "
+	    "' and name a book that is not to pay for it' END FROM ("
+	    "SELECT q.id AS id, sum(q.amount) AS amount, " FITS(v) " AS fits "
+	    "FROM (" USAGE_PARTS ") q JOIN usage v ON v.id = q.id "
+	    "LEFT JOIN book b ON b.id = q.book GROUP BY q.id) p /*scan*/ "
+	    "JOIN usage u ON u.id = p.id WHERE NOT p.fits OR "
+	    "(u.covered IS NULL AND p.amount <> u.charge) LIMIT 1",
+	[CHECK_HOLD_PARTS] =
+	    "SELECT 'hold ' || h.id || ' holds ' || h.held || ', its parts "
+	    "say ' || p.amount || CASE WHEN p.fits THEN '' ELSE "
+	    "' and name a book that is not to pay for it' END FROM ("
+	    "SELECT q.id AS id, sum(q.amount) AS amount, " FITS(v) " AS fits "
+	    "FROM (" HOLD_PARTS ") q JOIN hold v ON v.id = q.id "
+	    "LEFT JOIN book b ON b.id = q.book GROUP BY q.id) p /*scan*/ "
+	    "JOIN hold h ON h.id = p.id WHERE NOT p.fits OR "
+	    "p.amount <> CASE WHEN h.covered IS NULL THEN h.held "
+	    "ELSE p.amount - h.held END LIMIT 1",
 	[COUNTS] =
 	    "SELECT (SELECT count(*) FROM book /*scan*/), "
 	    "(SELECT count(*) FROM usage), (SELECT count(*) FROM transfer), "

@@ -5,7 +5,7 @@
 #include "db/db.h"
 
 extern const struct db_part hold_part, pending_part, settle_part, claim_part,
-    tab_part, tab_caps_part, crash_part, allowance_part,
+    tab_part, tab_caps_part, funds_part, crash_part, allowance_part,
     store_part, key_part, usage_part,
     ledger_part, ledger_check_part, bill_part, setting_part, catalogue_part,
     account_part,
@@ -21,6 +21,7 @@ const struct db_part *const db_parts[] = {
 	&claim_part,
 	&tab_part,
 	&tab_caps_part,
+	&funds_part,
 	&store_part,
 	&key_part,
 	&usage_part,

@@ -3,6 +3,7 @@
  * pending.c - a pending hold as it is read and kept, and the windows of caps
  * that it is counted in; see settle.h.
  */
+#include <inttypes.h>
 #include <stddef.h>
 
 #include "db/hold.h"
@@ -56,7 +57,6 @@ pending_read(struct row *row, struct pending *p)
 	p->bound = row_int(row, 11);
 	p->prompt_tokens = row_int(row, 12);
 	p->tpm_taken = row_int(row, 13);
-	p->windows_n = keep(p->windows, sizeof(p->windows), row_str(row, 14));
 	keep(p->endpoint, sizeof(p->endpoint), row_str(row, 15));
 	p->stream = row_int(row, 16);
 	p->unit = BUCKET_REQUEST;
@@ -67,26 +67,30 @@ pending_read(struct row *row, struct pending *p)
 	p->tokens = row_int(row, 19);
 	p->minimum = row_int(row, 20);
 	p->floor = row_int(row, 21);
+	p->covered = unit_column(row, 22);
+	p->windows_n = keep(p->text, WINDOWS_TEXT, row_str(row, 14));
+	p->parts_n = keep(p->text + p->windows_n, PARTS_TEXT,
+	    row_str(row, 23));
 }
 
 void
 journal_read(struct row *row, struct journal *j)
 {
-	j->channel = row_int(row, 22);
-	j->credential = row_int(row, 23);
-	keep(j->upstream_model, sizeof(j->upstream_model), row_str(row, 24));
-	j->sent = row_int(row, 25);
-	j->started = row_int(row, 26);
-	j->out_tokens = row_int(row, 27);
-	j->model = row_int(row, 28);
-	j->price = row_int(row, 29);
+	j->channel = row_int(row, 24);
+	j->credential = row_int(row, 25);
+	keep(j->upstream_model, sizeof(j->upstream_model), row_str(row, 26));
+	j->sent = row_int(row, 27);
+	j->started = row_int(row, 28);
+	j->out_tokens = row_int(row, 29);
+	j->model = row_int(row, 30);
+	j->price = row_int(row, 31);
 }
 
-/* Without what is behind its last window. */
+/* Without what is behind its text. */
 static size_t
 pending_size(const struct pending *p)
 {
-	return offsetof(struct pending, windows) + p->windows_n;
+	return offsetof(struct pending, text) + p->windows_n + p->parts_n;
 }
 
 void
@@ -110,6 +114,52 @@ pending_get(struct db *db, int64_t id, struct pending *p)
 	if (n == 1)
 		pending_read(row, p);
 	return n;
+}
+
+/* --- what pays ------------------------------------------------------------ */
+
+bool
+pending_parts(struct db *db, const struct pending *p, struct parts *parts)
+{
+	int64_t sum;
+
+	if (p->parts_n == 0) {
+		parts->n = p->held > 0;
+		parts->list[0] = (struct part){ p->book, p->held };
+		return true;
+	}
+	if (!parts_read(str_from(p->text + p->windows_n, p->parts_n), parts))
+		return db_stop(db, "the parts of hold %" PRId64 " cannot be "
+		    "read", p->id);
+	sum = parts_sum(parts);
+	if (p->covered ? p->held != 0 || parts->n != 1 : sum != p->held)
+		return db_stop(db, "hold %" PRId64 " holds %" PRId64
+		    ", its parts %" PRId64, p->id, p->held, sum);
+	return true;
+}
+
+void
+pending_set_parts(struct pending *p, const struct parts *parts)
+{
+	p->parts_n = 0;
+	if (parts->n > 1 || (parts->n == 1 && parts->list[0].book != p->book))
+		p->parts_n = parts_text(parts, p->text + p->windows_n).n;
+}
+
+struct str
+pending_parts_text(const struct pending *p)
+{
+	if (p->parts_n == 0)
+		return (struct str){ NULL, 0 };
+	return str_from(p->text + p->windows_n, p->parts_n);
+}
+
+bool
+pending_funds(struct db *db, const struct pending *p, struct funds *f)
+{
+	const struct tab_key *k = tab_key(db, p->key);
+
+	return k && funds_load(db, p->account, p->book, k->funded, f);
 }
 
 /* --- the windows of its caps ---------------------------------------------- */
@@ -146,7 +196,7 @@ bool
 pending_spend(struct db *db, const struct pending *p, int64_t amount,
     int64_t tokens, bool ended)
 {
-	struct str rest = str_from(p->windows, p->windows_n);
+	struct str rest = str_from(p->text, p->windows_n);
 	struct window w;
 
 	while (window_next(p, &rest, &w)) {
@@ -163,8 +213,7 @@ pending_spend(struct db *db, const struct pending *p, int64_t amount,
 bool
 pending_room(struct db *db, const struct pending *p, struct room *room)
 {
-	struct str rest = str_from(p->windows, p->windows_n);
-	struct tab_book *b;
+	struct str rest = str_from(p->text, p->windows_n);
 	struct window w;
 
 	room->money = room->tokens = MONEY_MAX;
@@ -183,8 +232,5 @@ pending_room(struct db *db, const struct pending *p, struct room *room)
 		if (n == 1 && row_int(row, 0) < *least)
 			*least = row_int(row, 0) > 0 ? row_int(row, 0) : 0;
 	}
-	b = tab_book(db, p->book);
-	if (b)
-		room->free = b->balance - b->held;
-	return b != NULL;
+	return true;
 }

@@ -22,22 +22,28 @@ static const char *const sql[N_SQL] = {
 	[CLOSE] =
 	    "INSERT INTO /*tab*/ closing(book, day, balance, usage_to, "
 	    "transfer_to) "
-	    "SELECT e.book, ?1, e.amount + coalesce((SELECT c.balance "
+	    "SELECT e.book, ?1, sum(e.amount) + coalesce((SELECT c.balance "
 	    "FROM closing c WHERE c.book = e.book ORDER BY c.day DESC "
 	    "LIMIT 1), 0), ?2, 0 FROM ("
 	    "SELECT book, -sum(charge) AS amount FROM usage WHERE id <= ?2 "
+	    "AND parts IS NULL GROUP BY book UNION ALL "
+	    "SELECT book, -sum(amount) FROM (" USAGE_PARTS " AND u.id <= ?2) "
 	    "GROUP BY book UNION ALL "
+	    "SELECT CASE covered WHEN 'token' THEN 6 ELSE 9 END, sum(amount) "
+	    "FROM (" USAGE_PARTS " AND u.id <= ?2) WHERE covered IS NOT NULL "
+	    "GROUP BY covered UNION ALL "
 	    "SELECT 1, sum(charge) FROM usage WHERE id <= ?2 UNION ALL "
 	    "SELECT 2, -sum(cost) FROM usage WHERE id <= ?2 UNION ALL "
 	    "SELECT 5, sum(cost) FROM usage WHERE id <= ?2) e /*scan*/ "
-	    "WHERE true ON CONFLICT DO UPDATE SET "
+	    "GROUP BY e.book ON CONFLICT DO UPDATE SET "
 	    "balance = excluded.balance, usage_to = excluded.usage_to",
 	[DROP_LISTED] = ("DELETE FROM /*tab*/ usage_key WHERE (key, id) IN "
 			 "(SELECT key, id FROM usage WHERE id <= ?1)"),
 	[DROP] = "DELETE FROM /*tab*/ usage WHERE id <= ?1",
 };
 const struct db_part retain_part = { "retain", sql, N_SQL };
-_Static_assert(BOOK_REVENUE == 1 && BOOK_COST == 2 && BOOK_CLEARING == 5,
+_Static_assert(BOOK_REVENUE == 1 && BOOK_COST == 2 && BOOK_CLEARING == 5 &&
+    BOOK_REVENUE_TOKEN == 6 && BOOK_REVENUE_REQUEST == 9,
     "they stand in the statements above");
 
 /* 1 and a number, 0 none, -1 failed. */

@@ -38,12 +38,13 @@ static const char *const sql[N_SQL] = {
 	    "charge, cost, list, "
 	    "held, bound, price, cost_price, markup_ppm, cost_ppm, first_ms, "
 	    "total_ms, weir_us, attempts, end_user, tag, remarks, "
-	    "list_price, times_ppm, cost_times_ppm, minimum, floor, unpaid) VALUES "
+	    "list_price, times_ppm, cost_times_ppm, minimum, floor, unpaid, "
+	    "covered, parts) VALUES "
 	    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
 	    "?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, "
 	    "?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, "
 	    "?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50, ?51, "
-	    "?52, ?53, ?54)",
+	    "?52, ?53, ?54, ?55, ?56)",
 	/* The rows of keys, 512 at once (schema, table usage_key). */
 	[LIST] = "INSERT INTO /*tab*/ usage_key(key, id) "
 		 "SELECT key, id FROM usage "
@@ -60,27 +61,67 @@ const struct db_part settle_part = { "settle", sql, N_SQL };
 
 /* --- the bill ------------------------------------------------------------- */
 
-bool
-settle_reckon(struct db *db, const struct pending *p, int64_t charge,
-    struct bill *bill)
+/* An allowance in tokens or requests pays, and nothing else does. */
+static bool
+reckon_units(struct db *db, const struct pending *p,
+    const struct usage_row *u, struct bill *bill)
 {
-	struct room room;
-	int64_t rest;
+	int64_t want = usage_units(p->covered, u->charge, &u->use), free;
+	struct parts held;
+	struct funds f;
 
-	if (charge > p->bound)
-		charge = p->bound;
-	*bill = (struct bill){ .charged = charge };
-	if (charge <= p->held)
-		return true;
-	if (!pending_room(db, p, &room))
+	bill->charged = 0;
+	if (!pending_parts(db, p, &held))
 		return false;
-	rest = charge - p->held;
-	if (room.money < room.free)
-		room.free = room.money;
-	if (room.free < rest) {
-		bill->lost = rest - room.free;
-		bill->charged = charge - bill->lost;
+	if (want > held.list[0].amount) {
+		if (!pending_funds(db, p, &f))
+			return false;
+		free = funds_free(&f, held.list[0].book);
+		bill->lost = want - held.list[0].amount;
+		bill->lost = bill->lost > free ? bill->lost - free : 0;
 	}
+	if (want > bill->lost)
+		parts_add(&bill->parts, held.list[0].book, want - bill->lost);
+	return true;
+}
+
+/* More than is held: from what is free, inside the caps. */
+static bool
+reckon_excess(struct db *db, const struct pending *p, struct bill *bill)
+{
+	int64_t rest = bill->charged - p->held, most;
+	struct room room;
+	struct funds f;
+
+	if (!pending_room(db, p, &room) || !pending_funds(db, p, &f))
+		return false;
+	most = rest < room.money ? rest : room.money;
+	bill->lost = rest - most + funds_take(&f, most, &bill->parts);
+	bill->charged -= bill->lost;
+	return true;
+}
+
+bool
+settle_reckon(struct db *db, const struct pending *p,
+    const struct usage_row *u, struct bill *bill)
+{
+	struct parts held;
+
+	bill->charged = u->charge < p->bound ? u->charge : p->bound;
+	bill->lost = 0;
+	bill->parts.n = 0;
+	if (p->covered != UNIT_USD)
+		return reckon_units(db, p, u, bill);
+	if (p->parts_n == 0 && bill->charged <= p->held)
+		return true;
+	if (!pending_parts(db, p, &held))
+		return false;
+	parts_first(&held, bill->charged < p->held ? bill->charged : p->held,
+	    &bill->parts);
+	if (bill->charged > p->held && !reckon_excess(db, p, bill))
+		return false;
+	if (bill->parts.n == 1 && bill->parts.list[0].book == p->book)
+		bill->parts.n = 0;
 	return true;
 }
 
@@ -129,12 +170,13 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 	const int64_t *n = u->use.n;
 	int64_t model = u->model ? u->model : p->model;
 	int64_t price = u->model || u->price ? u->price : p->price, id;
+	char parts[PARTS_TEXT];
 	bool ok;
 
 	attempts_text(u, &attempts);
 	ok = !attempts.full &&
 	    db_run(db, &settle_part, USAGE,
-		"siiiiiisSsiIIsiSiiiiiiiiiiiiiiiiiiiiiIIiiIiisSSsIIIiii",
+		"siiiiiisSsiIIsiSiiiiiiiiiiiiiiiiiiiiiIIiiIiisSSsIIIiiiSS",
 		str_from(p->request_id, ID_CHARS), db_now(db), p->account,
 		p->project, p->key, model, p->book, u->asked,
 		u->served.n ? u->served : none, str_of(p->endpoint),
@@ -157,7 +199,9 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 		u->tag.n ? u->tag : none, u->remarks,
 		unless(&u->list_price, price), unless(&u->times_ppm, PPM),
 		unless(&u->cost_times_ppm, PPM), u->minimum,
-		(int64_t)u->floor, bill->lost) == 1;
+		(int64_t)u->floor, bill->lost,
+		p->covered ? str_of(unit_names[p->covered]) : none,
+		bill->parts.n ? parts_text(&bill->parts, parts) : none) == 1;
 	buf_release(&attempts);
 	if (!ok)
 		return false;
@@ -180,13 +224,44 @@ book_losses(struct db *db, const struct pending *p, int64_t cost,
 		return false;
 	if (excess == 0)
 		return true;
-	log_line(LOG_WARN, "alert: call %.*s of account %" PRId64 " cost %"
-	    PRId64 " nano-dollars more than could be charged",
-	    STR_ARGS(id), p->account, excess);
-	return ledger_transfer(db, BOOK_LOSS, BOOK_REVENUE, excess,
-		   S("excess"), S("beyond the hold and what was free"), id) &&
-	    db_run(db, &settle_part, EXCESS, "iiii", p->account, now,
-		now - HOUR_MS, now + 24 * (int64_t)HOUR_MS) == 1;
+	log_line(LOG_WARN, "alert: call %.*s of account %" PRId64 " used %"
+	    PRId64 " %s more than could be charged", STR_ARGS(id), p->account,
+	    excess, unit_counted[p->covered]);
+	return ledger_transfer(db, ledger_book(BOOK_LOSS, p->covered),
+		   ledger_book(BOOK_REVENUE, p->covered), excess, S("excess"),
+		   S("beyond the hold and what was free"), id) &&
+	    (p->covered || db_run(db, &settle_part, EXCESS, "iiii",
+		p->account, now, now - HOUR_MS,
+		now + 24 * (int64_t)HOUR_MS) == 1);
+}
+
+/* Out of the books that pay, and what was held there is free again. */
+static bool
+move_money(struct db *db, const struct pending *p, const struct bill *bill)
+{
+	int64_t paid = p->covered ? parts_sum(&bill->parts) : bill->charged;
+	struct parts held;
+
+	ledger_tell_account(db, p->covered, -paid);
+	ledger_tell(db, ledger_book(BOOK_REVENUE, p->covered), paid);
+	if (p->parts_n == 0 && bill->parts.n == 0) {
+		tab_book_add(db, p->book, -bill->charged, -p->held);
+		return true;
+	}
+	if (bill->parts.n && !p->covered &&
+	    parts_sum(&bill->parts) != bill->charged)
+		return db_stop(db, "charge %" PRId64 " of hold %" PRId64
+		    " is not the sum of its parts", bill->charged, p->id);
+	if (!pending_parts(db, p, &held))
+		return false;
+	for (int i = 0; i < held.n; i++)
+		tab_book_add(db, held.list[i].book, 0, -held.list[i].amount);
+	for (int i = 0; i < bill->parts.n; i++)
+		tab_book_add(db, bill->parts.list[i].book,
+		    -bill->parts.list[i].amount, 0);
+	if (bill->parts.n == 0)
+		tab_book_add(db, p->book, -bill->charged, 0);
+	return true;
 }
 
 static bool
@@ -206,12 +281,10 @@ write_close(struct db *db, const struct pending *p, const struct usage_row *u,
 		    p->id, p->bound);
 	if (tokens_used > INT32_MAX)
 		tokens_used = INT32_MAX;
-	ledger_tell_account(db, UNIT_USD, -bill->charged);
-	ledger_tell(db, BOOK_REVENUE, bill->charged);
 	ledger_tell(db, BOOK_COST, -u->cost);
 	ledger_tell(db, BOOK_CLEARING, u->cost);
-	tab_book_add(db, p->book, -bill->charged, -p->held);
-	return tab_key_close(db, p->key, bill->charged, tokens,
+	return move_money(db, p, bill) &&
+	    tab_key_close(db, p->key, bill->charged, tokens,
 		   p->tpm_taken ? tokens_used - p->tpm_taken : 0) &&
 	    add_usage(db, p, u, bill) &&
 	    pending_spend(db, p, bill->charged - p->held, tokens - p->tokens,
@@ -249,7 +322,7 @@ hold_settle_run(struct db *db, struct op *op)
 	if (memcmp(p.request_id, h->row.request_id, ID_CHARS) != 0)
 		return db_stop(db, "hold %" PRId64 " is of call %.26s, not "
 		    "%.26s", p.id, p.request_id, h->row.request_id);
-	if (!settle_reckon(db, &p, h->row.charge, &bill) ||
+	if (!settle_reckon(db, &p, &h->row, &bill) ||
 	    !settle_close(db, &p, &h->row, h->tokens_used, &bill) ||
 	    (h->claims && !claim_end_all(db, p.id, h->claimed,
 		h->tokens_used)) ||

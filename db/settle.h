@@ -10,6 +10,7 @@
 #define WEIR_SETTLE_H
 
 #include "db/cap.h"
+#include "db/funds.h"
 #include "db/usage.h"
 
 enum { WINDOWS_TEXT = N_CAP_OWNERS * N_CAP_WINDOWS * 20 };
@@ -32,10 +33,13 @@ struct pending {
 	int64_t minimum;	/* as in usage.h */
 	bool floor;
 	enum bucket unit;	/* of units; 0: nothing but tokens */
+	enum unit covered;	/* not UNIT_USD: an allowance pays in that */
 	int64_t units;
 	char endpoint[16];
-	size_t windows_n;
-	char windows[WINDOWS_TEXT];	/* "kd1763769600000 at0 " */
+	/* Its windows, "kd1763769600000 at0 ", and behind them its parts
+	 * (funds.h; none: the wallet's). */
+	size_t windows_n, parts_n;
+	char text[WINDOWS_TEXT + PARTS_TEXT];
 };
 
 /* The columns of hold (as h) that pending_read reads, and journal_read. */
@@ -43,7 +47,7 @@ struct pending {
 	"h.id, h.request_id, h.opened, h.account, h.project, h.key, h.model, " \
 	"h.price, h.markup_ppm, h.book, h.held, h.bound, h.prompt_tokens, " \
 	"h.tpm_taken, h.windows, h.endpoint, h.stream, h.unit, h.units, " \
-	"h.tokens, h.minimum, h.floor"
+	"h.tokens, h.minimum, h.floor, h.covered, h.parts"
 #define JOURNAL_COLUMNS \
 	"h.channel, h.credential, h.upstream_model, h.sent, h.started, " \
 	"h.out_tokens, h.serves, h.serves_price"
@@ -61,22 +65,33 @@ int pending_get(struct db *db, int64_t id, struct pending *p);
 bool pending_spend(struct db *db, const struct pending *p, int64_t amount,
     int64_t tokens, bool ended);
 
-/*
- * What it may take beyond what it holds: free money of its wallet, and what
- * the tightest of its caps has left, of money and of tokens.
- */
+/* Its parts: those of its row, or all of it in the wallet. */
+bool pending_parts(struct db *db, const struct pending *p, struct parts *parts);
+/* They become those; none, if that says it all. */
+void pending_set_parts(struct pending *p, const struct parts *parts);
+/* As they are stored: NULL for none. */
+struct str pending_parts_text(const struct pending *p);
+
+/* What the tightest of its caps has left, of money and of tokens. */
 struct room {
-	int64_t free, money, tokens;
+	int64_t money, tokens;
 };
 /* False: the database failed. */
 bool pending_room(struct db *db, const struct pending *p, struct room *room);
 
-/* What is charged: from the hold and what is free beyond it; and lost. */
+/* What its account has to pay with now.  False: the database failed. */
+bool pending_funds(struct db *db, const struct pending *p, struct funds *f);
+
+/*
+ * What is charged: from the hold and what is free beyond it; and lost, which
+ * is in the unit that covers the call.
+ */
 struct bill {
 	int64_t charged, lost;
+	struct parts parts;	/* none: the wallet pays what is charged */
 };
-bool settle_reckon(struct db *db, const struct pending *p, int64_t charge,
-    struct bill *bill);
+bool settle_reckon(struct db *db, const struct pending *p,
+    const struct usage_row *u, struct bill *bill);
 
 /* Everything that the end of a hold writes. */
 bool settle_close(struct db *db, const struct pending *p,

@@ -42,11 +42,12 @@ static const char *const sql[N_SQL] = {
 	    "k.expires, k.rpm, k.tpm, k.concurrency, m.rpm_at, m.tpm_at, "
 	    "m.tpm_debt, m.open_holds, k.project, k.account, k.capped, "
 	    "p.capped, a.capped, a.raised_until, a.wallet, "
-	    "a.grp "
+	    "a.grp, EXISTS (SELECT 1 FROM allowance n "
+	    "WHERE n.account = a.id AND n.closed IS NULL) "
 	    "FROM key k JOIN meter m ON m.key = k.id "
 	    "JOIN project p ON p.id = k.project "
 	    "JOIN account a ON a.id = k.account WHERE k.id = ?1",
-	[BOOK] = "SELECT balance, held FROM book WHERE id = ?1",
+	[BOOK] = "SELECT balance, held, credit FROM book WHERE id = ?1",
 	[KEY_WRITE] =
 	    "UPDATE /*tab*/ meter SET open_holds = open_holds + ?2, "
 	    "used = used + ?3, rpm_at = ?4, tpm_at = ?5, tpm_debt = ?6, "
@@ -66,6 +67,7 @@ tab_new(void)
 	tab_table_init(&t->books, sizeof(struct tab_book));
 	tab_table_init(&t->caps, sizeof(struct tab_caps));
 	tab_table_init(&t->prices, sizeof(struct tab_price));
+	tab_table_init(&t->funds, sizeof(struct tab_funds));
 	t->round = 1;
 	return t;
 }
@@ -79,6 +81,7 @@ tab_free(struct tab *t)
 	tab_table_release(&t->books);
 	tab_table_release(&t->caps);
 	tab_table_release(&t->prices);
+	tab_table_release(&t->funds);
 	free(t->holds);
 	free(t);
 }
@@ -90,6 +93,7 @@ tab_clear(struct tab *t)
 	tab_table_clear(&t->books);
 	tab_table_clear(&t->caps);
 	tab_table_clear(&t->prices);
+	tab_table_clear(&t->funds);
 	t->looked = t->distrusted = false;
 	t->round++;
 }
@@ -106,7 +110,7 @@ tab_begin(struct tab *t, bool same)
 	assert(!unwritten(t));
 	if (!same || t->distrusted || t->keys.n > MOST_ITEMS ||
 	    t->books.n > MOST_ITEMS || t->caps.n > MOST_ITEMS ||
-	    t->prices.n > MOST_ITEMS)
+	    t->prices.n > MOST_ITEMS || t->funds.n > MOST_ITEMS)
 		tab_clear(t);
 }
 
@@ -221,6 +225,7 @@ load_key(struct db *db, struct tab_key *k)
 	k->raised_until = row_int(row, 15);
 	k->book = row_int(row, 16);
 	k->group = row_int(row, 17);
+	k->funded = row_int(row, 18);
 	return true;
 }
 
@@ -276,7 +281,7 @@ write_key(struct db *db, struct tab_key *k)
 		   k->rpm_at, k->tpm_at, k->tpm_debt, tokens) == 1;
 }
 
-/* --- wallets -------------------------------------------------------------- */
+/* --- books ---------------------------------------------------------------- */
 
 struct tab_book *
 tab_book(struct db *db, int64_t id)
@@ -290,6 +295,7 @@ tab_book(struct db *db, int64_t id)
 		return NULL;
 	b->balance = row_int(row, 0) + b->d_balance;
 	b->held = row_int(row, 1) + b->d_held;
+	b->credit = row_int(row, 2);
 	b->loaded = true;
 	return b;
 }

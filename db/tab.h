@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tab.h - what calls read and change in keys, wallets, caps and prices.
+ * tab.h - what calls read and change in keys, books, caps and prices.
  *
  * Calls touch the same few rows again and again.  They are read once, changed
  * here, and written once a transaction before its COMMIT (tab_flush; the
@@ -25,11 +25,12 @@
 
 /* Members of all: dirty: it has changes that are not yet written. */
 
-/* A wallet.  loaded: balance and held are what they are now. */
+/* A wallet or an allowance.  loaded: all but the last two are what they are
+ * now. */
 struct tab_book {
 	int64_t id;
 	bool loaded, dirty;
-	int64_t balance, held;
+	int64_t balance, held, credit;
 	int64_t d_balance, d_held;	/* not yet written */
 };
 
@@ -42,6 +43,8 @@ struct tab_key {
 	/* the row, its project, account and wallet */
 	bool on, account_on;
 	bool capped[3];			/* key, project, account */
+	bool funded;			/* the account may have more to pay
+					 * with than its wallet */
 	int64_t expires, rpm, tpm, concurrency;
 	int64_t rpm_at, tpm_at, tpm_debt, open_holds;
 	int64_t project, account, group, raised_until, book;
@@ -71,6 +74,20 @@ struct tab_price {
 	bool loaded, dirty;
 	int64_t since, until;		/* UTC ms */
 	int64_t price;			/* 0: none */
+};
+
+/* The allowances that pay for an account's calls, in their order (funds.c);
+ * id: the account. */
+enum { TAB_FUNDS = 32 };
+struct tab_funds {
+	int64_t id;
+	bool loaded, dirty;
+	int64_t since, until;		/* UTC ms: when these pay */
+	int n;
+	struct {
+		int64_t book;
+		int unit;		/* ledger.h */
+	} list[TAB_FUNDS];
 };
 
 /* What every admission asks of the whole site. */
@@ -114,7 +131,7 @@ void tab_key_open(struct db *db, struct tab_key *k);
 bool tab_key_close(struct db *db, int64_t id, int64_t charged,
     int64_t tokens, int64_t more);
 
-/* Adds to a wallet, unseen: the CHECK judges at the end. */
+/* Adds to a wallet or allowance, unseen: the CHECK judges at the end. */
 void tab_book_add(struct db *db, int64_t id, int64_t balance, int64_t held);
 
 /* Adds to what was spent in a window that began at start.  False: the
@@ -134,7 +151,7 @@ bool tab_flush(struct db *db);
  * Holds that were opened here, as bytes (settle.h), so that who ends them
  * need not read them: the last so many, as long as they fit.
  */
-enum { TAB_HOLDS = 2048, TAB_HOLD_BYTES = 288 };
+enum { TAB_HOLDS = 2048, TAB_HOLD_BYTES = 320 };
 void tab_hold_keep(struct db *db, int64_t id, const void *bytes, size_t n);
 const void *tab_hold(struct db *db, int64_t id);	/* NULL: not kept */
 void tab_hold_drop(struct db *db, int64_t id);

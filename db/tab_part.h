@@ -50,7 +50,7 @@ struct tab_kept {
 };
 
 struct tab {
-	struct tab_table keys, books, caps, prices;
+	struct tab_table keys, books, caps, prices, funds;
 	struct tab_facts facts;
 	bool looked;			/* facts are known */
 	bool distrusted;		/* forget all after the next flush */

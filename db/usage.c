@@ -9,6 +9,7 @@
  */
 #include "db/usage.h"
 
+#include "db/funds.h"
 #include "db/group.h"
 #include "fcgi/base/buf.h"
 #include "fcgi/base/json.h"
@@ -23,6 +24,15 @@ const char *const usage_states[N_USAGE_STATES] = {
 	[USAGE_VOID] = "void",
 };
 
+int64_t
+usage_units(enum unit covered, int64_t charge, const struct buckets *use)
+{
+	if (charge == 0 || covered == UNIT_USD)
+		return 0;
+	return covered == UNIT_TOKEN ? buckets_in(use) + buckets_out(use) :
+	    use->n[BUCKET_REQUEST] > 0;
+}
+
 #define VIEW \
 	"SELECT u.id, u.request_id, u.at, u.account, u.project, u.key, " \
 	"u.model, a.name, p.name, k.name, u.asked, u.served, u.endpoint, " \
@@ -36,7 +46,8 @@ const char *const usage_states[N_USAGE_STATES] = {
 	"json_array_length(u.attempts), u.end_user, u.remarks, " \
 	"CASE WHEN u.remarks LIKE '%fallback%' THEN m.name END, " \
 	"u.attempts, u.tag, u.list_price, coalesce(u.times_ppm, 1000000), " \
-	"coalesce(u.cost_times_ppm, 1000000), u.minimum, u.floor, u.unpaid " \
+	"coalesce(u.cost_times_ppm, 1000000), u.minimum, u.floor, u.unpaid, " \
+	"u.covered, u.parts " \
 	"FROM usage u " \
 	"LEFT JOIN account a ON a.id = u.account " \
 	"LEFT JOIN project p ON p.id = u.project " \
@@ -51,7 +62,7 @@ const char *const usage_states[N_USAGE_STATES] = {
 #define NEWEST "ORDER BY u.id DESC LIMIT 1000"
 
 enum { FIND, ALL, TAIL_OF_KEY, TAIL_OF_ACCOUNT, OF_KEY, KEYS, NEXT_OF_KEY,
-	BY_ID, LAST, AT, ATTEMPTS, N_SQL };
+	BY_ID, LAST, AT, ATTEMPTS, PARTS, N_SQL };
 static const char *const sql[N_SQL] = {
 	[FIND] = VIEW "WHERE u.request_id = ?1",
 	[ALL] = VIEW "WHERE " PAGE NEWEST,
@@ -70,6 +81,12 @@ static const char *const sql[N_SQL] = {
 	/* The first row from an id on. */
 	[AT] = "SELECT id, at FROM usage WHERE id >= ?1 ORDER BY id LIMIT 1",
 	[ATTEMPTS] = "SELECT attempts FROM usage WHERE request_id = ?1",
+	[PARTS] = "SELECT json_extract(j.value, '$[0]'), "
+		  "json_extract(j.value, '$[1]'), n.id, n.bonus, "
+		  "n.subscription FROM usage u, json_each(u.parts) j "
+		  "/*scan*/ LEFT JOIN allowance n "
+		  "ON n.book = json_extract(j.value, '$[0]') "
+		  "WHERE u.id = ?1 ORDER BY j.key",
 };
 const struct db_part usage_part = { "usage", sql, N_SQL };
 
@@ -140,6 +157,8 @@ read_view(struct arena *a, struct row *row, struct usage_view *u)
 		.minimum = row_int(row, 58),
 		.floor = row_int(row, 59),
 		.unpaid = row_int(row, 60),
+		.covered = unit_column(row, 61),
+		.parts = text(a, row, 62),
 	};
 	for (int b = 0; b < N_BUCKETS; b++)
 		u->use.n[b] = row_int(row, 22 + b);
@@ -306,6 +325,29 @@ usage_list(struct db *db, struct arena *a, const struct usage_filter *f,
 		p.to = f->before;
 	*list = p.list = arena_alloc(a, LIST_MAX * sizeof(**list));
 	return page_fill(&p) && !db_failed(db) ? p.n : -1;
+}
+
+int
+usage_parts(struct db *db, struct arena *a, const struct usage_view *u,
+    struct usage_part **list)
+{
+	struct row *row;
+	int n = 0;
+
+	*list = arena_alloc(a, PARTS_MAX * sizeof(**list));
+	if (u->parts.n == 0)
+		return 0;
+	row = db_each(db, &usage_part, PARTS, "i", u->id);
+	while (n < PARTS_MAX && db_next(row) == 1)
+		(*list)[n++] = (struct usage_part){
+			.book = row_int(row, 0),
+			.amount = row_int(row, 1),
+			.allowance = row_int(row, 2),
+			.bonus = row_int(row, 3),
+			.subscription = row_int(row, 4),
+		};
+	db_reset(row);
+	return db_failed(db) ? -1 : n;
 }
 
 int

@@ -5,7 +5,7 @@
 #ifndef WEIR_USAGE_H
 #define WEIR_USAGE_H
 
-#include "db/db.h"
+#include "db/ledger.h"
 #include "db/price.h"
 #include "fcgi/base/id.h"
 
@@ -61,6 +61,11 @@ struct usage_row {
 	int64_t loss;			/* upstream cost nobody pays */
 };
 
+/* What a call takes of an allowance in tokens or requests that covers it, and
+ * would else cost so much: all its tokens, or 1; nothing if it is free. */
+int64_t usage_units(enum unit covered, int64_t charge,
+    const struct buckets *use);
+
 /* Their tokens, in and out, of all kinds: as columns. */
 #define USAGE_TOKENS \
 	"input + cache_read + cache_write + cache_write_1h + audio_in + " \
@@ -101,6 +106,8 @@ struct usage_view {
 	int64_t times_ppm, cost_times_ppm;
 	int64_t minimum, unpaid;
 	bool floor;
+	enum unit covered;		/* UNIT_USD: none; else unpaid is in it */
+	struct str parts;		/* usage_parts reads them; empty: none */
 	int64_t first_ms;		/* -1: nothing came */
 	int64_t total_ms, weir_us;
 	int64_t attempts;
@@ -125,6 +132,20 @@ struct usage_filter {
  * is full may have another after it: before = its last id. */
 int usage_list(struct db *db, struct arena *a, const struct usage_filter *f,
     struct usage_view **list);
+
+/* What paid for it: books of its account, and how much of each (of unit
+ * `covered`), in the order in which they paid. */
+struct usage_part {
+	int64_t book, amount;
+	int64_t allowance;		/* 0: none, it is the wallet */
+	bool bonus;
+	int64_t subscription;		/* 0: of none */
+};
+
+/* The parts of a view, in the arena: how many, 0 if it names none (the wallet
+ * paid its charge), or -1. */
+int usage_parts(struct db *db, struct arena *a, const struct usage_view *u,
+    struct usage_part **list);
 
 /* The attempts of a view, in order: how many. */
 int usage_tried(struct arena *a, const struct usage_view *u,

@@ -7,7 +7,7 @@
  *     and has an attempt of its own there (a call whose process died keeps
  *     the last one, if its commit came through);
  *   - a call whose caller got content, or left, is charged its prompt at
- *     least;
+ *     least, unless an allowance in tokens or requests covered it;
  *   - a call that was served whole at the first attempt has the tokens that
  *     the upstream reported, if it reported what it used.
  * Not here: the equations inside the books (db/ledger.c).
@@ -255,7 +255,7 @@ join_call(struct joining *j, struct seen *s, const struct ledger_attempt *a)
 		return -1;
 	if (found == 0)
 		return differ(j, s, "its price is gone");
-	if (pays && a->charge < least)
+	if (pays && !a->covered && a->charge < least)
 		return differ(j, s, arena_printf(&j->c->arena, "it was served, "
 		    "but charged %lld nano-dollars; its prompt alone costs "
 		    "%lld", (long long)a->charge, (long long)least).p);
