@@ -53,8 +53,8 @@ static const char *const sql[N_SQL] = {
 	    "used = used + ?3, rpm_at = ?4, tpm_at = ?5, tpm_debt = ?6, "
 	    "tokens = tokens + ?7 WHERE key = ?1",
 	[BOOK_MOVE] =
-	    "UPDATE /*tab*/ book SET balance = balance + ?2, held = held + ?3 "
-	    "WHERE id = ?1",
+	    ("UPDATE /*tab*/ book SET balance = balance + ?2, held = held + ?3 "
+	     "WHERE id = ?1"),
 };
 const struct db_part tab_part = { "tab", sql, N_SQL };
 

@@ -28,8 +28,8 @@ static const char *const sql[N_SQL] = {
 	    "WHERE owner_kind = ?1 AND owner = ?2 AND window = ?3 "
 	    "AND start = ?4",
 	[SPEND_FIRST] =
-	    "INSERT INTO /*tab*/ spent(owner_kind, owner, window, start, "
-	    "amount) VALUES (?1, ?2, ?3, ?4, ?5)",
+	    ("INSERT INTO /*tab*/ spent(owner_kind, owner, window, start, "
+	     "amount) VALUES (?1, ?2, ?3, ?4, ?5)"),
 };
 const struct db_part tab_caps_part = { "tab_caps", sql, N_SQL };
 

@@ -106,8 +106,8 @@ struct usage_view {
 	int64_t times_ppm, cost_times_ppm;
 	int64_t minimum, unpaid;
 	bool floor;
-	enum unit covered;		/* UNIT_USD: none; else unpaid is in it */
-	struct str parts;		/* usage_parts reads them; empty: none */
+	enum unit covered;		/* UNIT_USD: none; or of unpaid */
+	struct str parts;		/* as usage_parts reads them */
 	int64_t first_ms;		/* -1: nothing came */
 	int64_t total_ms, weir_us;
 	int64_t attempts;
