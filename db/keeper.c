@@ -246,16 +246,33 @@ look(struct keeper *k)
 	    (k->hooks.once || look_at_age(k));
 }
 
-/* Until the next look; false: it is time to end. */
+/* How long until the next look: a price's time is not slept over. */
+static int64_t
+rest_ms(const struct keeper *k)
+{
+	int64_t ms = k->reload_ms - db_now(k->db);
+
+	if (k->failing || ms > LOOK_MS)
+		return LOOK_MS;
+	return ms > 1 ? ms : 1;
+}
+
+/* Until then; false: it is time to end. */
 static bool
 rest(struct keeper *k)
 {
 	struct timespec until;
+	int64_t ms = rest_ms(k);
 	int rc = 0;
 	bool go;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += LOOK_MS / 1000;
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
 	pthread_mutex_lock(&k->mutex);
 	while (!k->stopping && !k->now && rc != ETIMEDOUT)
 		rc = pthread_cond_timedwait(&k->cond, &k->mutex, &until);

@@ -410,10 +410,12 @@ serve(const struct conf *c, int listen_fd, struct arena *a)
 		log_error("%.*s", STR_ARGS(why));
 		return house.one_call ? stop_as(FAULT_STORE, why) : 1;
 	}
-	if (!house.one_call)
+	if (!house.one_call) {
+		house.keeper = keeper;
 		log_info("weir %s serves on %s", PACKAGE_VERSION,
 		    c->text[CONF_LISTEN].n ? c->text[CONF_LISTEN].p :
 		    "descriptor 0");
+	}
 	status = machine_run(&m);
 	keeper_stop(keeper);
 	db_close(house.reader);

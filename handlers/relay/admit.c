@@ -231,9 +231,8 @@ judge(struct call *c, const struct hold_open *h)
 	case HOLD_NO_PRICE:
 		break;
 	}
-	c->fault.retry_ms = 1000;
-	return fail(c, FAULT_BUSY, "The price of this model has just changed; "
-	    "try again.");
+	return anew_later(c, "The price of this model has just changed; try "
+	    "again.");
 }
 
 enum go
@@ -251,6 +250,9 @@ admit(struct call *c)
 	enum go go;
 
 	if (!a) {
+		go = c->anew_due_ms ? anew_plan(c) : NEXT;
+		if (go != NEXT)
+			return go;
 		if (writer_late_ms(c->relay->house->writer) >
 		    LIMIT_STORE_WAIT_MS)
 			return store_is_late(c);

@@ -212,11 +212,22 @@ relay_token(struct relay *r, const struct request *rq)
 enum go
 authenticate(struct call *c)
 {
+	enum go go = anew_wait(c);
+
+	if (go != NEXT)
+		return go;
+	c->anew_due_ms = 0;
 	if (!relay_key(c->relay, c->rq, &c->fault, &c->key))
 		return STOP;
 	c->catalogue = catalogue_take();
 	c->group = catalogue_group(c->catalogue, c->key.group);
-	if (!c->group || !c->group->enabled)
+	if (!c->group) {
+		catalogue_give(c->catalogue);
+		c->catalogue = NULL;
+		return anew_later(c, "The relay has not yet read its newest "
+		    "settings; try again.");
+	}
+	if (!c->group->enabled)
 		return fail(c, FAULT_NO_KEY, "The group of this key's account "
 		    "is switched off. Ask whoever runs this relay.");
 	trace_line(&c->trace, "key %lld account %lld",

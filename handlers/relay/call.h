@@ -138,6 +138,8 @@ struct call {
 	int64_t count_at;	/* choose: and at which it is to count more */
 	int64_t cap_output;		/* choose: -1, or the limit set */
 	int64_t store_due_ms;			/* admit, settle */
+	int64_t anew_due_ms;			/* anew.c: 0: nothing is new */
+	int64_t anew_until_ms;
 
 	uint64_t session;			/* choose: 0: none */
 	struct candidate *next;		/* choose: who is waited for: to be */
@@ -271,6 +273,17 @@ void answer_fault(const struct dialect *d, struct request *rq,
 
 /* admit.c: a call that is over lets go of what it waited for. */
 void admission_leave(struct call *c);
+
+/*
+ * anew.c: the store knows what this process has not seen yet.  anew_later asks
+ * for it: WAIT, or STOP with these words after some seconds.  anew_wait: is it
+ * time to look again?  NEXT, WAIT, or STOP.  anew_plan: then, by the key and
+ * the catalogue as they are now, as far as `plan`.
+ */
+enum go anew_later(struct call *c, const char *words);
+enum go anew_wait(struct call *c);
+enum go anew_plan(struct call *c);
+
 /* The model that serves from now on, of those the hold pays for: what it may
  * use, and its output's limit when less than its estimate was granted. */
 void quote_take(struct call *c, const struct model *m);

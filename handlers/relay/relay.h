@@ -20,6 +20,7 @@ struct house {
 	struct store *store;
 	struct writer *writer;
 	struct health *health;
+	struct keeper *keeper;		/* NULL: it does not look by itself */
 	struct affinity *affinity;
 	bool one_call;			/* plain CGI: nobody is left to read
 					 * on for a caller who has left */
