@@ -9,11 +9,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "db/allowance.h"
 #include "db/catalogue.h"
 #include "db/hold.h"
 #include "db/replay.h"
 #include "db/retain.h"
 #include "db/setting.h"
+#include "db/subscription.h"
+#include "db/tab.h"
 #include "fcgi/base/clock.h"
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
@@ -24,7 +27,8 @@ enum {
 	TRIM_MS = 60000,
 	SCORES_MS = 3600 * 1000,	/* older ones tell nothing */
 	OVERLAP_MS = 5000,		/* of commits that come late */
-	RETAIN_MS = 60000		/* between looks for what is too old */
+	RETAIN_MS = 60000,		/* between looks for what is too old, */
+	TURN_MS = 60000			/* and for what subscriptions ask */
 };
 
 struct keeper {
@@ -50,6 +54,9 @@ struct keeper {
 	int64_t retain_ms;		/* monotonic: when to look next */
 	atomic_bool retaining;		/* the writer has our operation */
 	struct recovery retention;
+	int64_t turn_ms;		/* the same of subscriptions */
+	atomic_bool turning;
+	struct recovery turn;
 };
 
 /* --- what it looks at ----------------------------------------------------- */
@@ -197,6 +204,49 @@ look_at_age(struct keeper *k)
 	return due >= 0;
 }
 
+/* --- subscriptions -------------------------------------------------------- */
+
+static bool
+turn(struct db *db, struct op *op)
+{
+	const struct tab_facts *facts = tab_facts(db);
+
+	(void)op;
+	return facts && (facts->frozen || (subscription_turn_some(db) >= 0 &&
+	    allowance_sweep(db) >= 0));
+}
+
+static void
+turned(struct op *op)
+{
+	struct recovery *r = holder(op, struct recovery, op);
+
+	atomic_store(&r->keeper->turning, false);
+}
+
+/* Those of accounts that nobody calls for; the others are turned by calls. */
+static bool
+look_at_periods(struct keeper *k)
+{
+	int due;
+
+	if (clock_ms() < k->turn_ms)
+		return true;
+	due = subscription_due(k->db);
+	if (due == 0)
+		due = allowance_due(k->db);
+	if (due <= 0)
+		k->turn_ms = clock_ms() + TURN_MS;
+	if (due > 0 && !atomic_exchange(&k->turning, true)) {
+		k->turn = (struct recovery){
+			.op = { .run = turn, .done = turned, .durable = true },
+			.keeper = k,
+		};
+		writer_put(k->writer, &k->turn.op);
+	}
+	return due >= 0;
+}
+
 /* --- metrics -------------------------------------------------------------- */
 
 struct note {
@@ -243,7 +293,7 @@ look(struct keeper *k)
 {
 	return store_look(k->store, k->db) && look_at_catalogue(k) &&
 	    look_at_parks(k) && look_at_scores(k) && look_at_processes(k) &&
-	    (k->hooks.once || look_at_age(k));
+	    (k->hooks.once || (look_at_age(k) && look_at_periods(k)));
 }
 
 /* How long until the next look: a price's time is not slept over. */
@@ -379,7 +429,8 @@ keeper_stop(struct keeper *k)
 		pthread_join(k->thread, NULL);
 	}
 	/* What may be under way is ours. */
-	while (atomic_load(&k->recovering) || atomic_load(&k->retaining))
+	while (atomic_load(&k->recovering) || atomic_load(&k->retaining) ||
+	    atomic_load(&k->turning))
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	keeper_free(k);
 }

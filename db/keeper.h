@@ -5,7 +5,8 @@
  * A thread that looks once a second: has the catalogue changed or a price's
  * time come (catalogue_publish), who is out, how calls went, has a process
  * died (its holds are resolved by the writer), has the database become too
- * new for us (store_current).  Every 10 s it adds this process's counters to
+ * new for us (store_current).  Once a minute: what is too old, and whose
+ * subscription's period is over.  Every 10 s it adds this process's counters to
  * those of all.
  */
 #ifndef WEIR_KEEPER_H

@@ -459,6 +459,37 @@ CREATE TABLE package (
 	note     TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
+-- What an account has subscribed to, on the terms of then.  number, from_ms,
+-- until_ms: the period that runs; base_day, base_ms: where their series begins
+-- (db/period.h); whole_ms: of a first period that is cut short.  due: what this
+-- period costs.  next_ms: when to look at it again.  paid: so many periods.
+-- charged: to the calls of this period.  allowance: of the last paid one.
+CREATE TABLE subscription (
+	id        INTEGER PRIMARY KEY,
+	account   INTEGER NOT NULL REFERENCES account(id),
+	package   INTEGER NOT NULL REFERENCES package(id),
+	terms     INTEGER NOT NULL REFERENCES package_terms(id),
+	state     TEXT NOT NULL CHECK (state IN ('waiting', 'active', 'unpaid', 'ended')),
+	created   INTEGER NOT NULL,
+	cancelled INTEGER,
+	ended     INTEGER,
+	number    INTEGER NOT NULL CHECK (number > 0),
+	from_ms   INTEGER NOT NULL,
+	until_ms  INTEGER NOT NULL CHECK (until_ms > from_ms),
+	base_day  INTEGER NOT NULL,
+	base_ms   INTEGER NOT NULL,
+	whole_ms  INTEGER NOT NULL CHECK (whole_ms > 0),
+	due       INTEGER NOT NULL DEFAULT 0 CHECK (due >= 0),
+	next_ms   INTEGER NOT NULL,
+	paid      INTEGER NOT NULL DEFAULT 0 CHECK (paid >= 0),
+	charged   INTEGER NOT NULL DEFAULT 0 CHECK (charged >= 0),
+	allowance INTEGER REFERENCES allowance(id),
+	CHECK ((state = 'ended') = (ended IS NOT NULL))
+) STRICT;
+CREATE INDEX subscription_account ON subscription(account, ended);
+CREATE INDEX subscription_next ON subscription(next_ms) WHERE ended IS NULL;
+CREATE INDEX subscription_unpaid ON subscription(account) WHERE state = 'unpaid';
+
 -- Everything that moves money and is not a call.  amount leaves `debit` and
 -- arrives at `credit`.
 CREATE TABLE transfer (

@@ -4,6 +4,7 @@
  * itself, for cron on hosts where weir runs as CGI: there a process that
  * was killed is found dead only when the next call comes.
  */
+#include "db/allowance.h"
 #include "db/hold.h"
 #include "db/ledger.h"
 #include "db/metric.h"
@@ -11,6 +12,7 @@
 #include "db/process.h"
 #include "db/replay.h"
 #include "db/retain.h"
+#include "db/subscription.h"
 #include "fcgi/base/log.h"
 #include "handlers/ctl/tick_probes.h"
 
@@ -23,6 +25,20 @@ struct done {
 	struct ticked probes;
 };
 
+/* Subscriptions whose period is over, and allowances. */
+static bool
+keep_periods(struct db *db)
+{
+	int n;
+
+	do
+		n = subscription_turn_some(db);
+	while (n > 0);
+	while (n == 0 && (n = allowance_sweep(db)) > 0)
+		n = 0;
+	return n == 0;
+}
+
 /* Nothing is written when there is nothing to do. */
 static bool
 keep_house(struct ctl *c, struct db *db, void *arg)
@@ -32,7 +48,7 @@ keep_house(struct ctl *c, struct db *db, void *arg)
 	d->resolved = hold_recover(c->store, db);
 	d->ended = d->resolved < 0 ? -1 : park_clean(db);
 	d->gone = d->ended < 0 ? -1 : retain_some(db);
-	return d->gone >= 0 && replay_prune(db) >= 0;
+	return d->gone >= 0 && replay_prune(db) >= 0 && keep_periods(db);
 }
 
 static bool
@@ -152,6 +168,7 @@ const struct command command_tick = {
 	.help =
 "Resolves the calls of processes that died, removes parks that have ended and\n"
 "usage rows that are older than site.usage_days,\n"
+"renews or ends subscriptions whose period is over,\n"
 "tries upstreams that are out, or idle, with tiny calls, folds the write-ahead\n"
 "log into the database, and prints what was done.  A running weir.fcgi does so\n"
 "itself; where weir runs as CGI let cron do it:\n"

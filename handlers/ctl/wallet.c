@@ -11,6 +11,7 @@
 #include "db/key.h"
 #include "db/ledger.h"
 #include "db/money.h"
+#include "db/subscription.h"
 #include "handlers/ctl/ctl.h"
 #include "handlers/ctl/kind.h"
 
@@ -134,7 +135,7 @@ move(struct ctl *c, struct db *db, void *arg)
 	int64_t available = 0;
 	enum ledger_verdict v;
 
-	if (!find_account(c, db, &row))
+	if (!find_account(c, db, &row) || !subscription_turn(db, row.id))
 		return false;
 	v = k->give ? ledger_grant(db, row.id, k->amount, k->reason) :
 	    ledger_deduct(db, row.id, k->amount, k->reason, &available);
@@ -142,7 +143,8 @@ move(struct ctl *c, struct db *db, void *arg)
 		return refuse(c, "account %s has only %.*s USD that are not "
 		    "held; nothing was changed", c->words[0],
 		    STR_ARGS(money_text(&c->arena, available)));
-	if (v != LEDGER_DONE ||
+	/* What was unpaid may be paid now. */
+	if (v != LEDGER_DONE || (k->give && !subscription_turn(db, row.id)) ||
 	    ledger_balance(db, row.id, &k->balance, &k->held) < 0)
 		return false;
 	return noted(c, db, k->give ? "grant" : "deduct",
