@@ -222,7 +222,7 @@ wallet_free(struct db *db, int64_t account, int64_t *wallet, int64_t *free)
 	*wallet = ledger_wallet(db, account);
 	b = *wallet > 0 ? tab_book(db, *wallet) : NULL;
 	if (b)
-		*free = b->balance - b->held;
+		*free = b->balance - b->held + b->credit;
 	return b != NULL;
 }
 
