@@ -16,6 +16,7 @@
 
 #include "db/gcra.h"
 #include "db/replay.h"
+#include "db/stored.h"
 #include "db/usage.h"
 #include "db/writer.h"
 
@@ -107,6 +108,7 @@ struct hold_settle {
 				 * tokens (0: none) and all others */
 	struct usage_row row;
 	struct replay replay;	/* kept for the key's next calls, or none */
+	struct stored stored;	/* the upstream keeps its answer, or none */
 	/* out */
 	bool settled;		/* false: it was settled before */
 	int64_t charged;	/* what the books could pay */

@@ -13,6 +13,7 @@
 #include "db/catalogue.h"
 #include "db/hold.h"
 #include "db/replay.h"
+#include "db/stored.h"
 #include "db/retain.h"
 #include "db/setting.h"
 #include "db/subscription.h"
@@ -170,7 +171,8 @@ static bool
 retain(struct db *db, struct op *op)
 {
 	(void)op;
-	return retain_some(db) >= 0 && replay_prune(db) >= 0;
+	return retain_some(db) >= 0 && replay_prune(db) >= 0 &&
+	    stored_prune(db) >= 0;
 }
 
 static void
@@ -192,6 +194,8 @@ look_at_age(struct keeper *k)
 	due = retain_due(k->db);
 	if (due == 0)
 		due = replay_due(k->db);
+	if (due == 0)
+		due = stored_due(k->db);
 	if (due <= 0)
 		k->retain_ms = clock_ms() + RETAIN_MS;
 	if (due > 0 && !atomic_exchange(&k->retaining, true)) {

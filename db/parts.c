@@ -12,7 +12,8 @@ extern const struct db_part hold_part, pending_part, settle_part, claim_part,
     cap_part, group_part, model_part, tariff_part, channel_part, user_part,
     park_part, score_part, probe_part, metric_part, audit_part,
     process_part, seal_part, backup_part, setup_part, rollup_part, retain_part,
-    replay_part, package_part, session_part, subscription_part;
+    replay_part, package_part, session_part, subscription_part,
+    stored_part;
 
 const struct db_part *const db_parts[] = {
 	&hold_part,
@@ -54,5 +55,6 @@ const struct db_part *const db_parts[] = {
 	&retain_part,
 	&replay_part,
 	&session_part,
+	&stored_part,
 	NULL,
 };

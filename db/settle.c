@@ -326,7 +326,8 @@ hold_settle_run(struct db *db, struct op *op)
 	    !settle_close(db, &p, &h->row, h->tokens_used, &bill) ||
 	    (h->claims && !claim_end_all(db, p.id, h->claimed,
 		h->tokens_used)) ||
-	    !replay_keep(db, p.key, &h->replay))
+	    !replay_keep(db, p.key, &h->replay) ||
+	    !stored_keep(db, &h->stored))
 		return false;
 	h->settled = true;
 	h->charged = bill.charged;

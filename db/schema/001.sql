@@ -667,6 +667,19 @@ CREATE TABLE replay (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX replay_at ON replay(at);
 
+-- Answers that an upstream keeps for a month, and for whom; the id is its own.
+CREATE TABLE stored (
+	account    INTEGER NOT NULL,
+	id         TEXT NOT NULL,
+	at         INTEGER NOT NULL,
+	channel    INTEGER NOT NULL,
+	credential INTEGER NOT NULL,
+	model      TEXT NOT NULL,
+	tokens     INTEGER NOT NULL,
+	PRIMARY KEY (account, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX stored_at ON stored(at);
+
 -- Usage rows summed up by hours (of site.time_zone, UTC ms): a chunk of 512 is
 -- added by the settlement that fills it; the rows after the last multiple of
 -- 512 are not in it.  first_n, first_ms: how many calls had content, after how

@@ -11,6 +11,7 @@
 #include "db/park.h"
 #include "db/process.h"
 #include "db/replay.h"
+#include "db/stored.h"
 #include "db/retain.h"
 #include "db/subscription.h"
 #include "fcgi/base/log.h"
@@ -48,7 +49,8 @@ keep_house(struct ctl *c, struct db *db, void *arg)
 	d->resolved = hold_recover(c->store, db);
 	d->ended = d->resolved < 0 ? -1 : park_clean(db);
 	d->gone = d->ended < 0 ? -1 : retain_some(db);
-	return d->gone >= 0 && replay_prune(db) >= 0 && keep_periods(db);
+	return d->gone >= 0 && replay_prune(db) >= 0 &&
+	    stored_prune(db) >= 0 && keep_periods(db);
 }
 
 static bool

@@ -7,14 +7,8 @@
  * of another upstream's (they have no index) go in any case: nobody else takes
  * them.  What does not change is copied as it is spelt.
  */
-#include "fcgi/base/json.h"
+#include "handlers/dialect/rewrite.h"
 #include "handlers/dialect/thoughts.h"
-
-struct rewriting {
-	struct arena *arena;
-	const struct envelope_key *key;	/* NULL: thoughts are cut */
-	struct buf *out;
-};
 
 static struct str
 type_of(struct str value)
@@ -23,38 +17,6 @@ type_of(struct str value)
 
 	return json_kind(type) == JSON_IS_STRING ?
 	    str_from(type.p + 1, type.n - 2) : S("");
-}
-
-/* The list with what `put` writes of its elements; false of one: it is left
- * out.  Returns how many stay. */
-static size_t
-put_list(struct rewriting *w, struct str list,
-    bool (*put)(struct rewriting *w, struct str value))
-{
-	size_t n = 0;
-
-	buf_char(w->out, '[');
-	for (struct json_each m = json_each(list); json_next(&m);) {
-		size_t before = w->out->n;
-
-		if (n)
-			buf_char(w->out, ',');
-		if (put(w, m.value))
-			n++;
-		else if (!w->out->full)
-			w->out->n = before;
-	}
-	buf_char(w->out, ']');
-	return n;
-}
-
-static void
-put_name(struct rewriting *w, const struct json_each *m, bool *first)
-{
-	buf_put(w->out, *first ? S("\"") : S(",\""));
-	*first = false;
-	buf_put(w->out, m->name);
-	buf_put(w->out, S("\":"));
 }
 
 /* --- Blocks --------------------------------------------------------------- */
@@ -124,10 +86,10 @@ put_unshown(struct rewriting *w, struct str block)
 	for (struct json_each m = json_each(block); json_next(&m);) {
 		size_t before = w->out->n;
 
-		put_name(w, &m, &first);
+		rewrite_name(w, &m, &first);
 		if (!json_name_is(m.name, S("citations"))) {
 			buf_put(w->out, m.value);
-		} else if (put_list(w, m.value, put_citation) == 0) {
+		} else if (rewrite_list(w, m.value, put_citation) == 0) {
 			w->out->n = before;
 			first = w->out->p[before - 1] == '{';
 		}
@@ -151,7 +113,7 @@ put_opened(struct rewriting *w, struct str block, const struct envelope *e)
 	}
 	buf_char(w->out, '{');
 	for (struct json_each m = json_each(block); json_next(&m);) {
-		put_name(w, &m, &first);
+		rewrite_name(w, &m, &first);
 		if (!str_eq(m.name, name)) {
 			buf_put(w->out, m.value);
 			continue;
@@ -200,9 +162,9 @@ put_message(struct rewriting *w, struct str message)
 	}
 	buf_char(w->out, '{');
 	for (struct json_each m = json_each(message); json_next(&m);) {
-		put_name(w, &m, &first);
+		rewrite_name(w, &m, &first);
 		if (json_name_is(m.name, S("content")))
-			left = put_list(w, m.value, put_block);
+			left = rewrite_list(w, m.value, put_block);
 		else
 			buf_put(w->out, m.value);
 	}
@@ -227,7 +189,7 @@ put_config(struct rewriting *w, struct str config)
 		bool high = str_eq(m.value, S("\"xhigh\"")) ||
 		    str_eq(m.value, S("\"max\""));
 
-		put_name(w, &m, &first);
+		rewrite_name(w, &m, &first);
 		buf_put(w->out, high && json_name_is(m.name, S("effort")) ?
 		    S("\"high\"") : m.value);
 	}
@@ -252,10 +214,10 @@ put_management(struct rewriting *w, struct str value)
 	}
 	buf_char(w->out, '{');
 	for (struct json_each m = json_each(value); json_next(&m);) {
-		put_name(w, &m, &first);
+		rewrite_name(w, &m, &first);
 		if (json_name_is(m.name, S("edits")) &&
 		    json_kind(m.value) == JSON_IS_ARRAY)
-			put_list(w, m.value, put_edit);
+			rewrite_list(w, m.value, put_edit);
 		else
 			buf_put(w->out, m.value);
 	}
@@ -269,7 +231,7 @@ put_member(struct rewriting *w, const struct json_each *m)
 {
 	if (json_name_is(m->name, S("messages")) &&
 	    json_kind(m->value) == JSON_IS_ARRAY)
-		put_list(w, m->value, put_message);
+		rewrite_list(w, m->value, put_message);
 	else if (w->key)
 		buf_put(w->out, m->value);
 	else if (json_name_is(m->name, S("output_config")))
@@ -291,7 +253,7 @@ anthropic_thoughts(struct arena *a, struct str body,
 	for (struct json_each m = json_each(str_trim(body)); json_next(&m);) {
 		if (!k && json_name_is(m.name, S("thinking")))
 			continue;
-		put_name(&w, &m, &first);
+		rewrite_name(&w, &m, &first);
 		put_member(&w, &m);
 	}
 	/* Said, because newer models think when nothing is. */

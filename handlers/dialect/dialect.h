@@ -420,6 +420,7 @@ struct dialect {
 extern const struct dialect openai_dialect;
 extern const struct dialect anthropic_dialect;
 extern const struct dialect gemini_dialect;
+extern const struct dialect responses_dialect;
 
 /* By the catalogue's name, or NULL. */
 const struct dialect *dialect_find(struct str name);

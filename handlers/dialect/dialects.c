@@ -8,6 +8,7 @@ static const struct dialect *const dialects[] = {
 	&openai_dialect,
 	&anthropic_dialect,
 	&gemini_dialect,
+	&responses_dialect,
 };
 
 const struct dialect *

@@ -83,5 +83,6 @@ bool
 envelope_fits(struct arena *a, const struct envelope_key *k, struct str raw,
     struct envelope *e)
 {
-	return envelope_open(a, k, raw, e) && str_eq(e->family, k->family);
+	return envelope_open(a, k, raw, e) && str_eq(e->family, k->family) &&
+	    (!k->own_group || str_eq(e->group, arena_int(a, k->group)));
 }

@@ -29,6 +29,7 @@ struct envelope_key {
 	const void *arg;
 	struct str family;	/* of the upstream: "anthropic" */
 	int64_t group;		/* its channel */
+	bool own_group;		/* others' are of no use to it */
 };
 
 /* What is in one; raw: between the quotes of a JSON string. */
@@ -58,7 +59,8 @@ bool envelope_open(struct arena *a, const struct envelope_key *k,
     struct str raw, struct envelope *e);
 
 /* The same, and it is one for this upstream.  One of another group of the
- * same family is: such signatures mostly hold across keys. */
+ * same family is, unless the key says otherwise: such signatures mostly hold
+ * across keys. */
 bool envelope_fits(struct arena *a, const struct envelope_key *k,
     struct str raw, struct envelope *e);
 

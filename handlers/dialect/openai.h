@@ -75,6 +75,12 @@ bool openai_check_whole(struct reading *r);
 /* A part of the content of a message or an input: {"type":"text",…}. */
 bool openai_read_part(struct reading *r, struct str part);
 void openai_count_text(struct reading *r, struct str value);
+/* A URL, or an object that has one; its length is not the bound's. */
+void openai_count_image(struct reading *r, struct str value);
+void openai_count_schema(struct reading *r, struct str value);
+bool openai_refuse_file_id(struct reading *r);
+/* Into head_hash.  Not for secrets: only has to differ. */
+void openai_hash(struct reading *r, struct str value);
 
 bool openai_read_form(struct arena *a, enum endpoint endpoint,
     struct str type, struct str body, struct asked *out, struct fault *f);

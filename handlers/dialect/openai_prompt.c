@@ -32,8 +32,8 @@ count_text(struct reading *r, struct str value)
 }
 
 /* Not for secrets: only has to differ. */
-static void
-hash_value(struct reading *r, struct str value)
+void
+openai_hash(struct reading *r, struct str value)
 {
 	uint64_t h = r->out->head_hash, w;
 	size_t n = value.n < HASHED_BYTES ? value.n : HASHED_BYTES;
@@ -53,16 +53,16 @@ hash_value(struct reading *r, struct str value)
 /* --- Parts of a message's content --- */
 
 /* A URL, or an object that has one; its length is not the bound's. */
-static void
-count_image(struct reading *r, struct str value)
+void
+openai_count_image(struct reading *r, struct str value)
 {
 	r->out->images++;
 	r->more_milli += IMAGE_MILLI;
 	r->out->prompt_bound -= (int64_t)value.n;
 }
 
-static bool
-refuse_file_id(struct reading *r)
+bool
+openai_refuse_file_id(struct reading *r)
 {
 	return openai_refuse(r, FAULT_UNSUPPORTED, "file_id",
 	    "'file_id' is not available here: send the content itself.");
@@ -75,7 +75,7 @@ read_file(struct reading *r, struct str value)
 		struct str name = json_name(r->arena, m.name);
 
 		if (str_eq(name, S("file_id")) && !openai_is_empty(m.value))
-			return refuse_file_id(r);
+			return openai_refuse_file_id(r);
 		if (str_eq(name, S("file_data")))
 			r->more_milli += (int64_t)m.value.n * 1000 / FILE_BYTES;
 	}
@@ -110,11 +110,11 @@ read_part_member(struct reading *r, struct str name, struct str value)
 		if (!type_is_known(value))
 			r->out->unseen_input = true;
 	} else if (str_eq(name, S("image_url"))) {
-		count_image(r, value);
+		openai_count_image(r, value);
 	} else if (str_eq(name, S("file"))) {
 		return read_file(r, value);
 	} else if (str_eq(name, S("file_id"))) {
-		return openai_is_empty(value) || refuse_file_id(r);
+		return openai_is_empty(value) || openai_refuse_file_id(r);
 	} else if (str_eq(name, S("input_audio"))) {
 		return openai_is_empty(value) || openai_read_sound(r, value);
 	} else if (str_eq(name, S("thinking"))) {
@@ -209,7 +209,7 @@ read_message(struct reading *r, struct json_each m, bool *user_came)
 		}
 	}
 	if (!*user_came && !str_eq(role, S("\"assistant\"")))
-		hash_value(r, content);
+		openai_hash(r, content);
 	*user_came |= str_eq(role, S("\"user\""));
 	return true;
 }
@@ -288,7 +288,7 @@ read_inputs(struct reading *r, struct str value, const char *name)
 	struct json_each m = json_each(value);
 	bool good = true;
 
-	hash_value(r, value);
+	openai_hash(r, value);
 	if (json_kind(value) != JSON_IS_ARRAY) {
 		r->prompts = 1;
 		good = read_one(r, value);
@@ -331,8 +331,8 @@ openai_read_suffix(struct reading *r, struct str value)
 
 /* --- Tools and schemas --- */
 
-static void
-count_schema(struct reading *r, struct str value)
+void
+openai_count_schema(struct reading *r, struct str value)
 {
 	struct token_count c = { 0 };
 
@@ -376,7 +376,7 @@ openai_read_tools(struct reading *r, struct str value)
 			    "Only tools of the types 'function' and 'custom' "
 			    "are available here.");
 	r->out->tools = true;
-	count_schema(r, value);
+	openai_count_schema(r, value);
 	return true;
 }
 
@@ -386,7 +386,7 @@ openai_read_functions(struct reading *r, struct str value)
 	if (openai_is_empty(value))
 		return true;
 	r->out->tools = true;
-	count_schema(r, value);
+	openai_count_schema(r, value);
 	return true;
 }
 
@@ -397,6 +397,6 @@ openai_read_response_format(struct reading *r, struct str value)
 
 	r->out->json_schema = str_eq(type, S("\"json_schema\""));
 	if (r->out->json_schema)
-		count_schema(r, value);
+		openai_count_schema(r, value);
 	return true;
 }

@@ -29,10 +29,11 @@ void thoughts_cut(struct arena *a, struct neutral *n);
 void openai_thoughts(struct neutral *n, struct turn *t, struct str message);
 
 /*
- * Of the text of a request (struct dialect's thoughts): see there.  Messages
- * only.
+ * Of the text of a request (struct dialect's thoughts): see there.
  */
 bool anthropic_thoughts(struct arena *a, struct str body,
+    const struct envelope_key *k, struct buf *out);
+bool responses_thoughts(struct arena *a, struct str body,
     const struct envelope_key *k, struct buf *out);
 
 #endif

@@ -14,6 +14,7 @@
 #include "fcgi/base/log.h"
 #include "handlers/dialect/bridge.h"
 #include "handlers/relay/call.h"
+#include "handlers/relay/kept.h"
 #include "handlers/relay/outward.h"
 #include "handlers/relay/relay.h"
 
@@ -43,7 +44,8 @@ attempt_new(struct call *c, struct candidate *with)
 	a->envelope = (struct envelope_key){ .mac = envelope_mac,
 		.arg = c->relay->house->store,
 		.family = str_of(a->speaks->name),
-		.group = with->channel->id };
+		.group = with->channel->id,
+		.own_group = a->speaks->own_proofs };
 	a->began_us = clock_us();
 	a->began_utc = clock_utc_ms();
 	a->out = BUF_HEAP(LIMIT_FOLD_BYTES);
@@ -83,6 +85,16 @@ static enum endpoint
 endpoint_there(const struct attempt *a)
 {
 	return a->crosses ? a->speaks->converse : a->call->asked.endpoint;
+}
+
+static struct str
+path_there(struct attempt *a)
+{
+	const struct call *c = a->call;
+
+	return ARENA_JOIN(&a->arena, outward_path(&a->arena,
+	    a->speaks->path(endpoint_there(a), c->asked.stream || a->crosses),
+	    a->with->upstream_model), kept_path(c, &a->arena));
 }
 
 /* --- What comes back ---------------------------------------------------- */
@@ -261,10 +273,9 @@ attempt_start(struct attempt *a)
 	assert(c->hold && "no byte goes upstream without a hold");
 	a->exchange = (struct exchange){
 		.url = outward_url(&a->arena, a->with->channel->base_url,
-		    outward_path(&a->arena, a->speaks->path(endpoint_there(a),
-		    c->asked.stream || a->crosses), a->with->upstream_model),
+		    path_there(a),
 		    c->asked.endpoint == ENDPOINT_RERANK_V2),
-		.method = "POST",
+		.method = kept_method(c),
 		.headers = headers,
 		.n_headers = n,
 		.body = buf_str(&a->body),

@@ -18,6 +18,7 @@
 #include "db/catalogue.h"
 #include "db/hold.h"
 #include "db/key.h"
+#include "db/stored.h"
 #include "db/usage.h"
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
@@ -115,6 +116,9 @@ struct call {
 
 	struct asked asked;			/* understand */
 	bool understood;
+	struct stored stored;			/* understand: what it goes on
+						 * from; credential 0: nobody
+						 * knows that */
 	struct job job;				/* a reader's work */
 	void (*job_run)(struct call *c);
 	bool job_out;

@@ -16,6 +16,7 @@
 #include "fcgi/base/json.h"
 #include "handlers/dialect/bridge.h"
 #include "handlers/relay/call.h"
+#include "handlers/relay/kept.h"
 #include "handlers/relay/relay.h"
 #include "handlers/relay/units.h"
 
@@ -88,6 +89,7 @@ struct link {
 	struct str name;
 	int chain;
 	int64_t now;
+	int64_t credential;		/* this one alone; 0: any */
 };
 
 static void
@@ -119,7 +121,8 @@ add_channel(const struct link *l, const struct channel *ch,
 			    WEIGHT_SCALE / usable : 0 };
 		int64_t until;
 
-		if (!k->enabled || p->n == LIMIT_CANDIDATES)
+		if (!k->enabled || p->n == LIMIT_CANDIDATES ||
+		    (l->credential && l->credential != k->id))
 			continue;
 		if (credential_limited(k) && (until = health_full_until(
 		    l->health, &one.about, l->now)) > 0) {
@@ -210,7 +213,8 @@ static size_t
 add_all(const struct catalogue *cat, struct health *health,
     const struct wanted *w, const struct model *asked, struct plan *p)
 {
-	struct link l = { p, health, asked, w->model, 0, w->now };
+	struct link l = { p, health, asked, w->model, 0, w->now,
+		w->credential };
 	size_t n = add_link(cat, w, &l);
 
 	for (size_t i = 0; i < asked->n_fallback; i++) {
@@ -552,6 +556,7 @@ plan(struct call *c)
 	struct wanted w = { .group = c->key.group, .model = c->asked.model,
 		.dialect = c->dialect, .allowed = c->key.models, .now = now,
 		.converses = c->asked.endpoint == c->dialect->converse,
+		.credential = c->stored.credential,
 		.tokens = c->asked.prompt_tokens };
 
 	if (!plan_allowed(c->key.models, c->asked.model)) {
@@ -559,9 +564,12 @@ plan(struct call *c)
 		return fail(c, FAULT_MODEL_DENIED, "This key may not use the "
 		    "model '%.*s'.", STR_ARGS(c->asked.model));
 	}
+	if (c->asked.earlier.n && !w.credential)
+		return kept_missing(c, &w);
 	if (!plan_make(c->arena, c->catalogue, c->relay->house->health, &w,
 	    &c->plan, &c->fault))
-		return counted_here(c, &w);
+		return w.credential ? kept_missing(c, &w) :
+		    counted_here(c, &w);
 	if (c->plan.n == 0)
 		return all_are_out(c, now);
 	if (!quote_all(c))

@@ -106,7 +106,7 @@ a_larger_one_is_left(struct call *c)
 static bool
 can_be_mended(const struct call *c, const struct up_error *e)
 {
-	return e->kind == UP_SIGNATURE && !c->mended &&
+	return e->kind == UP_SIGNATURE && !c->mended && !c->asked.earlier.n &&
 	    c->attempt->speaks->thoughts && c->n_attempts < LIMIT_ATTEMPTS;
 }
 

@@ -18,6 +18,7 @@
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
 #include "handlers/relay/call.h"
+#include "handlers/relay/kept.h"
 #include "handlers/relay/outward.h"
 #include "handlers/relay/recall.h"
 #include "handlers/relay/relay.h"
@@ -433,6 +434,7 @@ ask(struct call *c)
 	s->settle.hold = c->hold;
 	fill(c, &s->arena, row);
 	s->settle.replay = recall_keep(c, &s->arena);
+	s->settle.stored = kept_take(c, &s->arena);
 	s->settle.tokens_used = buckets_in(&row->use) + buckets_out(&row->use);
 	s->settle.claims = c->claims;
 	s->settle.claimed = c->claimed;

@@ -347,7 +347,7 @@ translate(struct call *c)
 		    n + EDIT_ROOM);
 		/* One piece, not a doubling one. */
 		buf_room(&a->body, n + EDIT_ROOM / 2);
-		if (write(c) == WAIT)
+		if (c->asked.endpoint != ENDPOINT_STORED && write(c) == WAIT)
 			return WAIT;
 	}
 	if (c->recalling) {

@@ -7,6 +7,7 @@
  */
 #include "db/setting.h"
 #include "handlers/relay/call.h"
+#include "handlers/relay/kept.h"
 
 static void
 read_body(struct call *c)
@@ -27,6 +28,7 @@ read_body(struct call *c)
 	k->model = arena_str(c->arena, k->model);
 	k->end_user = arena_str(c->arena, k->end_user);
 	k->session = arena_str(c->arena, k->session);
+	k->earlier = arena_str(c->arena, k->earlier);
 }
 
 /* Sums are kept by it: a short name. */
@@ -58,6 +60,8 @@ understand(struct call *c)
 		return WAIT;
 	if (!(c->woken & WAKE_READER) && (!tag_is_good(c) || !read_path(c)))
 		return STOP;
+	if (c->asked.endpoint == ENDPOINT_STORED)
+		return kept_ask(c);
 	if (!(c->woken & WAKE_READER) && c->rq->body.n > LIMIT_PEEK_BYTES) {
 		call_read(c, read_body);
 		return WAIT;
@@ -66,7 +70,7 @@ understand(struct call *c)
 		read_body(c);
 	if (c->gone || c->draining)
 		return give_up(c);
-	if (!c->understood)
+	if (!c->understood || !kept_find(c))
 		return STOP;
 	trace_line(&c->trace, "model %.*s%s, about %lld tokens in",
 	    STR_ARGS(c->asked.model), c->asked.stream ? ", streamed" : "",

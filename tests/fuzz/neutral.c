@@ -84,7 +84,7 @@ no_mac(const void *arg, struct str text, uint8_t mac[static ENVELOPE_MAC])
 static void
 thoughts(struct arena *a, const struct dialect *from, struct str text)
 {
-	const struct envelope_key key = { no_mac, NULL, S("anthropic"), 1 };
+	const struct envelope_key key = { no_mac, NULL, S("anthropic"), 1, false };
 	struct buf cut = BUF(a, MOST), again = BUF(a, MOST);
 	struct buf opened = BUF(a, MOST);
 

@@ -34,13 +34,13 @@ sum(const void *arg, struct str text, uint8_t mac[static ENVELOPE_MAC])
 
 static const uint64_t seed = 7, other_seed = 8;
 static const struct envelope_key key = { sum, &seed,
-	STR_INIT("anthropic"), 12 };
+	STR_INIT("anthropic"), 12, false };
 static const struct envelope_key other_group = { sum, &seed,
-	STR_INIT("anthropic"), 13 };
+	STR_INIT("anthropic"), 13, false };
 static const struct envelope_key other_family = { sum, &seed,
-	STR_INIT("gemini"), 12 };
+	STR_INIT("gemini"), 12, false };
 static const struct envelope_key other_key = { sum, &other_seed,
-	STR_INIT("anthropic"), 12 };
+	STR_INIT("anthropic"), 12, false };
 
 static void
 is(struct str have, const char *want)
