@@ -230,9 +230,11 @@ book_losses(struct db *db, const struct pending *p, int64_t cost,
 	return ledger_transfer(db, ledger_book(BOOK_LOSS, p->covered),
 		   ledger_book(BOOK_REVENUE, p->covered), excess, S("excess"),
 		   S("beyond the hold and what was free"), id) &&
-	    (p->covered || db_run(db, &settle_part, EXCESS, "iiii",
+	    (p->covered || (db_run(db, &settle_part, EXCESS, "iiii",
 		p->account, now, now - HOUR_MS,
-		now + 24 * (int64_t)HOUR_MS) == 1);
+		now + 24 * (int64_t)HOUR_MS) == 1 &&
+		/* The tab's keys know nothing of it. */
+		tab_flush(db)));
 }
 
 /* Out of the books that pay, and what was held there is free again. */
