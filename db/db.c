@@ -6,6 +6,7 @@
 #include "db/db.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -22,8 +23,12 @@
 /* --- what went wrong ------------------------------------------------------ */
 
 static enum db_trouble
-trouble_of(int rc)
+trouble_of(const struct db *db, int rc)
 {
+	/* A quota is a full disk; SQLite knows only ENOSPC as one. */
+	if (rc == SQLITE_IOERR_WRITE && db->conn &&
+	    sqlite3_system_errno(db->conn) == EDQUOT)
+		return DB_FULL;
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
@@ -50,7 +55,7 @@ db_fail(struct db *db, int rc, const char *sql)
 	if (db->failed)
 		return;
 	db->failed = true;
-	db->trouble = trouble_of(rc);
+	db->trouble = trouble_of(db, rc);
 	db->rc = rc;
 	snprintf(db->words, sizeof(db->words), "%s (%d)",
 	    db->conn ? sqlite3_errmsg(db->conn) : "no memory", rc);
@@ -102,6 +107,13 @@ bool
 db_failed(const struct db *db)
 {
 	return db->failed;
+}
+
+bool
+db_unsure(const struct db *db)
+{
+	return db->failed && (db->rc == SQLITE_IOERR_FSYNC ||
+	    db->rc == SQLITE_IOERR_DIR_FSYNC);
 }
 
 const char *

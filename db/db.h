@@ -90,6 +90,9 @@ enum db_trouble {
 	DB_OTHER
 };
 enum db_trouble db_trouble(const struct db *db);
+/* Was it that the disk could not make durable what was written?  It may never
+ * be then, even if the next sync succeeds. */
+bool db_unsure(const struct db *db);
 /* The same as one sentence with its remedy; path: of the database. */
 struct str db_remedy(const struct db *db, struct arena *a, const char *path);
 

@@ -50,6 +50,7 @@ struct store {
 	void (*see)(void *arg, enum store_act act, bool begins);
 	void *see_arg;
 	atomic_bool current;
+	atomic_bool unsure;		/* a sync failed (store_sync) */
 	int wal;			/* weir.db-wal, for store_sync; -1 */
 	ino_t wal_inode;
 };
@@ -197,6 +198,32 @@ enrol(struct store *s, struct arena *a, struct str *why)
 		"directory on a disk of this machine", s->dir);
 }
 
+/* Is any other registered process alive?  Under the write lock. */
+static bool
+alone(struct store *s)
+{
+	struct row *row = db_each(s->db, &store_part, PROCESSES, "");
+	bool others = false;
+
+	while (!others && db_next(row) == 1) {
+		int64_t id = row_int(row, 0);
+
+		others = id != s->process && !lock_free(s->lock, id);
+	}
+	db_reset(row);
+	return !others;
+}
+
+/* Has somebody left something in the WAL?  Before it is opened. */
+static bool
+wal_left(const struct store *s, struct arena *a)
+{
+	struct stat st;
+
+	return stat(arena_printf(a, "%s-wal", s->path).p, &st) == 0 &&
+	    st.st_size > 0;
+}
+
 /*
  * Takes the write lock, and our share of BYTE_USE for as long as the store is
  * open.  Who has that byte alone (restore) does not keep it for long.
@@ -221,7 +248,7 @@ store_open(const char *dir, const char *master_key_file, const char *program,
 {
 	struct store *s = xnew(struct store);
 	bool ctl = strcmp(program, "weirctl") == 0;
-	bool ok;
+	bool ok, left;
 
 	s->dir = xstrdup(place_resolved(dir, a));
 	s->path = xstrdup(arena_printf(a, "%s/weir.db", s->dir).p);
@@ -242,10 +269,15 @@ store_open(const char *dir, const char *master_key_file, const char *program,
 		close(s->lock);
 		s->lock = -1;
 	}
+	left = strcmp(program, "weir.fcgi") == 0 && wal_left(s, a);
 	ok = ok && open_database(s, strcmp(program, "weir.fcgi") != 0, a,
 		       why) &&
 	    open_vault(s, master_key_file, a, why) && open_zone(s, a, why) &&
 	    enrol(s, a, why);
+	/* Who died may have known that the disk did not take all of the WAL
+	 * (store_sync): it is written anew. */
+	if (ok && left && alone(s))
+		db_checkpoint(s->db, DB_TRUNCATE);
 	if (s->lock >= 0)
 		lock_give(s->lock, BYTE_WRITE);
 	if (ok)
@@ -257,22 +289,6 @@ store_open(const char *dir, const char *master_key_file, const char *program,
 }
 
 /* --- closing -------------------------------------------------------------- */
-
-/* Is any other registered process alive?  Under the write lock. */
-static bool
-alone(struct store *s)
-{
-	struct row *row = db_each(s->db, &store_part, PROCESSES, "");
-	bool others = false;
-
-	while (!others && db_next(row) == 1) {
-		int64_t id = row_int(row, 0);
-
-		others = id != s->process && !lock_free(s->lock, id);
-	}
-	db_reset(row);
-	return !others;
-}
 
 static void
 leave(struct store *s)
@@ -413,6 +429,16 @@ store_bury(struct store *s, int64_t process)
 
 /* --- writing -------------------------------------------------------------- */
 
+static void
+doubt(struct store *s)
+{
+	if (!atomic_exchange(&s->unsure, true))
+		log_line(LOG_ERROR, "store: the disk could not make the "
+		    "database durable: nothing is admitted and no call's end "
+		    "is told until all of the WAL was written anew; check the "
+		    "disk of %s", s->dir);
+}
+
 /*
  * A descriptor of our own: SQLite keeps no lock on this file that closing
  * one would drop.  The file is the same as long as a connection is open.
@@ -435,7 +461,16 @@ store_sync(struct store *s)
 			return false;
 		s->wal_inode = now.st_ino;
 	}
-	return fdatasync(s->wal) == 0;
+	if (!s->unsure && fdatasync(s->wal) == 0)
+		return true;
+	doubt(s);
+	return false;
+}
+
+bool
+store_unsure(const struct store *s)
+{
+	return s->unsure;
 }
 
 static void
@@ -554,6 +589,45 @@ checkpoint(struct store *s)
 	saw(s, STORE_CHECKPOINT, true);
 	db_checkpoint(s->db, size < s->restart ? DB_PASSIVE : DB_RESTART);
 	saw(s, STORE_CHECKPOINT, false);
+	if (db_unsure(s->db))
+		doubt(s);
+}
+
+/*
+ * Under the write lock: is the connection one to be used?  What a sync has
+ * left in doubt is in the WAL; in the database it is written once more.
+ */
+static bool
+ready(struct store *s)
+{
+	if (s->sick && !reopen(s))
+		return false;
+	if (!s->unsure)
+		return true;
+	saw(s, STORE_CHECKPOINT, true);
+	if (db_checkpoint(s->db, DB_TRUNCATE)) {
+		atomic_store(&s->unsure, false);
+		s->tried = 0;
+		log_line(LOG_WARN, "store: the disk makes the database durable "
+		    "again");
+	}
+	saw(s, STORE_CHECKPOINT, false);
+	return !s->unsure;
+}
+
+bool
+store_mend(struct store *s)
+{
+	bool ok;
+
+	pthread_mutex_lock(&s->mutex);
+	ok = lock_take_write(s->lock, s->wait_ms);
+	if (ok) {
+		ok = ready(s);
+		lock_give(s->lock, BYTE_WRITE);
+	}
+	pthread_mutex_unlock(&s->mutex);
+	return ok;
 }
 
 bool
@@ -570,10 +644,12 @@ store_write(struct store *s, bool durable,
 		goto out;
 	}
 	s->trouble = DB_SICK;
-	if (!s->sick || reopen(s)) {
+	if (ready(s)) {
 		ok = transact(s, durable, work, arg);
 		s->trouble = ok ? DB_FINE : db_trouble(s->db);
 		s->sick = s->trouble == DB_SICK;
+		if (!ok && db_unsure(s->db))
+			doubt(s);
 		if (!ok && db_stopped(s->db))
 			freeze(s, db_stopped(s->db));
 		if (ok)

@@ -76,8 +76,16 @@ bool store_write(struct store *s, bool durable,
  * Makes everything committed so far durable: what store_write(…, durable)
  * does inside, for somebody who waits for it elsewhere (syncer.h).  Blocks
  * for the disk; one thread at a time.  False: the disk refused.
+ *
+ * What a sync that failed was asked for may never reach the disk, though the
+ * next one succeeds: the system counts it as written.  From then on the store
+ * is unsure (any thread may ask), nothing is durable and each store_write fails
+ * until store_mend, or the store_write itself, has written all of the WAL into
+ * the database anew.  store_mend blocks as store_fold does.
  */
 bool store_sync(struct store *s);
+bool store_unsure(const struct store *s);
+bool store_mend(struct store *s);
 
 /*
  * Folds the WAL into the database and empties its file, as far as readers

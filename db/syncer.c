@@ -6,7 +6,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
 
 struct syncer {
@@ -19,7 +18,6 @@ struct syncer {
 	struct op *first, **end;	/* under mutex */
 	bool stopping;			/* under mutex */
 	_Atomic int64_t oldest_us;
-	atomic_bool failed;
 };
 
 /* Under the mutex: waits for operations and takes them all. */
@@ -41,10 +39,6 @@ sync_and_finish(struct syncer *y, struct op *op)
 {
 	bool ok = store_sync(y->store);
 
-	if (!ok && !atomic_exchange(&y->failed, true))
-		log_line(LOG_ERROR, "store: the disk could not make the "
-		    "database durable: no calls are admitted any more; check "
-		    "the disk and restart");
 	for (struct op *next; op; op = next) {
 		next = op->next;
 		op->next = NULL;
@@ -108,12 +102,6 @@ int64_t
 syncer_oldest_us(const struct syncer *y)
 {
 	return atomic_load(&((struct syncer *)y)->oldest_us);
-}
-
-bool
-syncer_failed(const struct syncer *y)
-{
-	return atomic_load(&((struct syncer *)y)->failed);
 }
 
 void

@@ -32,9 +32,6 @@ void syncer_put(struct syncer *y, struct op *first);
  * microseconds), 0: none waits.  Any thread. */
 int64_t syncer_oldest_us(const struct syncer *y);
 
-/* Has the disk ever refused?  Then nothing new may be admitted. */
-bool syncer_failed(const struct syncer *y);
-
 /* Ends the thread after what it has. */
 void syncer_stop(struct syncer *y);
 

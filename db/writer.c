@@ -34,7 +34,8 @@
 #include "fcgi/base/log.h"
 #include "fcgi/base/mem.h"
 
-enum { BALLAST_BYTES = 1 << 20, BALLAST_EVERY_MS = 1000, WAIT_FIRST_MS = 10,
+enum { BALLAST_BYTES = 1 << 20, BALLAST_EVERY_MS = 1000,
+	MEND_EVERY_MS = 1000, WAIT_FIRST_MS = 10,
 	WAIT_MOST_MS = 1000, STOP_MS = 5000, FAILED_MS = 5000,
 	BUSY_OPS = 6,		/* a batch of so many: it pays to gather … */
 	GATHER_US = 300 };	/* … from one batch's beginning to the next's */
@@ -62,6 +63,7 @@ struct writer {
 					 * 0: it worked since; any thread */
 	struct syncer *syncer;
 	int64_t ballast_ms;		/* when to try to make it */
+	int64_t mend_ms;		/* when to try store_mend */
 	int64_t stop_ms;
 	int64_t began_us;		/* the last batch */
 	int ops;			/* of it */
@@ -135,7 +137,7 @@ writer_late_ms(const struct writer *w)
 	int64_t oldest = atomic_load(&((struct writer *)w)->oldest_us);
 	int64_t synced = syncer_oldest_us(w->syncer), age;
 
-	if (syncer_failed(w->syncer))
+	if (store_unsure(w->store))
 		return INT64_MAX;
 	if (synced && (!oldest || synced < oldest))
 		oldest = synced;
@@ -226,7 +228,12 @@ finish(struct writer *w, struct op *op, bool ok)
 static void
 synced(void *arg, struct op *op, bool ok)
 {
-	finish(arg, op, ok);
+	struct writer *w = arg;
+
+	finish(w, op, ok);
+	/* There is something to mend. */
+	if (!ok)
+		wake(w);
 }
 
 static bool
@@ -375,6 +382,16 @@ note_oldest(struct writer *w, const struct op *op)
 	atomic_store(&w->oldest_us, oldest);
 }
 
+/* Calls that wait for it are not admitted meanwhile. */
+static void
+mend(struct writer *w)
+{
+	if (!store_unsure(w->store) || clock_ms() < w->mend_ms)
+		return;
+	if (!store_mend(w->store))
+		w->mend_ms = clock_ms() + MEND_EVERY_MS;
+}
+
 /* Sleeps until something is put, or something late is due. */
 static void
 rest(struct writer *w)
@@ -387,6 +404,8 @@ rest(struct writer *w)
 		due = w->again_ms;
 	if (w->full && (!due || w->ballast_ms < due))
 		due = w->ballast_ms;
+	if (store_unsure(w->store) && (!due || w->mend_ms < due))
+		due = w->mend_ms + 1;
 	if (due) {
 		ms = due > now ? due - now : 0;
 		clock_gettime(CLOCK_MONOTONIC, &until);
@@ -428,7 +447,7 @@ turn(struct writer *w)
 	struct list batch;
 
 	gather(w);
-
+	mend(w);
 	ballast_again(w);
 	ballast_look(w);
 	list_clear(&batch);

@@ -430,6 +430,34 @@ last_one(void **state)
 	back(s);
 }
 
+static bool
+add_some(struct db *db, void *arg);
+
+/* Who comes first after processes that were killed writes anew what they left
+ * in the WAL: they may have known that the disk did not take it. */
+static void
+left_by_the_dead(void **state)
+{
+	struct shop *s = *state;
+	struct stat st;
+	int status;
+	pid_t pid;
+
+	leave(s);
+	pid = fork();
+	if (pid == 0) {
+		s->store = shop_enter(s);
+		_exit(!s->store || !store_write(s->store, true, add_some, s));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(stat(path_of(s, "weir.db-wal"), &st), 0);
+	assert_true(st.st_size > 0);
+	back(s);
+	assert_int_equal(stat(path_of(s, "weir.db-wal"), &st), 0);
+	assert_int_equal(st.st_size, 0);
+}
+
 /* --- one writer ----------------------------------------------------------- */
 
 enum { WRITERS = 4, EACH = 150, EVENTS = WRITERS * EACH * 6 };
@@ -601,6 +629,7 @@ main(void)
 		store_test(damaged),
 		store_test(numbers),
 		store_test(last_one),
+		store_test(left_by_the_dead),
 		store_test(one_writer),
 		store_test(fair),
 	};
