@@ -19,6 +19,9 @@ OUT = ('output', 'reasoning', 'audio_out', 'image_out')
 SPANS = ('hour', 'day', 'week', 'month', 'total')
 WINDOWS = SPANS + tuple(s + '_tokens' for s in SPANS)
 OWNERS = ('site', 'account', 'project', 'key')
+SITE = ('revenue', 'cost', 'loss', 'promotion', 'clearing') + tuple(
+    '%s of %ss' % (b, u) for u in ('token', 'request')
+    for b in ('revenue', 'loss', 'promotion'))
 MINUTE = 60 * 10 ** 6
 HOUR = 3600 * 1000
 PPM = 10 ** 6
@@ -99,15 +102,51 @@ NOTHING = Price(0, 0, ('list', 0), 0, None, {}, [])
 
 # ---- who and what ------------------------------------------------------------
 
-class Account:
-    def __init__(self, number, group):
-        self.id, self.group, self.on = number, group, True
+class Wallet:
+    """May go below 0, as far as its credit."""
+    unit, credit = 'usd', 0
+
+    def __init__(self):
         self.balance = self.held = 0
-        self.excesses, self.since, self.raised = 0, 0, 0
 
     @property
     def free(self):
-        return self.balance - self.held
+        return self.balance - self.held + self.credit
+
+
+class Allowance(Wallet):
+    """Pays from the time it begins until it ends; 0: for ever."""
+
+    def __init__(self, number, bonus, unit, since, until, amount):
+        Wallet.__init__(self)
+        self.id, self.bonus, self.unit = number, bonus, unit
+        self.since, self.until, self.balance = since, until, amount
+        self.over = False
+
+    def ended(self, now):
+        return self.over or (self.until and self.until <= now)
+
+    def pays(self, now):
+        return self.since <= now and not self.ended(now)
+
+    @property
+    def turn(self):
+        return not self.bonus, not self.until, self.until, self.id
+
+
+class Account:
+    def __init__(self, number, group):
+        self.id, self.group, self.on = number, group, True
+        self.wallet, self.allowances = Wallet(), []
+        self.excesses, self.since, self.raised = 0, 0, 0
+
+    def sources(self, now):
+        """What pays now, in order."""
+        return sorted((a for a in self.allowances if a.pays(now)),
+                      key=lambda a: a.turn) + [self.wallet]
+
+    def money(self, now):
+        return sum(s.free for s in self.sources(now) if s.unit == 'usd')
 
 
 class Project:
@@ -129,14 +168,32 @@ class Key:
 
 class Hold:
     """What was set aside for a call; windows: (kind, owner, window, start)."""
-    id = request = None
+    id = request = cover = None
 
     def __init__(self, key, process, opened, **more):
         self.key, self.process, self.opened = key, process, opened
-        self.windows = []
+        self.windows, self.parts = [], []       # [source, amount]
         self.channel = self.out = 0
         self.started = False
         self.__dict__.update(more)
+
+
+def take(sources, money, parts):
+    """Takes it in order; what could not be taken."""
+    for s in sources:
+        n = min(s.free, money) if s.unit == 'usd' else 0
+        if n > 0:
+            add_part(parts, s, n)
+            money -= n
+    return money
+
+
+def add_part(parts, source, n):
+    for part in parts:
+        if part[0] is source:
+            part[1] += n
+            return
+    parts.append([source, n])
 
 
 class Caps:
@@ -155,10 +212,11 @@ class Refused(Exception):
 class Books:
     def __init__(self, zone, now):
         self.zone, self.now = Zone(zone), now
-        self.site = dict.fromkeys(('revenue', 'cost', 'loss', 'promotion',
-                                   'clearing'), 0)
+        self.site = dict.fromkeys(SITE, 0)
         self.accounts, self.projects, self.keys = [], [], []
-        self.models, self.channels, self.prices = {}, {}, []
+        self.models, self.channels = {}, {}
+        self.by_id = {}         # of prices
+        self.prices = {}        # (model, whose) -> [Price]
         self.caps = {}          # (kind, owner) -> Caps
         self.spent = {}         # (kind, owner, window, start) -> amount
         self.charged = {}       # the same of all calls that have ended
@@ -183,10 +241,13 @@ class Books:
     def price(self, model, whose, at=None):
         """In force; the newest of those whose time has come."""
         at = self.now if at is None else at
-        fits = [p for p in self.prices if p.model == model and
-                p.whose == whose and p.since <= at and
-                (p.until is None or p.until > at)]
+        fits = [p for p in self.prices.get((model, whose), ())
+                if p.since <= at and (p.until is None or p.until > at)]
         return max(fits, key=lambda p: (p.since, p.id)) if fits else None
+
+    def add_price(self, price):
+        self.prices.setdefault((price.model, price.whose), []).append(price)
+        self.by_id[price.id] = price
 
     def price_for(self, account, model):
         return self.price(model, ('account', account.id)) or \
@@ -353,47 +414,82 @@ class Books:
         if h['tokens'] and room is not None and h['tokens'] > room:
             raise self.over(at)
         hold = Hold(key, process, self.now, model=model, price=price,
-                    counts=room is not None, before=account.free, **h)
+                    counts=room is not None, before=account.money(self.now),
+                    **h)
         hold.windows = windows
-        hold.held = self.grant_of(account, windows, h)
+        self.draw(hold, account, h)
+        for source, n in hold.parts:
+            source.held += n
         hold.taken = h['tokens'] if key.tpm else 0
         key.rpm_at, (key.tpm_at, key.debt) = rpm_at, tpm
         key.open += 1
-        account.held += hold.held
         self.spend(hold, hold.held, hold.tokens)
         self.holds.append(hold)
         return hold
 
-    def grant_of(self, account, windows, h):
-        """How much is set aside."""
+    def draw(self, hold, account, h):
+        """Who pays for it: sets held, its parts, what covers it."""
+        sources = account.sources(self.now)
         want = h['held']
         if account.raised > self.now:
             want = min(4 * want, h['bound'])
-        room, at = self.tightest(windows, False)
-        money = account.free if room is None else min(account.free, room)
-        money = max(0, money)
-        if money >= want:
-            return want
-        if account.held == 0 and h['least'] < h['held'] and \
-                money >= h['least']:
-            return money
-        if room is not None and room < account.free:
-            raise self.over(at)
-        raise Refused('no_credit', account.free)
+        hold.granted, hold.held = want, 0
+        if self.covers(hold, sources, want, h['tokens']):
+            return
+        room, at = self.tightest(hold.windows, False)
+        free = account.money(self.now)
+        money = max(0, free if room is None else min(free, room))
+        if money < want:
+            if h['least'] < h['held'] and money >= h['least'] and \
+                    not any(s.held for s in sources):
+                want = money
+            elif room is not None and room < free:
+                raise self.over(at)
+            else:
+                raise Refused('no_credit', free)
+        assert take(sources, want, hold.parts) == 0
+        hold.granted = hold.held = want
+
+    @staticmethod
+    def covers(hold, sources, want, tokens):
+        """Tokens or requests pay for all of a call, if it is their turn before
+        there is money enough."""
+        money = 0
+        for s in sources:
+            if money >= want:
+                return False
+            if s.unit == 'usd':
+                money += s.free
+                continue
+            n = tokens if s.unit == 'token' else 1
+            if n and s.free >= n:
+                hold.cover, hold.parts = s, [[s, n]]
+                hold.counts |= s.unit == 'token'
+                return True
+        return False
 
     def more(self, hold, money, tokens):
         if hold not in self.holds:
             return 'no_credit'
-        money = min(money, hold.bound - hold.held)
+        money = 0 if hold.cover else min(money, hold.bound - hold.held)
+        sources = hold.key.account.sources(self.now)
         rooms = [self.tightest(hold.windows, t)[0] for t in (False, True)]
-        if money > hold.key.account.free:
-            return 'no_credit'
+        drawn = []
+        if not hold.cover:
+            if take(sources, money, drawn):
+                return 'no_credit'
+        elif hold.cover.unit == 'token' and tokens:
+            if hold.cover not in sources or hold.cover.free < tokens:
+                return 'no_credit'
+            drawn = [[hold.cover, tokens]]
         for n, room in zip((money, tokens), rooms):
             if room is not None and n > max(0, room):
                 return 'cap'
         hold.held += money
         hold.tokens += tokens
-        hold.key.account.held += money
+        for source, n in drawn:
+            add_part(hold.parts, source, n)
+            source.held += n
         self.spend(hold, money, tokens)
         return 'opened'
 
@@ -403,20 +499,22 @@ class Books:
         """(charged, lost)"""
         key, account = hold.key, hold.key.account
         charge = min(charge, hold.bound)
-        lost = 0
-        if charge > hold.held:
-            room = self.tightest(hold.windows, False)[0]
-            free = account.free
-            if room is not None:
-                free = min(free, max(0, room))
-            lost = max(0, charge - hold.held - free)
-        charged = charge - lost
         tokens = sum(use.get(b, 0) for b in IN + OUT)
+        if hold.cover:
+            paid, lost = self.pay_units(hold, charge, tokens, use)
+            charged = 0
+        else:
+            paid, lost = self.pay_money(hold, charge)
+            charged = charge - lost
         self.holds.remove(hold)
-        account.balance -= charged
-        account.held -= hold.held
-        for book, n in (('revenue', charged + lost), ('cost', -cost),
-                        ('clearing', cost + loss), ('loss', -loss - lost)):
+        for source, n in hold.parts:
+            source.held -= n
+        for source, n in paid:
+            source.balance -= n
+        unit = ' of %ss' % hold.cover.unit if hold.cover else ''
+        for book, n in (('revenue' + unit, sum(n for _, n in paid) + lost),
+                        ('loss' + unit, -lost), ('cost', -cost),
+                        ('clearing', cost + loss), ('loss', -loss)):
             self.site[book] += n
         key.open -= 1
         key.used += charged
@@ -430,9 +528,31 @@ class Books:
                 self.charged[at] = self.charged.get(at, 0) + (
                     tokens if w.endswith('_tokens') else charged)
         self.spend(hold, charged - hold.held, tokens - hold.tokens, True)
-        if lost:
+        if lost and not hold.cover:
             self.exceeded(account)
         return charged, lost
+
+    def pay_money(self, hold, charge):
+        """(parts, what nobody pays): first what is held, in its order."""
+        paid, rest = [], charge
+        for source, n in hold.parts:
+            if min(n, rest):
+                add_part(paid, source, min(n, rest))
+            rest -= min(n, rest)
+        room = self.tightest(hold.windows, False)[0]
+        most = rest if room is None else min(rest, max(0, room))
+        return paid, rest - most + take(
+            hold.key.account.sources(self.now), most, paid)
+
+    def pay_units(self, hold, charge, tokens, use):
+        (source, held), = hold.parts
+        want = 0
+        if charge:
+            want = tokens if source.unit == 'token' else \
+                int(use.get('request', 0) > 0)
+        free = source.free if source.pays(self.now) else 0
+        lost = max(0, want - held - free)
+        return [[source, want - lost]], lost
 
     def exceeded(self, account):
         """Three within an hour of the first: estimates are more for a day."""
@@ -447,7 +567,7 @@ class Books:
         """(charge, cost, list) of what a call used."""
         if not hold.price:
             return 0, 0, 0
-        sale = next(p for p in self.prices if p.id == hold.price)
+        sale = self.by_id[hold.price]
         listed = sale
         if sale.is_sale:
             listed = self.price(hold.model, ('list', 0), hold.opened) or sale
@@ -462,7 +582,7 @@ class Books:
         if not hold.started:
             listed = NOTHING
             if hold.price:
-                listed = next(p for p in self.prices if p.id == hold.price)
+                listed = self.by_id[hold.price]
                 if listed.is_sale:
                     listed = self.price(hold.model, ('list', 0),
                                         hold.opened) or NOTHING
@@ -491,22 +611,60 @@ class Books:
     # -- transfers
 
     def grant(self, account, amount):
-        account.balance += amount
+        account.wallet.balance += amount
         self.site['clearing'] -= amount
         return 'done'
 
     def deduct(self, account, amount):
-        if amount > account.free:
-            return 'short %d' % account.free
+        """Credit is not theirs."""
+        has = max(0, account.wallet.balance - account.wallet.held)
+        if amount > has:
+            return 'short %d' % has
         return self.grant(account, -amount)
+
+    def set_credit(self, account, amount):
+        least = max(0, account.wallet.held - account.wallet.balance)
+        if amount < least:
+            return 'short %d' % least
+        account.wallet.credit = amount
+        return 'done'
+
+    def promote(self, unit, amount):
+        self.site['promotion' if unit == 'usd' else
+                  'promotion of %ss' % unit] += amount
+
+    def allow(self, account, allowance):
+        account.allowances.append(allowance)
+        self.promote(allowance.unit, -allowance.balance)
+
+    def end(self, allowance):
+        if not allowance.ended(self.now):
+            allowance.over = True
+            self.give_back(allowance)
+
+    def give_back(self, allowance):
+        self.promote(allowance.unit, allowance.free)
+        allowance.balance -= allowance.free
+
+    def sweep(self):
+        """What is left in those that have ended, calls aside."""
+        for account in self.accounts:
+            for a in account.allowances:
+                if a.ended(self.now):
+                    self.give_back(a)
 
     def sums_hold(self):
         """What must be so whatever was done."""
-        assert sum(a.balance for a in self.accounts) + \
-            sum(self.site.values()) == 0
-        for a in self.accounts:
-            assert a.free >= 0 and a.held == sum(
-                h.held for h in self.holds if h.key.account is a), a.id
+        every = [s for a in self.accounts for s in a.allowances + [a.wallet]]
+        for unit in ('usd', 'token', 'request'):
+            site = sum(n for book, n in self.site.items() if (
+                unit in book if unit != 'usd' else ' of ' not in book))
+            assert site + sum(s.balance for s in every
+                              if s.unit == unit) == 0, unit
+        for s in every:
+            assert s.free >= 0 and s.held == sum(
+                n for h in self.holds for source, n in h.parts
+                if source is s)
         for (kind, owner), caps in self.caps.items():
             for w in caps.amounts:
                 at = (kind, owner, w, self.start(w))

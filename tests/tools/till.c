@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "db/account.h"
+#include "db/allowance.h"
 #include "db/bill.h"
 #include "db/cap.h"
 #include "db/channel.h"
@@ -239,6 +240,58 @@ deduct(struct db *db, struct job *j)
 	default:
 		return false;
 	}
+}
+
+/* credit ACCOUNT AMOUNT: "done", or "short" and the least it takes */
+static bool
+set_credit(struct db *db, struct job *j)
+{
+	int64_t least;
+
+	switch (ledger_set_credit(db, number(j, 1), number(j, 2), &least)) {
+	case LEDGER_DONE:
+		return buf_put(&j->say, S("done"));
+	case LEDGER_SHORT:
+		return buf_printf(&j->say, "short %" PRId64, least);
+	default:
+		return false;
+	}
+}
+
+/* allow ACCOUNT BONUS UNIT FROM UNTIL AMOUNT: the id of the allowance */
+static bool
+allow(struct db *db, struct job *j)
+{
+	struct allowance a = { .account = number(j, 1),
+		.bonus = number(j, 2), .unit = unit_of(j->word[3]),
+		.from = number(j, 4), .until = number(j, 5),
+		.amount = number(j, 6) };
+
+	if (a.unit == N_UNITS)
+		die("no unit", j->word[3]);
+	return allowance_open(db, &a, S("bonus"), S("model")) == 1 &&
+	    buf_int(&j->say, a.id);
+}
+
+/* end ALLOWANCE */
+static bool
+end_allowance(struct db *db, struct job *j)
+{
+	int64_t carried;
+
+	return allowance_close(db, number(j, 1), 0, 0, &carried) &&
+	    buf_put(&j->say, S("ok"));
+}
+
+/* sweep */
+static bool
+sweep(struct db *db, struct job *j)
+{
+	int n;
+
+	while ((n = allowance_sweep(db)) > 0)
+		;
+	return n == 0 && buf_put(&j->say, S("ok"));
 }
 
 /* cap KIND OWNER SOFT AMOUNT…: "set", or what is held of which window */
@@ -472,9 +525,20 @@ books(struct job *j)
 	    &held) != 1)
 		die("no wallet of", j->word[1]);
 	buf_printf(&j->say, "%" PRId64 " %" PRId64, balance, held);
-	for (int b = BOOK_REVENUE; b <= BOOK_CLEARING; b++)
+	for (int b = BOOK_REVENUE; b < N_BOOKS; b++)
 		buf_printf(&j->say, " %" PRId64, ask(j, "SELECT balance FROM "
 		    "book WHERE id = %" PRId64, b));
+}
+
+/* left ALLOWANCE: its balance and what is held */
+static void
+left(struct job *j)
+{
+	struct allowance a;
+
+	if (allowance_get(j->till->reader, number(j, 1), &a) != 1)
+		die("no allowance", j->word[1]);
+	buf_printf(&j->say, "%" PRId64 " %" PRId64, a.balance, a.held);
 }
 
 /* meter KEY: open calls, what was charged, tokens */
@@ -601,6 +665,10 @@ static const struct verb verbs[] = {
 	{ "price", 8 + N_BUCKETS, add_price, NULL },
 	{ "grant", 3, grant, NULL },
 	{ "deduct", 3, deduct, NULL },
+	{ "credit", 3, set_credit, NULL },
+	{ "allow", 7, allow, NULL },
+	{ "end", 2, end_allowance, NULL },
+	{ "sweep", 1, sweep, NULL },
 	{ "cap", 4 + N_CAP_WINDOWS, set_caps, NULL },
 	{ "open", 12, open_hold, NULL },
 	{ "more", 4, extend, NULL },
@@ -608,6 +676,7 @@ static const struct verb verbs[] = {
 	{ "settle", 14 + N_BUCKETS, settle, NULL },
 	{ "recover", 1, recover, NULL },
 	{ "books", 2, NULL, books },
+	{ "left", 2, NULL, left },
 	{ "meter", 2, NULL, meter },
 	{ "spent", 3, NULL, spent },
 	{ "notes", 1, NULL, notes },
