@@ -34,7 +34,7 @@ struct db_part {
 
 /* All parts there are, NULL-terminated; each file adds itself in parts.c. */
 extern const struct db_part *const db_parts[];
-enum { DB_PARTS_MAX = 48 };
+enum { DB_PARTS_MAX = 56 };
 
 enum db_mode { DB_READ, DB_WRITE };
 

@@ -13,7 +13,8 @@ extern const struct db_part hold_part, pending_part, settle_part, claim_part,
     park_part, score_part, probe_part, metric_part, audit_part,
     process_part, seal_part, backup_part, setup_part, rollup_part, retain_part,
     replay_part, package_part, session_part, subscription_part,
-    stored_part;
+    stored_part, target_part, alert_part, delivery_part, watch_part,
+    watch_caps_part, watch_states_part, watch_calls_part, watch_hours_part;
 
 const struct db_part *const db_parts[] = {
 	&hold_part,
@@ -56,5 +57,13 @@ const struct db_part *const db_parts[] = {
 	&replay_part,
 	&session_part,
 	&stored_part,
+	&target_part,
+	&alert_part,
+	&delivery_part,
+	&watch_part,
+	&watch_caps_part,
+	&watch_states_part,
+	&watch_calls_part,
+	&watch_hours_part,
 	NULL,
 };

@@ -168,6 +168,8 @@ struct folding {
 	struct db *db;
 	struct arena *arena;
 	const struct rollup_asked *q;
+	void (*take)(void *arg, const struct rollup_line *l);	/* or NULL */
+	void *arg;
 	struct rollup_line *lines;
 	size_t n, room;
 	size_t *slots;			/* 1 + index of a line; a power of 2 */
@@ -306,6 +308,11 @@ fold(struct folding *f, const struct piece *p)
 
 	if (!is_asked(f->q, p))
 		return;
+	if (f->take) {
+		l.sums = p->sums;
+		f->take(f->arg, &l);
+		return;
+	}
 	if (f->n == f->room)
 		grow(f);
 	slot = slot_of(f, &l);
@@ -457,18 +464,45 @@ read_all(struct folding *f)
 	    name_lines(f);
 }
 
+/* On one snapshot. */
+static bool
+read_at_once(struct folding *f)
+{
+	bool own = !db_busy(f->db), ok;
+
+	if (own && !db_script(f->db, "BEGIN"))
+		return false;
+	ok = read_all(f);
+	if (own)
+		db_script(f->db, "COMMIT");
+	return ok;
+}
+
+bool
+rollup_walk(struct db *db, const struct rollup_asked *q,
+    void (*take)(void *arg, const struct rollup_line *l), void *arg)
+{
+	struct rollup_asked each = *q;
+	struct folding f = { .db = db, .q = &each, .take = take, .arg = arg };
+
+	each.by = BY_HOUR | BY_ACCOUNT | BY_PROJECT | BY_KEY | BY_MODEL |
+	    BY_CHANNEL;
+	return read_at_once(&f);
+}
+
+int64_t
+rollup_hour(struct db *db, int64_t at)
+{
+	return hour_of(db, at);
+}
+
 int
 rollup_read(struct db *db, struct arena *a, const struct rollup_asked *q,
     struct rollup_line **list)
 {
 	struct folding f = { .db = db, .arena = a, .q = q };
-	bool own = !db_busy(db), ok;
+	bool ok = read_at_once(&f);
 
-	if (own && !db_script(db, "BEGIN"))
-		return -1;
-	ok = read_all(&f);
-	if (own)
-		db_script(db, "COMMIT");
 	if (f.n > 1)
 		qsort(f.lines, f.n, sizeof(*f.lines), order);
 	*list = f.lines;

@@ -68,4 +68,15 @@ bool rollup_can(const struct rollup_asked *q);
 int rollup_read(struct db *db, struct arena *a, const struct rollup_asked *q,
     struct rollup_line **list);
 
+/*
+ * The sums one by one, in order of time, by hour, account, project, key, model
+ * and channel; several may be of the same.  A line has no names.  False: the
+ * database failed.
+ */
+bool rollup_walk(struct db *db, const struct rollup_asked *q,
+    void (*take)(void *arg, const struct rollup_line *l), void *arg);
+
+/* When the hour began that a time is in (UTC ms). */
+int64_t rollup_hour(struct db *db, int64_t at);
+
 #endif

@@ -12,6 +12,7 @@
 #include "db/lock.h"
 #include "db/place.h"
 #include "db/setting.h"
+#include "db/target.h"
 #include "fcgi/base/buf.h"
 #include "fcgi/base/log.h"
 
@@ -313,6 +314,20 @@ next_credential(struct db *db, struct sealing *w, int64_t *after)
 	return got;
 }
 
+/* And what alerts are signed with. */
+static bool
+renew_targets(struct db *db, struct sealing *w)
+{
+	struct str bad = S("");
+
+	if (targets_reseal(db, w->arena, store_vault(w->store), w->vault,
+		&bad) >= 0)
+		return true;
+	return bad.n && place_refuse(w->arena, &w->why, "the secret of %.*s "
+	    "cannot be opened: give it again with weirctl apply, then repeat "
+	    "this (nothing was changed)", STR_ARGS(bad));
+}
+
 static bool
 renew(struct db *db, void *arg)
 {
@@ -334,7 +349,7 @@ renew(struct db *db, void *arg)
 		    "changed", w->k->key);
 	while ((n = next_credential(db, w, &after)) == 1)
 		;
-	if (n < 0)
+	if (n < 0 || !renew_targets(db, w))
 		return false;
 	vault_reseal(w->vault, w->master, &seals);
 	return seals_set(db, &seals) && setting_bump(db) &&

@@ -223,6 +223,37 @@ vault_hash(const struct vault *v, struct str secret,
 	vault_mac(v, "key", secret, out);
 }
 
+void
+vault_sign(struct str key, struct str text, char out[static VAULT_SIGNED])
+{
+	uint8_t mac[crypto_auth_hmacsha256_BYTES];
+	crypto_auth_hmacsha256_state state;
+
+	crypto_auth_hmacsha256_init(&state, (const uint8_t *)key.p, key.n);
+	crypto_auth_hmacsha256_update(&state, (const uint8_t *)text.p, text.n);
+	crypto_auth_hmacsha256_final(&state, mac);
+	sodium_memzero(&state, sizeof(state));
+	_Static_assert((int)VAULT_SIGNED ==
+	    sodium_base64_ENCODED_LEN(crypto_auth_hmacsha256_BYTES,
+		sodium_base64_VARIANT_ORIGINAL), "room for a signature");
+	sodium_bin2base64(out, VAULT_SIGNED, mac, sizeof(mac),
+	    sodium_base64_VARIANT_ORIGINAL);
+}
+
+int
+vault_base64(struct str text, char *out, size_t room)
+{
+	size_t n = 0, end = text.n;
+
+	while (end > 0 && text.n - end < 2 && text.p[end - 1] == '=')
+		end--;
+	/* What was padded must have been so to a multiple of four. */
+	if (end < text.n && text.n % 4 != 0)
+		return -1;
+	return sodium_base642bin((uint8_t *)out, room, text.p, end, NULL, &n,
+	    NULL, sodium_base64_VARIANT_ORIGINAL_NO_PADDING) == 0 ? (int)n : -1;
+}
+
 /* --- credentials ---------------------------------------------------------- */
 
 /* "credential 7 channel 2 version 1 https://…": unambiguous, origin last. */

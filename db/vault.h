@@ -88,6 +88,15 @@ int vault_open_text(const struct vault *v, struct str bound,
 
 void vault_wipe(void *p, size_t n);
 
+/* HMAC-SHA256 of text by a key of any length, as base64, terminated. */
+enum { VAULT_SIGNED = 44 + 1 };
+void vault_sign(struct str key, struct str text,
+    char out[static VAULT_SIGNED]);
+
+/* The bytes that base64 stands for (with its padding or without) into out:
+ * how many, or -1. */
+int vault_base64(struct str text, char *out, size_t room);
+
 /*
  * Keyed hash of some bytes for one purpose ("audit"); other purposes give
  * unrelated hashes, client keys' hashes (vault_hash) among them.

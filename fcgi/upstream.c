@@ -6,7 +6,8 @@
  * easy handle with the exchange it serves; talk.c has what libcurl calls
  * meanwhile.  A shard (shard.c) is a multi handle; the first one with room is
  * taken, so that the connections of the first ones stay warm.  A link (link.c)
- * is a connection.  No other file knows libcurl.
+ * is a connection.  No other file knows libcurl but outbox.c, which is for a
+ * thread that may wait.
  *
  * libcurl forbids most calls from inside its callbacks, and ours may come from
  * there.  So starting, resuming and cancelling only mark the transfer (an

@@ -2,11 +2,12 @@
 /*
  * upstream.h - one HTTP exchange outwards.
  *
- * The only door to the network; behind it are the only files that know libcurl
- * (upstream.c names them).  Each loop has its own pool of connections (several
- * curl multi handles, filled first-fit); an exchange lives on one loop and its
- * callbacks run there.  No redirect is followed, nothing is resent: one POST
- * goes out at most once (CURLOPT_SEEKFUNCTION fails once a byte was taken).
+ * The loops' only door to the network; behind it are the only files of theirs
+ * that know libcurl (upstream.c names them).  Each loop has its own pool of
+ * connections (several curl multi handles, filled first-fit); an exchange lives
+ * on one loop and its callbacks run there.  No redirect is followed, nothing is
+ * resent: one POST goes out at most once (CURLOPT_SEEKFUNCTION fails once a
+ * byte was taken).
  */
 #ifndef WEIR_UPSTREAM_H
 #define WEIR_UPSTREAM_H

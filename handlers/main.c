@@ -35,6 +35,7 @@
 #include "fcgi/cgi.h"
 #include "fcgi/listen.h"
 #include "fcgi/machine.h"
+#include "handlers/alert/teller.h"
 #include "handlers/dialect/dialect.h"
 #include "handlers/page/page.h"
 #include "handlers/page/visit.h"
@@ -371,6 +372,24 @@ open_log(const struct conf *c, struct arena *a)
 
 /* --- Serving ------------------------------------------------------------ */
 
+static struct teller *
+tell_alerts(const struct conf *c, struct arena *a, struct str *why)
+{
+	const struct teller_conf conf = {
+		.store = house.store,
+		.writer = house.writer,
+		.ca_file = c->text[CONF_CA_FILE].p,
+		.env_proxy = str_eq(c->text[CONF_PROXY], S("env")),
+	};
+	struct teller *t = teller_new(&conf, a, why);
+
+	if (!t || teller_start(t))
+		return t;
+	*why = S("the system allows no more threads");
+	teller_free(t);
+	return NULL;
+}
+
 static int
 serve(const struct conf *c, int listen_fd, struct arena *a)
 {
@@ -399,6 +418,7 @@ serve(const struct conf *c, int listen_fd, struct arena *a)
 	    .metrics = counts_asked };
 	struct str why = S("");
 	struct keeper *keeper = NULL;
+	struct teller *teller;
 	int status;
 
 	if (house.one_call)
@@ -410,6 +430,9 @@ serve(const struct conf *c, int listen_fd, struct arena *a)
 		log_error("%.*s", STR_ARGS(why));
 		return house.one_call ? stop_as(FAULT_STORE, why) : 1;
 	}
+	teller = house.one_call ? NULL : tell_alerts(c, a, &why);
+	if (!house.one_call && !teller)
+		log_error("alerts are not told: %.*s", STR_ARGS(why));
 	if (!house.one_call) {
 		house.keeper = keeper;
 		log_info("weir %s serves on %s", PACKAGE_VERSION,
@@ -417,6 +440,9 @@ serve(const struct conf *c, int listen_fd, struct arena *a)
 		    "descriptor 0");
 	}
 	status = machine_run(&m);
+	if (teller)
+		teller_stop(teller);
+	teller_free(teller);
 	keeper_stop(keeper);
 	db_close(house.reader);
 	return status;

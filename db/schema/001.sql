@@ -780,6 +780,118 @@ CREATE TABLE audit (
 	chain   BLOB NOT NULL
 ) STRICT;
 
+-- Where alerts are told: a webhook (url; sealed: the secret that what is sent
+-- is signed with, bound to the row) or a mailbox.  account: whose it is, NULL:
+-- the site's; one of an account does not reach private addresses.
+CREATE TABLE target (
+	id       INTEGER PRIMARY KEY,
+	name     TEXT NOT NULL UNIQUE,
+	account  INTEGER REFERENCES account(id),
+	url      TEXT,
+	email    TEXT,
+	sealed   BLOB NOT NULL DEFAULT x'',
+	enabled  INTEGER NOT NULL DEFAULT 1,
+	note     TEXT NOT NULL DEFAULT '',
+	CHECK ((url IS NULL) <> (email IS NULL))
+) STRICT;
+
+-- At most one row: the server that takes mail.  sealed: its password, bound to
+-- url and user; empty: it wants none.
+CREATE TABLE mail (
+	id      INTEGER PRIMARY KEY CHECK (id = 1),
+	url     TEXT NOT NULL,
+	sender  TEXT NOT NULL,
+	user    TEXT NOT NULL DEFAULT '',
+	sealed  BLOB NOT NULL DEFAULT x''
+) STRICT;
+
+-- What is told when (db/alert.h): `rule` with its figures `params`, a JSON
+-- object of integers, for all that is of the owner.  since: nothing before it
+-- is told.
+CREATE TABLE alert (
+	id          INTEGER PRIMARY KEY,
+	name        TEXT NOT NULL UNIQUE,
+	owner_kind  TEXT NOT NULL CHECK (owner_kind IN ('site', 'account', 'project', 'key')),
+	owner       INTEGER NOT NULL,
+	rule        TEXT NOT NULL,
+	params      TEXT NOT NULL,
+	since       INTEGER NOT NULL,
+	enabled     INTEGER NOT NULL DEFAULT 1,
+	note        TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+CREATE TABLE alert_target (
+	alert   INTEGER NOT NULL REFERENCES alert(id),
+	target  INTEGER NOT NULL REFERENCES target(id),
+	PRIMARY KEY (alert, target)
+) STRICT, WITHOUT ROWID;
+
+-- One row: who looks whether something is to be told (db/watch.h).  at: when
+-- the last look began, looked: when the last one that ended did; serial: its
+-- number.  usage_to, note_to: the last rows of usage and cap_note it has seen,
+-- -1: none need be.
+CREATE TABLE watch (
+	id        INTEGER PRIMARY KEY CHECK (id = 1),
+	at        INTEGER NOT NULL,
+	looked    INTEGER NOT NULL,
+	serial    INTEGER NOT NULL,
+	usage_to  INTEGER NOT NULL,
+	note_to   INTEGER NOT NULL
+) STRICT;
+
+-- Calls that ended in a minute (UTC ms / 60000), and those that failed, for
+-- alerts that ask for it.
+CREATE TABLE pulse (
+	alert   INTEGER NOT NULL REFERENCES alert(id),
+	minute  INTEGER NOT NULL,
+	calls   INTEGER NOT NULL,
+	failed  INTEGER NOT NULL,
+	PRIMARY KEY (alert, minute)
+) STRICT, WITHOUT ROWID;
+
+-- An alert that stands, or stood.  subject: what it is about, by ids; mark: the
+-- window's start of a cap, else when it began; seen: when it was last so.
+-- text: for people; about: the same as a JSON object.
+CREATE TABLE occurrence (
+	id       INTEGER PRIMARY KEY,
+	alert    INTEGER NOT NULL REFERENCES alert(id),
+	subject  TEXT NOT NULL,
+	mark     INTEGER NOT NULL,
+	began    INTEGER NOT NULL,
+	seen     INTEGER NOT NULL,
+	ended    INTEGER,
+	text     TEXT NOT NULL,
+	about    TEXT NOT NULL,
+	UNIQUE (alert, subject, mark)
+) STRICT;
+CREATE INDEX occurrence_stands ON occurrence(alert, subject) WHERE ended IS NULL;
+
+-- What is sent to a target, and how that went.  uid: as it is named there, the
+-- same at each try.  claimed: until then process `taker` (0: weirctl) sends
+-- it.  until: then it is given up.
+CREATE TABLE delivery (
+	id          INTEGER PRIMARY KEY,
+	uid         TEXT NOT NULL UNIQUE,
+	alert       INTEGER NOT NULL REFERENCES alert(id),
+	target      INTEGER NOT NULL REFERENCES target(id),
+	occurrence  INTEGER,
+	what        TEXT NOT NULL CHECK (what IN ('fired', 'over', 'test')),
+	title       TEXT NOT NULL,
+	body        TEXT NOT NULL,
+	made        INTEGER NOT NULL,
+	due         INTEGER NOT NULL,
+	until       INTEGER NOT NULL,
+	tries       INTEGER NOT NULL DEFAULT 0,
+	claimed     INTEGER NOT NULL DEFAULT 0,
+	taker       INTEGER NOT NULL DEFAULT 0,
+	state       TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'given_up')),
+	status      INTEGER NOT NULL DEFAULT 0,
+	why         TEXT NOT NULL DEFAULT '',
+	ended       INTEGER
+) STRICT;
+CREATE INDEX delivery_waits ON delivery(target, due) WHERE state = 'waiting';
+
 INSERT INTO grp(id, name) VALUES (1, 'default');
 INSERT INTO setting(name, value) VALUES ('generation', '1'), ('site.time_zone', 'UTC');
+INSERT INTO watch(id, at, looked, serial, usage_to, note_to) VALUES (1, 0, 0, 0, -1, -1);
 INSERT INTO schema(id, version, min_reader) VALUES (1, 1, 1);

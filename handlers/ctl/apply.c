@@ -63,7 +63,8 @@ tell_left(const struct apply *a)
 {
 	static const struct noun *const nouns[] = { &noun_site, &noun_group,
 		&noun_model, &noun_channel, &noun_credential, &noun_package,
-		&noun_account, &noun_project, &noun_key };
+		&noun_account, &noun_project, &noun_key, &noun_target,
+		&noun_alert };
 	const char *before = "left          ";
 
 	for (size_t i = 0; i < countof(nouns); i++) {

@@ -226,9 +226,10 @@ apply_list(struct apply *a, struct listed *l)
 /* --- the whole ------------------------------------------------------------ */
 
 static const struct noun *const order[] = { &noun_model, &noun_group,
-	&noun_channel, &noun_package, &noun_account };
+	&noun_channel, &noun_package, &noun_account, &noun_target,
+	&noun_alert };
 
-static const char *const reserved[] = { "alerts", "routes" };
+static const char *const reserved[] = { "routes" };
 
 static bool
 check_member(struct apply *a, const struct place *at)
@@ -254,7 +255,8 @@ check_member(struct apply *a, const struct place *at)
 			return kind == JSON_IS_ARRAY ||
 			    wrong(&a->r, at, "a list […] is expected");
 	return wrong(&a->r, at, "a catalogue has no such member; there are "
-	    "site, groups, models, channels, packages, accounts, note");
+	    "site, groups, models, channels, packages, accounts, targets, "
+	    "alerts, note");
 }
 
 static bool

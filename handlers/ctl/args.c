@@ -22,7 +22,8 @@
 static const char globals[] = "data= conf= json help version";
 
 static const char nouns_bar[] =
-    "account|project|key|user|channel|credential|model|group|package";
+    "account|project|key|user|channel|credential|model|group|package|"
+    "target|alert";
 
 /* --- help ----------------------------------------------------------------- */
 

@@ -130,6 +130,12 @@ bool read_all(struct arena *a, const char *path, size_t max, struct str *text,
 bool read_secret(struct ctl *c, const char *what, struct str *secret);
 bool read_password(struct ctl *c, struct str *password);
 
+/* --- alert.c -------------------------------------------------------------- */
+
+/* What looks at alerts and tells them (handlers/alert/teller.h), by itself;
+ * teller_free it.  NULL: it was said why. */
+struct teller *alert_teller(struct ctl *c);
+
 /* --- owner.c -------------------------------------------------------------- */
 
 /*

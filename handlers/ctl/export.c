@@ -95,7 +95,8 @@ static int
 run(struct ctl *c)
 {
 	static const struct noun *const top[] = { &noun_model, &noun_group,
-		&noun_channel, &noun_package, &noun_account };
+		&noun_channel, &noun_package, &noun_account, &noun_target,
+		&noun_alert };
 	struct exporting e = { .c = c, .b = BUF_HEAP((size_t)1 << 30) };
 	struct above none = { 0 };
 	bool good = true;

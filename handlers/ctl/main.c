@@ -27,7 +27,9 @@ extern const struct command command_init, command_apply, command_export,
     command_usage, command_report_usage, command_report_spread,
     command_ledger_check, command_bill_recompute, command_price_import,
     command_route, command_log, command_status, command_doctor,
-    command_backup, command_restore, command_rekey, command_tick;
+    command_backup, command_restore, command_rekey, command_tick,
+    command_alert_log, command_alert_standing, command_alert_test,
+    command_alert_replay;
 
 static const struct command *const commands[] = {
 	&command_init,			/* init.c */
@@ -64,6 +66,10 @@ static const struct command *const commands[] = {
 	&command_ledger_check,		/* ledger.c */
 	&command_bill_recompute,	/* bill.c */
 	&command_price_import,		/* price_import.c */
+	&command_alert_standing,	/* alert.c */
+	&command_alert_log,
+	&command_alert_test,
+	&command_alert_replay,
 	&command_route,			/* route.c */
 	&command_log,			/* log.c */
 	&command_status,		/* status.c */

@@ -16,10 +16,12 @@
 #include <stdint.h>
 
 #include "db/account.h"
+#include "db/alert.h"
 #include "db/cap.h"
 #include "db/catalogue.h"
 #include "db/channel.h"
 #include "db/db.h"
+#include "db/target.h"
 #include "db/tariff.h"
 #include "db/vault.h"
 #include "fcgi/base/arena.h"
@@ -114,6 +116,8 @@ extern const struct kind
     kind_anchor,		/* int64_t, of struct period; 0: none */
     kind_rollover,		/* struct rollover */
     kind_volume,		/* struct str, of struct package_terms */
+    kind_when,			/* struct alert_when */
+    kind_mail,			/* struct mail */
     kind_zone;			/* struct str: a time zone's name */
 
 struct names {
@@ -163,6 +167,26 @@ struct timeouts {
 /* May a channel have this base_url?  *why: else. */
 bool url_allowed(struct arena *a, struct str url, bool plain_http,
     struct str *why);
+
+/* May a webhook be there, of the site or of an account?  And a server that
+ * takes mail? */
+bool url_allowed_webhook(struct arena *a, struct str url, bool account,
+    struct str *why);
+bool url_allowed_mail(struct arena *a, struct str url, struct str *why);
+
+/* Is it a mailbox, as it can stand in a mail? */
+bool mailbox_valid(struct str s);
+
+/* The server that takes mail, as it is given. */
+struct mail {
+	struct mail_row row;
+	struct str password;		/* given now; never loaded */
+};
+
+/* Is there a password that is another one now?  And writing what differs. */
+bool mail_hidden(struct reading *r, const struct mail *m);
+bool mail_save(struct reading *r, const struct place *at,
+    const struct mail *is, const struct mail *was);
 
 /* Is s a secret: least to most visible ASCII characters? */
 bool secret_valid(struct str s, size_t least, size_t most);
@@ -236,7 +260,8 @@ struct noun {
 };
 
 extern const struct noun noun_account, noun_project, noun_key, noun_user,
-    noun_channel, noun_credential, noun_model, noun_group, noun_package;
+    noun_channel, noun_credential, noun_model, noun_group, noun_package,
+    noun_target, noun_alert;
 
 /*
  * Appends the names of n rows (struct str at an offset of each) to out;

@@ -192,6 +192,8 @@ struct site_object {
 	enum routing routing;
 	struct caps caps;
 	int64_t usage_days;		/* 0: for ever */
+	struct str fetch_allow;		/* JSON list of networks, or empty */
+	struct mail mail;
 };
 
 #define AT(member) offsetof(struct site_object, member)
@@ -200,6 +202,8 @@ static const struct member site_members[] = {
 	{ "caps", &kind_caps, AT(caps), 0, 0 },
 	{ "routing", &kind_routing, AT(routing), 0, 0 },
 	{ "usage_days", &kind_count, AT(usage_days), 1, 36500 },
+	{ "fetch_allow", &kind_networks, AT(fetch_allow), 0, 0 },
+	{ "mail", &kind_mail, AT(mail), 0, 0 },
 	{ "note", &kind_text, AT(note), 0, 4096 },
 	{ "enabled", &kind_later, 0, 0, 0 },
 	{ 0 }
@@ -227,6 +231,8 @@ site_load(struct db *db, struct arena *a, const struct above *up,
 	    setting_get(db, a, S("site.note"), &s->note) < 0 ||
 	    setting_get(db, a, S("site.routing"), &routing) < 0 ||
 	    setting_get(db, a, S("site.usage_days"), &days) < 0 ||
+	    setting_get(db, a, S("site.fetch_allow"), &s->fetch_allow) < 0 ||
+	    mail_get(db, a, &s->mail.row) < 0 ||
 	    !cap_get(db, CAP_SITE, 0, &s->caps))
 		return -1;
 	s->routing = routing_read(routing);
@@ -260,7 +266,20 @@ site_save(struct reading *r, const struct place *at, const struct above *up,
 	    S("site.usage_days"), s->usage_days ? str_digits(s->usage_days,
 	    digits) : (struct str){ 0 }))
 		return lost(r);
-	return save_caps(r, at, CAP_SITE, 0, &s->caps, &old->caps);
+	if (!str_eq(s->fetch_allow, old->fetch_allow) && !setting_set(r->db,
+	    S("site.fetch_allow"), s->fetch_allow.n ? s->fetch_allow :
+	    (struct str){ 0 }))
+		return lost(r);
+	return mail_save(r, at, &s->mail, &old->mail) &&
+	    save_caps(r, at, CAP_SITE, 0, &s->caps, &old->caps);
+}
+
+static const char *
+site_hidden(struct reading *r, const struct above *up, const void *object)
+{
+	(void)up;
+	return mail_hidden(r, &((const struct site_object *)object)->mail) ?
+	    "mail.password" : NULL;
 }
 
 /* Windows of a running process would otherwise change under its calls. */
@@ -278,7 +297,7 @@ const struct noun noun_site = {
 	.size = sizeof(struct site_object), .id = AT(id), .name = AT(name),
 	.enabled = AT(enabled), .members = site_members,
 	.blank = site_blank, .load = site_load, .save = site_save,
-	.remark = site_remark,
+	.hidden = site_hidden, .remark = site_remark,
 };
 
 /* --- all of them ---------------------------------------------------------- */
@@ -288,7 +307,8 @@ noun_find(struct str word)
 {
 	static const struct noun *const nouns[] = { &noun_account,
 		&noun_project, &noun_key, &noun_user, &noun_channel,
-		&noun_credential, &noun_model, &noun_group, &noun_package };
+		&noun_credential, &noun_model, &noun_group, &noun_package,
+		&noun_target, &noun_alert };
 
 	for (size_t i = 0; i < countof(nouns); i++)
 		if (str_eq(word, str_of(nouns[i]->word)))

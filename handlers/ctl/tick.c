@@ -14,8 +14,13 @@
 #include "db/stored.h"
 #include "db/retain.h"
 #include "db/subscription.h"
+#include "fcgi/base/clock.h"
 #include "fcgi/base/log.h"
+#include "handlers/alert/teller.h"
+#include "handlers/ctl/ctl.h"
 #include "handlers/ctl/tick_probes.h"
+
+enum { TELL_MS = 60000 };
 
 struct done {
 	int64_t dead;			/* processes */
@@ -24,6 +29,8 @@ struct done {
 	int64_t wal, left;		/* bytes */
 	struct str frozen;
 	struct ticked probes;
+	int64_t fired, over;		/* alerts */
+	int told, untold;		/* deliveries */
 };
 
 /* Subscriptions whose period is over, and allowances. */
@@ -95,6 +102,10 @@ tell(struct ctl *c, const struct done *d)
 		out_int(&b, "usage_rows_ended", d->gone);
 		out_int(&b, "wal_bytes_before", d->wal);
 		out_int(&b, "wal_bytes", d->left);
+		out_int(&b, "alerts_fired", d->fired);
+		out_int(&b, "alerts_over", d->over);
+		out_int(&b, "alerts_told", d->told);
+		out_int(&b, "alerts_to_tell_later", d->untold);
 		out_str(&b, "frozen", d->frozen);
 		out_bool(&b, "probes_elsewhere", d->probes.elsewhere);
 		out_int(&b, "probes_left", d->probes.left);
@@ -112,7 +123,40 @@ tell(struct ctl *c, const struct done *d)
 		    (long long)d->gone);
 	printf("wal        %lld bytes, now %lld%s\n", (long long)d->wal,
 	    (long long)d->left, d->left ? ": a reader keeps the rest" : "");
+	if (d->fired || d->over || d->told || d->untold)
+		printf("alerts     %lld began, %lld are over; %d told, %d to "
+		    "be tried again\n", (long long)d->fired,
+		    (long long)d->over, d->told, d->untold);
 	tell_probes(&d->probes);
+}
+
+/* A running weir.fcgi tells what is found by itself. */
+static bool
+alert(struct ctl *c, struct done *d)
+{
+	int64_t end = clock_ms() + TELL_MS;
+	struct teller *t = alert_teller(c);
+	int sent = 0;
+	bool ok;
+
+	if (!t)
+		return false;
+	log_mute(true);
+	ok = teller_look(t, true, &d->fired, &d->over) >= 0;
+	while (ok && !d->alive && clock_ms() < end) {
+		struct tried tried;
+
+		sent = teller_send(t, 0, &c->arena, &tried);
+		if (sent != 1)
+			break;
+		if (tried.posted.taken)
+			d->told++;
+		else
+			d->untold++;
+	}
+	log_mute(false);
+	teller_free(t);
+	return (ok && sent >= 0) || (failed_read(c), false);
 }
 
 /*
@@ -148,6 +192,8 @@ run(struct ctl *c)
 	log_mute(false);
 	if (!ok)
 		return EXIT_REFUSED;
+	if (!alert(c, &d))
+		return EXIT_REFUSED;
 	ledger_frozen(c->db, &c->arena, &d.frozen);
 	/* What they cost could not be booked. */
 	if (!d.frozen.n && !tick_probes(c, opt(c, "probe"), &d.probes))
@@ -171,8 +217,9 @@ const struct command command_tick = {
 "Resolves the calls of processes that died, removes parks that have ended and\n"
 "usage rows that are older than site.usage_days,\n"
 "renews or ends subscriptions whose period is over,\n"
-"tries upstreams that are out, or idle, with tiny calls, folds the write-ahead\n"
-"log into the database, and prints what was done.  A running weir.fcgi does so\n"
+"looks at what alerts are about and tells it, tries upstreams that are out, or\n"
+"idle, with tiny calls, folds the write-ahead log into the database, and prints\n"
+"what was done.  A running weir.fcgi does so\n"
 "itself; where weir runs as CGI let cron do it:\n"
 "\n"
 "  */5 * * * *  weirctl --data DIR tick >/dev/null\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * url.c - where calls may go: a channel's base_url.
+ * url.c - where calls may go: a channel's base_url; where alerts are told: a
+ * webhook, a server that takes mail.
  *
  * https anywhere; http only to loopback and private addresses (written as
  * addresses, or localhost), or anywhere when the operator says plain_http.
@@ -136,4 +137,65 @@ url_allowed(struct arena *a, struct str url, bool plain_http, struct str *why)
 	    "use https://, or \"plain_http\": true if that is meant (http "
 	    "alone is for localhost and private addresses)", STR_ARGS(host));
 	return false;
+}
+
+/* --- where alerts are told ------------------------------------------------ */
+
+bool
+url_allowed_webhook(struct arena *a, struct str url, bool account,
+    struct str *why)
+{
+	bool tls = str_starts_nocase(url, S("https://"));
+	struct str rest = str_skip(url, tls ? 8 : 7), host;
+
+	if (!tls && !str_starts_nocase(url, S("http://"))) {
+		*why = S("the url of a webhook begins with https:// (or "
+		    "http://)");
+		return false;
+	}
+	if (url.n > 1024 || !all_of(url, ALNUM "-._~:/[]@!$&'()*+,;=%?")) {
+		*why = S("the url of a webhook has at most 1024 characters, "
+		    "no blanks and no #");
+		return false;
+	}
+	host = str_cut(&rest, '/');
+	host = str_cut(&host, '?');
+	if (!host_port(a, host, &host)) {
+		*why = S("its host or port is not one (no user or password "
+		    "may stand there)");
+		return false;
+	}
+	if (tls || (!account && is_near(a, host)))
+		return true;
+	*why = account ? S("a webhook of an account needs https://") :
+	    arena_printf(a, "http:// would send what is told readable to "
+	    "%.*s: use https:// (http alone is for localhost and private "
+	    "addresses)", STR_ARGS(host));
+	return false;
+}
+
+bool
+url_allowed_mail(struct arena *a, struct str url, struct str *why)
+{
+	bool tls = str_starts_nocase(url, S("smtps://"));
+	struct str host;
+
+	if ((tls || str_starts_nocase(url, S("smtp://"))) && url.n <= 300 &&
+	    host_port(a, str_skip(url, tls ? 8 : 7), &host))
+		return true;
+	*why = S("the server that takes mail is smtps://HOST:PORT, or "
+	    "smtp://HOST:PORT, which must offer STARTTLS unless it is "
+	    "localhost or a private address");
+	return false;
+}
+
+bool
+mailbox_valid(struct str s)
+{
+	struct str domain = s, name = str_cut(&domain, '@');
+
+	return s.n <= 254 && name.n >= 1 && name.n <= 64 && domain.n >= 1 &&
+	    all_of(name, ALNUM ".!#$%&'*+/=?^_`{|}~-") &&
+	    all_of(domain, ALNUM ".-") && domain.p[0] != '-' &&
+	    domain.p[0] != '.';
 }

@@ -7,11 +7,10 @@
  * writer.  Nothing here decides about money or limits: admission reads
  * status, expiry and limits again inside its transaction.
  */
-#include <arpa/inet.h>
 #include <stdlib.h>
 
+#include "fcgi/base/address.h"
 #include "fcgi/base/clock.h"
-#include "fcgi/base/json.h"
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
 #include "handlers/relay/call.h"
@@ -89,62 +88,14 @@ is_visible(struct str s)
 
 /* --- Addresses ---------------------------------------------------------- */
 
-/* 16 bytes for either family, IPv4 mapped as usual. */
-static bool
-read_address(struct str text, uint8_t out[static 16], int *bits)
-{
-	char z[INET6_ADDRSTRLEN];
-
-	if (text.n == 0 || text.n >= sizeof(z))
-		return false;
-	memcpy(z, text.p, text.n);
-	z[text.n] = '\0';
-	memset(out, 0, 16);
-	out[10] = out[11] = 0xff;
-	*bits = 32;
-	if (inet_pton(AF_INET, z, out + 12) == 1)
-		return true;
-	*bits = 128;
-	return inet_pton(AF_INET6, z, out) == 1;
-}
-
-static bool
-in_network(const uint8_t addr[static 16], struct str network)
-{
-	struct str host = str_cut(&network, '/');
-	int64_t prefix;
-	uint8_t net[16];
-	int bits;
-
-	if (!read_address(host, net, &bits))
-		return false;
-	prefix = bits;
-	if (network.n && (!str_int(network, &prefix) || prefix < 0 ||
-	    prefix > bits))
-		return false;
-	prefix += 128 - bits;
-	if (memcmp(addr, net, (size_t)prefix / 8) != 0)
-		return false;
-	return prefix % 8 == 0 || ((addr[prefix / 8] ^ net[prefix / 8]) >>
-	    (8 - prefix % 8)) == 0;
-}
-
 static bool
 address_allowed(struct str list, struct str remote)
 {
-	struct json_each each = json_each(list);
-	uint8_t addr[16];
+	uint8_t address[ADDRESS];
 	int bits;
 
-	if (list.n == 0)
-		return true;
-	if (!read_address(remote, addr, &bits))
-		return false;
-	while (json_next(&each))
-		if (each.value.n >= 2 && in_network(addr,
-		    str_from(each.value.p + 1, each.value.n - 2)))
-			return true;
-	return false;
+	return list.n == 0 || (address_read(remote, address, &bits) &&
+	    address_in_list(address, list));
 }
 
 /* --- The step ----------------------------------------------------------- */

@@ -317,7 +317,7 @@ static const struct {
 	{ "{\"models\":{}}", "models: a list […] is expected" },
 	{ "{\"models\":[],\"models\":[]}", "models: this member is there twice" },
 	{ "{\"vouchers\":[]}", "vouchers: a catalogue has no vouchers" },
-	{ "{\"alerts\":[]}", "alerts is not built yet" },
+	{ "{\"routes\":[]}", "routes is not built yet" },
 	{ "{\"note\":7}", "note: a note is a string" },
 	{ "{\"models\":[7]}", "models[0]: an object {…} is expected" },
 	{ "{\"models\":[{}]}", "models[0]: every model needs a name" },
