@@ -37,7 +37,7 @@ help_all(const struct command *const *table)
 		printf("  %s%-*s  %s\n", k->noun ? "NOUN " : "",
 		    k->noun ? 9 : 14, k->name, k->summary);
 	}
-	printf("\nNOUN is %s.\n", nouns_bar);
+	printf("\nNOUN is one of\n%s.\n", nouns_bar);
 	printf("weirctl COMMAND --help says more.  The data directory is "
 	    "--data, else\n$WEIR_DATA, else `data` of weir.conf.  Secrets are "
 	    "read from standard input,\nnever from arguments.  Exit status: "
