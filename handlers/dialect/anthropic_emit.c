@@ -98,6 +98,18 @@ put_head(const struct event_writer *w, struct buf *b)
 }
 
 static void
+put_refusal(struct buf *b, struct str why)
+{
+	buf_put(b, S("{\"type\":\"refusal\",\"category\":null,"
+	    "\"explanation\":"));
+	if (why.n)
+		buf_raw(b, why);
+	else
+		buf_put(b, S("null"));
+	buf_char(b, '}');
+}
+
+static void
 put_stop(const struct messages_writer *s, struct buf *b,
     const struct event *e)
 {
@@ -111,8 +123,7 @@ put_stop(const struct messages_writer *s, struct buf *b,
 		buf_put(b, S("null"));
 	buf_put(b, S(",\"stop_details\":"));
 	if (strcmp(reason, "refusal") == 0)
-		buf_put(b, S("{\"type\":\"refusal\",\"category\":null,"
-		    "\"explanation\":null}"));
+		put_refusal(b, e->text);
 	else
 		buf_put(b, S("null"));
 	buf_put(b, S(",\"container\":null"));

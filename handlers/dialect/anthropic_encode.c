@@ -11,6 +11,7 @@
 #include "handlers/dialect/anthropic_neutral.h"
 #include "handlers/dialect/fit.h"
 #include "handlers/dialect/marks.h"
+#include "handlers/dialect/turns.h"
 
 enum {
 	OUTPUT_DEFAULT = 4096,
@@ -388,7 +389,7 @@ take_marked(struct encoding *e)
 	if (n->n_system)
 		memcpy(m->system, n->system, sizeof(*m->system) *
 		    n->n_system);
-	if (!anthropic_turns(e->arena, n, e->t, &m->turns, &m->n_turns,
+	if (!turns_alternate(e->arena, n, e->t, &m->turns, &m->n_turns,
 	    e->fit.fault))
 		return false;
 	if (e->t->cache_marks == CACHE_NONE)

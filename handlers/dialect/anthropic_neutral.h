@@ -6,7 +6,6 @@
  *	anthropic_decode.c	a Messages request into the neutral form
  *	anthropic_encode.c	the neutral form as a Messages request
  *	anthropic_blocks.c	what stands in its turns
- *	anthropic_turns.c	its turns, in the order this API demands
  *	anthropic_schema.c	the JSON Schemas that it takes
  *	anthropic_events.c	an answer read as events
  *	anthropic_cite.c	whom its text cites
@@ -29,15 +28,6 @@ bool anthropic_encode(struct arena *a, const struct neutral *n,
 void anthropic_reader_init(struct event_reader *r);
 void anthropic_reader_feed(struct event_reader *r, struct str piece);
 void anthropic_reader_finish(struct event_reader *r);
-
-/*
- * The turns as this API takes them: roles in turns, the first the user's,
- * all results of a turn's calls first in the next one, nothing blank.  The
- * list is in the arena, its blocks are copies.  False: *f.
- */
-bool anthropic_turns(struct arena *a, const struct neutral *n,
-    const struct target *t, struct turn **list, size_t *count,
-    struct fault *f);
 
 /* The blocks of a turn as a list; own: as own_signatures.  False: *f. */
 bool anthropic_blocks(struct arena *a, const struct turn *t, bool own,

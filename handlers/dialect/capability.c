@@ -24,7 +24,7 @@ struct capability {
 
 static const char *const reasonings[] = { "none", "effort", "budget",
 	"adaptive", "thinking", "enable_thinking", "object", "template",
-	NULL };
+	"level", NULL };
 static const char *const samplings[] = { "yes", "no", "plain", NULL };
 static const char *const choices[] = { "all", "any", "auto", NULL };
 static const char *const ids[] = { "free", "alnum9", NULL };
@@ -72,6 +72,10 @@ static const struct capability table[] = {
 	    "one leading system message and no other"),
 	ROW("json_schema", FLAG, json_schema, NULL,
 	    "answers by a JSON schema"),
+	ROW("json_with_tools", FLAG, json_with_tools, NULL,
+	    "and does so beside tools"),
+	ROW("result_parts", FLAG, result_parts, NULL,
+	    "results of tools may hold pictures"),
 	ROW("json_object", NOT, no_json_object, NULL,
 	    "has a mode for JSON objects"),
 	ROW("strict_tools", FLAG, strict_tools, NULL,

@@ -26,6 +26,9 @@
 #define GPT_52 REASONS "sampling=plain penalties=no logit_bias=no " \
 	"efforts=none,low,medium,high,xhigh"
 
+#define GEMINI_3 "reasoning=level disable_reasoning=no json_schema " \
+	"json_with_tools result_parts "
+
 /* The first that fits counts.  Providers put a maker before the name
  * ("anthropic/claude-…"), so it may begin after any slash. */
 static const struct {
@@ -56,6 +59,19 @@ static const struct {
 	{ STR_INIT("o4"), STR_INIT(OLD_O "stop=no") },
 	{ STR_INIT("gpt-4o"), STR_INIT(OPENAI) },
 	{ STR_INIT("gpt-4.1"), STR_INIT(OPENAI) },
+	{ STR_INIT("gemini-3-pro"), STR_INIT(GEMINI_3 "efforts=low,high") },
+	{ STR_INIT("gemini-3.1-pro"), STR_INIT(GEMINI_3
+	    "efforts=low,medium,high") },
+	{ STR_INIT("gemini-3.7"), STR_INIT(GEMINI_3
+	    "efforts=low,medium,high") },
+	{ STR_INIT("gemini-3.8"), STR_INIT(GEMINI_3
+	    "efforts=low,medium,high") },
+	{ STR_INIT("gemini-3"), STR_INIT(GEMINI_3
+	    "efforts=minimal,low,medium,high") },
+	{ STR_INIT("gemini-2.5-pro"), STR_INIT("reasoning=budget json_schema "
+	    "disable_reasoning=no") },
+	{ STR_INIT("gemini-2.5"), STR_INIT("reasoning=budget json_schema") },
+	{ STR_INIT("gemini-"), STR_INIT("json_schema") },
 	{ STR_INIT("gpt-oss"), STR_INIT("reasoning=effort "
 	    "efforts=low,medium,high disable_reasoning=no") },
 	{ STR_INIT("deepseek-r1"), STR_INIT("reasoning_replay=no") },

@@ -13,6 +13,8 @@
 
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
+#include "handlers/dialect/neutral.h"
+#include "handlers/dialect/thoughts.h"
 #include "handlers/dialect/up_error.h"
 
 static const char *const heads[] = {
@@ -255,6 +257,7 @@ const struct dialect gemini_dialect = {
 	.read_path = gemini_read_path,
 	.read_request = gemini_read_request,
 	.write_request = gemini_write_request,
+	.thoughts = gemini_thoughts,
 	.path = path,
 	.answer_as = answer_as,
 	.observe = observe,
@@ -266,4 +269,5 @@ const struct dialect gemini_dialect = {
 	.breaks_off = true,
 	.write_count = write_count,
 	.status = status,
+	.neutral = &gemini_neutral,
 };

@@ -173,7 +173,8 @@ struct neutral {
 enum reasoning_style {
 	REASONING_NONE,
 	REASONING_EFFORT,	/* reasoning_effort; output_config.effort */
-	REASONING_BUDGET,	/* Messages: thinking {budget_tokens} */
+	REASONING_BUDGET,	/* Messages: thinking {budget_tokens}; Gemini:
+				 * thinkingBudget */
 	REASONING_ADAPTIVE,	/* Messages: thinking {adaptive},
 				 * output_config.effort */
 	REASONING_THINKING,	/* thinking {enabled or disabled}, and
@@ -181,7 +182,8 @@ enum reasoning_style {
 				 * in Messages a budget */
 	REASONING_ENABLE,	/* enable_thinking, thinking_budget */
 	REASONING_OBJECT,	/* reasoning {effort, max_tokens} */
-	REASONING_TEMPLATE	/* chat_template_kwargs {enable_thinking} */
+	REASONING_TEMPLATE,	/* chat_template_kwargs {enable_thinking} */
+	REASONING_LEVEL		/* Gemini: thinkingLevel */
 };
 enum sampling { SAMPLING_YES, SAMPLING_NO,
 	SAMPLING_PLAIN };	/* only when it does not reason */
@@ -234,6 +236,9 @@ struct target {
 	enum user_word user;		/* who it is for */
 	bool service_tier;		/* takes it */
 	bool no_stream_usage;		/* stream_options is refused */
+	bool json_with_tools;		/* Gemini: a form for its answer beside
+					 * tools */
+	bool result_parts;		/* Gemini: pictures in results */
 	bool strict;			/* what would be dropped is refused */
 };
 
@@ -359,7 +364,8 @@ struct cite {
 struct event {
 	enum event_kind kind;
 	enum block_kind block;	/* BLOCK: text, reasoning, call, refusal */
-	struct str text;	/* raw */
+	struct str text;	/* raw; STOP: why it was refused without a
+				 * word, if that was told */
 	struct str id, name;	/* START: id, model; BLOCK: of a call; raw */
 	bool custom;		/* BLOCK: a call of a custom tool; its ARGS are
 				 * the input itself, raw */
@@ -426,6 +432,7 @@ struct neutral_dialect {
 	    struct buf *out, struct buf *last);
 };
 
-extern const struct neutral_dialect openai_neutral, anthropic_neutral;
+extern const struct neutral_dialect openai_neutral, anthropic_neutral,
+    gemini_neutral;
 
 #endif

@@ -473,6 +473,9 @@ writer_put(struct event_writer *w, const struct event *e, struct buf *out,
 		break;
 	case EVENT_STOP:
 		s->stop = e->stop;
+		if (e->text.n)
+			put_text(w, &(struct event){ .kind = EVENT_TEXT,
+			    .block = BLOCK_REFUSAL, .text = e->text }, out);
 		keep_thoughts(w);
 		if (w->stream)
 			stream_last(w, last);

@@ -24,6 +24,10 @@ static const struct preset presets[] = {
 	    .dialect = STR_INIT("anthropic"),
 	    .base_url = STR_INIT("https://api.deepseek.com/anthropic"),
 	    .quirks = STR_INIT(LIKE_MESSAGES) },
+	{ .name = STR_INIT("gemini"), .title = STR_INIT("Google Gemini"),
+	    .dialect = STR_INIT("gemini"),
+	    .base_url =
+	    STR_INIT("https://generativelanguage.googleapis.com") },
 	{ .name = STR_INIT("groq"), .title = STR_INIT("Groq"),
 	    .dialect = STR_INIT("openai"),
 	    .base_url = STR_INIT("https://api.groq.com/openai/v1"),

@@ -36,4 +36,8 @@ bool anthropic_thoughts(struct arena *a, struct str body,
 bool responses_thoughts(struct arena *a, struct str body,
     const struct envelope_key *k, struct buf *out);
 
+/* The same of a generateContent request. */
+bool gemini_thoughts(struct arena *a, struct str body,
+    const struct envelope_key *k, struct buf *out);
+
 #endif

@@ -55,9 +55,11 @@ recall_due(const struct call *c, const struct target *t)
 	const struct neutral *n = c->neutral;
 	bool thinks = n->effort > EFFORT_NONE || n->budget || n->adaptive;
 
-	if (c->recalled || c->mended || !thinks || n->own_signatures ||
-	    (t->reasoning != REASONING_BUDGET &&
-	    t->reasoning != REASONING_ADAPTIVE))
+	bool wanted = t->reasoning == REASONING_LEVEL || (thinks &&
+	    (t->reasoning == REASONING_BUDGET ||
+	    t->reasoning == REASONING_ADAPTIVE));
+
+	if (c->recalled || c->mended || !wanted || n->own_signatures)
 		return false;
 	for (size_t i = loop_start(n); i < n->n_turns; i++)
 		if (forgotten(&n->turns[i]))

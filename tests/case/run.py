@@ -1667,6 +1667,8 @@ def same_id(answer):
     answer = re.sub(rb'("(?:request_id|id)":"[a-z]*[-_]?)[0-9a-z]{26}"',
                     rb'\1"', answer)
     answer = re.sub(rb'"wr1\.[\w-]+\.[\w-]+"', b'"wr1."', answer)
+    answer = re.sub(rb'"d3IxL[\w+/]+=*"', b'"wr1."', answer)
+    answer = re.sub(rb'"(toolu|call)_[\w]{26}', rb'"\1_', answer)
     return re.sub(rb'"created":\d{10},', b'"created":0,', answer)
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * anthropic_turns.c - a conversation's turns in the order that the Anthropic
- * API demands.
+ * turns.c - a conversation's turns in the order that some APIs demand; see
+ * turns.h.
  *
  * Turns of one role become one; the results of all calls of a turn stand
  * first in the next one, in the order of the calls; texts without a letter
@@ -10,11 +10,12 @@
  * takes no others.  Nothing is invented but a "." before an answer that has
  * no question.
  */
+#include "handlers/dialect/turns.h"
+
 #include <assert.h>
 
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
-#include "handlers/dialect/anthropic_neutral.h"
 #include "handlers/dialect/envelope.h"
 
 struct turning {
@@ -248,7 +249,7 @@ begin_with_user(struct turning *g)
 }
 
 bool
-anthropic_turns(struct arena *a, const struct neutral *n,
+turns_alternate(struct arena *a, const struct neutral *n,
     const struct target *t, struct turn **list, size_t *count,
     struct fault *f)
 {
