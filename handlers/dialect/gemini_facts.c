@@ -255,8 +255,11 @@ gemini_read_usage(struct observer *o, struct counts *c, struct str usage)
 	}
 	convert(c, &o->tokens);
 	/* An embedding is no text. */
-	if (endpoint_embeds(o->endpoint) && o->tokens.in_total >= 0)
+	if (endpoint_embeds(o->endpoint) && o->tokens.in_total >= 0) {
 		o->tokens.out_total = 0;
+		o->tokens.reasoning = o->tokens.out_audio =
+		    o->tokens.out_image = -1;
+	}
 }
 
 /* --- Names and errors ----------------------------------------------------- */

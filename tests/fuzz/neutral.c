@@ -26,6 +26,9 @@ static const struct target targets[] = {
 	    .max_completion = true, .developer_role = true,
 	    .reasoning_replay = true },
 	{ .model = STR_INIT("m4"), .one_system = true, .strict = true },
+	{ .model = STR_INIT("m5"), .reasoning = REASONING_LEVEL,
+	    .always_reasons = true, .json_with_tools = true,
+	    .result_parts = true },
 };
 
 /* Of these an input meets one. */
@@ -102,9 +105,9 @@ static void
 request(struct arena *a, const struct dialect *from, struct str text)
 {
 	static const struct neutral_dialect *const to[] = { &openai_neutral,
-		&anthropic_neutral };
+		&anthropic_neutral, &gemini_neutral };
 	struct fault f = { 0 };
-	struct asked asked;
+	struct asked asked = { .by_path = { S("m"), false, false } };
 	struct neutral form;
 	struct buf out, again;
 
@@ -120,7 +123,7 @@ request(struct arena *a, const struct dialect *from, struct str text)
 		const struct target *t = i < countof(targets) ? &targets[i] :
 		    &quirky[text.n % countof(quirky)];
 
-		for (size_t j = 0; j < 2; j++)
+		for (size_t j = 0; j < countof(to); j++)
 			if (encode(a, to[j], &form, t, &out)) {
 				assert(encode(a, to[j], &form, t, &again));
 				assert(str_eq(buf_str(&out),
@@ -264,10 +267,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	asked.target = &tags;
 	request(&a, &openai_dialect, text);
 	request(&a, &anthropic_dialect, text);
+	request(&a, &gemini_dialect, text);
 	answers(&anthropic_neutral, &openai_neutral, text, &asked);
 	answers(&anthropic_neutral, &openai_neutral, text, &schema);
 	answers(&openai_neutral, &anthropic_neutral, text, &asked);
 	answers(&openai_neutral, &openai_neutral, text, NULL);
+	if (n & 2) {
+		answers(&gemini_neutral, &openai_neutral, text, &asked);
+		answers(&anthropic_neutral, &gemini_neutral, text, &asked);
+	} else {
+		answers(&gemini_neutral, &anthropic_neutral, text, NULL);
+		answers(&openai_neutral, &gemini_neutral, text, &asked);
+	}
 	arena_release(&a);
 	return 0;
 }

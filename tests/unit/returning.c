@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * returning.c - there and back: what both dialects have words for is the same
+ * returning.c - there and back: what two dialects have words for is the same
  * request when it has gone to the other one and come back.
  *
  * Every combination of the features below is one request.  It is written for
@@ -14,7 +14,10 @@
 enum feature {
 	SYSTEM = 1, TEMPERATURE = 2, STOPS = 4, USER = 8, TOOLS = 16,
 	FORCED = 32, ALONE = 64, SCHEMA = 128, TALK = 256, LOOP = 512,
-	PICTURE = 1024, DOCUMENT = 2048, ALL = 4096
+	PICTURE = 1024, DOCUMENT = 2048, ALL = 4096,
+	/* What generateContent has words for, too. */
+	GENERATED = SYSTEM | TEMPERATURE | STOPS | TOOLS | FORCED | TALK |
+	    LOOP | PICTURE
 };
 
 #define ABLE "json_schema strict_tools end_user=safety_identifier"
@@ -105,13 +108,44 @@ chat(struct buf *b, unsigned f)
 	put(b, f, 0, "}");
 }
 
+/* The same of generateContent; all of it. */
+static void
+generate(struct buf *b, unsigned f)
+{
+	put(b, f, 0, "{'contents':[{'role':'user','parts':[{'text':'hi'}");
+	put(b, f, PICTURE, ",{'inlineData':{'mimeType':'image/png','data':'"
+	    PNG "'}}");
+	put(b, f, 0, "]}");
+	put(b, f, TALK, ",{'role':'model','parts':[{'text':'yes \\u00e9'}]},"
+	    "{'role':'user','parts':[{'text':'go on'}]}");
+	put(b, f, LOOP, ",{'role':'model','parts':[{'text':'calling'},"
+	    "{'functionCall':{'id':'c1','name':'f','args':{'x':1.50}}},"
+	    "{'functionCall':{'id':'c2','name':'g','args':{}}}]},"
+	    "{'role':'user','parts':[{'functionResponse':{'id':'c1','name':"
+	    "'f','response':{'a':1e2}}},{'functionResponse':{'id':'c2',"
+	    "'name':'g','response':{'error':'two'}}},{'text':'and?'}]}");
+	put(b, f, 0, "]");
+	put(b, f, SYSTEM, ",'systemInstruction':{'parts':[{'text':"
+	    "'be brief'}]}");
+	put(b, f, TOOLS, ",'tools':[{'functionDeclarations':[{'name':'f',"
+	    "'description':'d \\u00fc','parametersJsonSchema':" FORM "},"
+	    "{'name':'g'}]}]");
+	put(b, f, TOOLS | FORCED, ",'toolConfig':{'functionCallingConfig':"
+	    "{'mode':'ANY','allowedFunctionNames':['g']}}");
+	put(b, f, 0, ",'generationConfig':{'maxOutputTokens':100");
+	put(b, f, TEMPERATURE, ",'temperature':0.50");
+	put(b, f, STOPS, ",'stopSequences':['X','Y']");
+	put(b, f, 0, "}}");
+}
+
 /* Written for an upstream: as the neutral form of a text has it. */
 static struct str
 written(struct arena *a, const struct neutral_dialect *from,
     const struct neutral_dialect *to, struct str text)
 {
 	struct target t = { .model = to == &anthropic_neutral ?
-		S("claude-x") : S("gpt-x") };
+		S("claude-x") : to == &gemini_neutral ? S("gemini-x") :
+		S("gpt-x") };
 	struct buf out = BUF(a, LIMIT_FOLD_BYTES), names = BUF(a, 4096);
 	struct dropped d = { .names = names };
 	struct neutral form;
@@ -129,7 +163,7 @@ written(struct arena *a, const struct neutral_dialect *from,
 }
 
 static void
-there_and_back(void (*make)(struct buf *b, unsigned f),
+there_and_back(void (*make)(struct buf *b, unsigned f), unsigned features,
     const struct neutral_dialect *own, const struct neutral_dialect *other)
 {
 	for (unsigned f = 0; f < ALL; f++) {
@@ -138,7 +172,7 @@ there_and_back(void (*make)(struct buf *b, unsigned f),
 		struct str direct, back;
 
 		/* Nothing is alone, or forced, without tools. */
-		if ((f & ALONE && !(f & FORCED)) || (f & FORCED &&
+		if (f & ~features || (f & ALONE && !(f & FORCED)) || (f & FORCED &&
 		    !(f & TOOLS)))
 			continue;
 		arena_init(&a);
@@ -163,14 +197,39 @@ static void
 messages_return(void **state)
 {
 	(void)state;
-	there_and_back(messages, &anthropic_neutral, &openai_neutral);
+	there_and_back(messages, ALL - 1, &anthropic_neutral, &openai_neutral);
 }
 
 static void
 chats_return(void **state)
 {
 	(void)state;
-	there_and_back(chat, &openai_neutral, &anthropic_neutral);
+	there_and_back(chat, ALL - 1, &openai_neutral, &anthropic_neutral);
+}
+
+static void
+chats_return_from_gemini(void **state)
+{
+	(void)state;
+	there_and_back(chat, GENERATED, &openai_neutral, &gemini_neutral);
+}
+
+static void
+messages_return_from_gemini(void **state)
+{
+	(void)state;
+	there_and_back(messages, GENERATED, &anthropic_neutral,
+	    &gemini_neutral);
+}
+
+static void
+contents_return(void **state)
+{
+	(void)state;
+	there_and_back(generate, GENERATED, &gemini_neutral,
+	    &anthropic_neutral);
+	there_and_back(generate, GENERATED & ~LOOP, &gemini_neutral,
+	    &openai_neutral);
 }
 
 int
@@ -179,6 +238,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_return),
 		cmocka_unit_test(chats_return),
+		cmocka_unit_test(chats_return_from_gemini),
+		cmocka_unit_test(messages_return_from_gemini),
+		cmocka_unit_test(contents_return),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
