@@ -12,6 +12,7 @@
 
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
+#include "handlers/dialect/embed.h"
 #include "handlers/dialect/envelope.h"
 #include "handlers/dialect/neutral.h"
 #include "handlers/dialect/tokens.h"
@@ -202,10 +203,18 @@ bridge_joins(const struct dialect *caller, const struct dialect *upstream)
 	return caller == upstream || (caller->neutral && upstream->neutral);
 }
 
+bool
+bridge_embeds(const struct dialect *caller, const struct dialect *upstream)
+{
+	return caller == upstream || (caller->embed && upstream->embed);
+}
+
 void
 bridge_observe(struct observer *o)
 {
-	if (o->upstream)
+	if (o->embeds)
+		embed_observe(o);
+	else if (o->upstream)
 		begin(o);
 	else
 		o->dialect->observe(o);
@@ -218,6 +227,10 @@ bridge_feed(struct observer *o, struct str piece, struct buf *out,
 	struct bridge *b = o->state;
 	unsigned before = o->seen;
 
+	if (o->embeds) {
+		embed_feed(o, piece);
+		return 0;
+	}
 	if (!o->upstream)
 		return o->dialect->feed(o, piece, out, last);
 	b->out = out;
@@ -231,6 +244,8 @@ finish(struct observer *o, struct buf *out, struct buf *last)
 {
 	struct bridge *b = o->state;
 
+	if (o->embeds)
+		return embed_finish(o, out, last);
 	if (!o->upstream)
 		return o->dialect->finish(o, out, last);
 	b->out = out;

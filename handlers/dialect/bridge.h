@@ -12,8 +12,11 @@
 
 #include "handlers/dialect/dialect.h"
 
-/* Can an answer of one of them be told in the other's words? */
+/* Can a conversation of one of them be told in the other's words?  And its
+ * embeddings? */
 bool bridge_joins(const struct dialect *caller,
+    const struct dialect *upstream);
+bool bridge_embeds(const struct dialect *caller,
     const struct dialect *upstream);
 
 /* As the functions of struct dialect; o->upstream is set where it is not the

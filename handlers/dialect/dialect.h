@@ -250,7 +250,8 @@ struct observer {
 	/* Where the upstream speaks another dialect (bridge.h): */
 	const struct dialect *upstream;	/* that one; NULL: the same */
 	bool upstream_stream;	/* it sends frames */
-	const struct neutral *request;	/* as it was sent */
+	const struct neutral *request;	/* as it was sent, or */
+	const struct embeds *embeds;	/* of embeddings: this */
 	struct str asked_model;	/* as the caller asked for it */
 	struct str request_id;
 	int64_t now;		/* UTC seconds: when the answer began */
@@ -261,6 +262,7 @@ struct observer {
 };
 
 struct neutral_dialect;
+struct embed_dialect;
 
 /* Where callers' keys stand first: a header, by what it is called. */
 enum key_place { KEY_BEARER,	/* Authorization: Bearer */
@@ -415,6 +417,9 @@ struct dialect {
 	/* How its conversations are told in others' words (neutral.h); NULL:
 	 * they are not. */
 	const struct neutral_dialect *neutral;
+
+	/* The same of its embeddings (embed.h). */
+	const struct embed_dialect *embed;
 };
 
 extern const struct dialect openai_dialect;

@@ -13,6 +13,7 @@
 
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
+#include "handlers/dialect/embed.h"
 #include "handlers/dialect/neutral.h"
 #include "handlers/dialect/thoughts.h"
 #include "handlers/dialect/up_error.h"
@@ -270,4 +271,5 @@ const struct dialect gemini_dialect = {
 	.write_count = write_count,
 	.status = status,
 	.neutral = &gemini_neutral,
+	.embed = &gemini_embed,
 };

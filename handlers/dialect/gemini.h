@@ -80,6 +80,8 @@ bool gemini_read_path(struct arena *a, struct str rest, struct str query,
     struct asked *out, struct fault *f);
 bool gemini_read_request(struct arena *a, enum endpoint endpoint,
     struct str body, struct asked *out, struct fault *f);
+/* The name of a model as a resource: "models/NAME", in its quotes. */
+void gemini_put_model(struct buf *out, struct str model);
 bool gemini_write_request(const struct asked *asked,
     const struct edits *edits, struct buf *out);
 

@@ -32,13 +32,27 @@ copy_into(struct writing *w, struct str object)
 	w->at = object.p + 1;
 }
 
+void
+gemini_put_model(struct buf *out, struct str model)
+{
+	bool whole = str_has(model, S("/"));
+	size_t at = out->n;
+
+	if (!whole)
+		buf_put(out, S("\"models/"));
+	buf_json(out, model);
+	if (whole || out->full)
+		return;
+	/* Its own first quote goes. */
+	at += sizeof("\"models/") - 1;
+	memmove(out->p + at, out->p + at + 1, out->n - at - 1);
+	out->n--;
+}
+
 static void
 put_model(struct writing *w)
 {
-	bool whole = memchr(w->edits->model.p, '/', w->edits->model.n);
-
-	buf_json(w->out, whole ? w->edits->model : ARENA_JOIN(w->arena,
-	    S("models/"), w->edits->model));
+	gemini_put_model(w->out, w->edits->model);
 }
 
 /* In an object; must: it is put there when it is not. */

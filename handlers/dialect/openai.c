@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #include "fcgi/base/limits.h"
+#include "handlers/dialect/embed.h"
 #include "handlers/dialect/neutral.h"
 #include "handlers/dialect/up_error.h"
 
@@ -206,4 +207,5 @@ const struct dialect openai_dialect = {
 	.keep_alive = STR_INIT(": keep-alive\n\n"),
 	.status = fault_status,
 	.neutral = &openai_neutral,
+	.embed = &openai_embed,
 };

@@ -84,7 +84,16 @@ attempt_free(struct attempt *a)
 static enum endpoint
 endpoint_there(const struct attempt *a)
 {
-	return a->crosses ? a->speaks->converse : a->call->asked.endpoint;
+	if (!a->crosses)
+		return a->call->asked.endpoint;
+	return a->embeds ? a->speaks->embeds : a->speaks->converse;
+}
+
+/* Is it asked to stream?  Across dialects always, but for embeddings. */
+static bool
+streams_there(const struct attempt *a)
+{
+	return a->call->asked.stream || (a->crosses && !a->embeds);
 }
 
 static struct str
@@ -93,7 +102,7 @@ path_there(struct attempt *a)
 	const struct call *c = a->call;
 
 	return ARENA_JOIN(&a->arena, outward_path(&a->arena,
-	    a->speaks->path(endpoint_there(a), c->asked.stream || a->crosses),
+	    a->speaks->path(endpoint_there(a), streams_there(a)),
 	    a->with->upstream_model), kept_path(c, &a->arena));
 }
 
@@ -116,7 +125,7 @@ on_head(struct exchange *x)
 		return;
 	asked = c->asked;
 	asked.endpoint = endpoint_there(a);
-	asked.stream |= a->crosses;
+	asked.stream = streams_there(a);
 	as = a->speaks->answer_as(&asked, type);
 	a->observer = (struct observer){
 		.dialect = c->dialect,
@@ -131,6 +140,7 @@ on_head(struct exchange *x)
 		.upstream = a->crosses ? a->speaks : NULL,
 		.upstream_stream = as == AS_EVENTS,
 		.request = a->request,
+		.embeds = a->embeds,
 		.asked_model = a->with->name,
 		.request_id = request_id(c->rq),
 		.now = clock_utc_ms() / 1000,
@@ -260,7 +270,7 @@ attempt_start(struct attempt *a)
 	int n = 0;
 
 	headers[n++] = content_type(a);
-	headers[n++] = c->asked.stream || a->crosses ? S("Accept: text/event-stream") :
+	headers[n++] = streams_there(a) ? S("Accept: text/event-stream") :
 	    c->asked.text_wanted || c->asked.characters ? S("Accept: */*") :
 	    S("Accept: application/json");
 	headers[n++] = S("User-Agent: weir/" PACKAGE_VERSION);

@@ -80,7 +80,8 @@ struct attempt {
 	int64_t began_us, began_utc;
 	const struct dialect *speaks;	/* its upstream's */
 	bool crosses;			/* which is not the caller's */
-	struct neutral *request;	/* then: as it was written */
+	struct neutral *request;	/* then: as it was written, or */
+	struct embeds *embeds;		/* of embeddings: what is asked */
 	struct envelope_key envelope;	/* what its signatures go out in */
 	enum verdict says;		/* of its upstream's health */
 	bool begun;			/* health counts it as running */

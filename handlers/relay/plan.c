@@ -147,7 +147,8 @@ serving(const struct channel *ch, const struct wanted *w, struct str model)
 	if (!ch->enabled || !channel_has_group(ch, w->group) || !d)
 		return NULL;
 	if (w->dialect && d != w->dialect &&
-	    !(w->converses && bridge_joins(w->dialect, d)))
+	    !(w->converses && bridge_joins(w->dialect, d)) &&
+	    !(w->embeds && bridge_embeds(w->dialect, d)))
 		return NULL;
 	return channel_serves(ch, model);
 }
@@ -557,6 +558,7 @@ plan(struct call *c)
 		.dialect = c->dialect, .allowed = c->key.models, .now = now,
 		.converses = c->asked.endpoint == c->dialect->converse,
 		.credential = c->stored.credential,
+		.embeds = endpoint_embeds(c->asked.endpoint),
 		.tokens = c->asked.prompt_tokens };
 
 	if (!plan_allowed(c->key.models, c->asked.model)) {

@@ -55,6 +55,7 @@ struct wanted {
 	struct str model;
 	const struct dialect *dialect;	/* of its channels; NULL: any */
 	bool converses;			/* or one that it can be told in */
+	bool embeds;			/* the same of embeddings */
 	int64_t credential;		/* this one alone; 0: any */
 	struct str allowed;		/* the key's list, as plan_allowed's */
 	int64_t tokens;			/* of the prompt; fallback models whose

@@ -14,6 +14,7 @@
  */
 #include "fcgi/base/json.h"
 #include "fcgi/base/mem.h"
+#include "handlers/dialect/embed.h"
 #include "handlers/dialect/neutral.h"
 #include "handlers/dialect/thoughts.h"
 #include "handlers/relay/call.h"
@@ -215,6 +216,30 @@ write_across(struct call *c)
 	count_body(a);
 }
 
+/* Embeddings: texts there, vectors back. */
+static void
+write_embeds(struct call *c)
+{
+	struct attempt *a = c->attempt;
+	struct target t = target_of(c);
+	struct dropped dropped = { .names = BUF(c->arena, NAMES_BYTES) };
+	struct str text = c->rq->body.n ? c->rq->body : buf_str(&c->again);
+
+	a->embeds = arena_new(c->arena, struct embeds);
+	if (!c->dialect->embed->decode(c->arena, c->asked.endpoint, text,
+	    a->embeds, &c->fault))
+		return;
+	a->embeds->tokens = c->asked.prompt_tokens;
+	if (!embed_request(c->arena, a->embeds, a->speaks->embed, &t,
+	    &a->body, &dropped, &c->fault) && c->fault.kind == FAULT_NONE)
+		fail(c, FAULT_TOO_LARGE, "The request is too large in the "
+		    "words of its upstream.");
+	if (c->fault.kind == FAULT_NONE)
+		edit_body(c, buf_str(&a->body), &t, &dropped);
+	c->dropped = buf_str(&dropped.names);
+	count_body(a);
+}
+
 /* --- The same dialect ----------------------------------------------------- */
 
 /* Does the text hold thoughts (or citations) that must not go on as they
@@ -321,7 +346,8 @@ write(struct call *c)
 	const struct attempt *a = c->attempt;
 	size_t n = c->again.n ? c->again.n : c->rq->body.n;
 	struct body_edit list[OUTWARD_EDITS];
-	void (*how)(struct call *) = a->crosses ? write_across : write_body;
+	void (*how)(struct call *) = !a->crosses ? write_body :
+	    endpoint_embeds(c->asked.endpoint) ? write_embeds : write_across;
 	bool parses = a->crosses || edits_of(c, a->with->channel, list);
 
 	if (n > (parses ? ACROSS : ON_LOOP)) {

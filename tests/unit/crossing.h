@@ -74,21 +74,20 @@ expect_values(const char *name, struct str body, const char *const *pairs)
 }
 
 /* Read by its dialect, decoded, encoded for t: for Messages when its model is
- * a "claude…", else for Chat Completions. */
+ * a "claude…", for Gemini when it is a "gemini…", else for Chat Completions. */
 static inline bool
 translate(struct arena *a, const struct dialect *from, const char *text,
     const struct target *t, struct buf *out, struct dropped *d,
     struct fault *f)
 {
-	bool messages = from == &anthropic_dialect;
-	const struct neutral_dialect *in = messages ? &anthropic_neutral :
-	    &openai_neutral;
+	const struct neutral_dialect *in = from->neutral;
 	const struct neutral_dialect *to =
 	    str_starts(t->model, S("claude")) ? &anthropic_neutral :
+	    str_starts(t->model, S("gemini")) ? &gemini_neutral :
 	    &openai_neutral;
 	size_t n = strlen(text);
 	char *copy = malloc(n);
-	struct asked asked;
+	struct asked asked = { .by_path = { S("m"), false, false } };
 	struct neutral form;
 
 	arena_attach(a, free, copy);
@@ -96,8 +95,8 @@ translate(struct arena *a, const struct dialect *from, const char *text,
 	*f = (struct fault){ 0 };
 	*out = BUF(a, LIMIT_FOLD_BYTES);
 	d->names = BUF(a, 4096);
-	if (!from->read_request(a, messages ? ENDPOINT_MESSAGES :
-	    ENDPOINT_CHAT, str_from(copy, n), &asked, f))
+	if (!from->read_request(a, from->converse, str_from(copy, n), &asked,
+	    f))
 		return false;
 	return in->decode(a, str_from(copy, n), &form, f) &&
 	    to->encode(a, &form, t, out, d, f);

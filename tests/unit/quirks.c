@@ -12,7 +12,7 @@
 enum { PAIRS = 16 };
 
 /* From Chat Completions or Messages, to one of them. */
-enum way { C_TO_C, C_TO_A, A_TO_C, A_TO_A };
+enum way { C_TO_C, C_TO_A, A_TO_C, A_TO_A, C_TO_G, A_TO_G };
 
 struct row {
 	const char *name;
@@ -38,9 +38,10 @@ static bool
 cross(struct arena *a, enum way way, const char *quirks, const char *text,
     struct buf *out, struct dropped *d, struct fault *f)
 {
-	bool from_chat = way == C_TO_C || way == C_TO_A;
+	bool from_chat = way == C_TO_C || way == C_TO_A || way == C_TO_G;
 	struct target t = { .model = way == C_TO_A || way == A_TO_A ?
-		S("claude-x") : S("gpt-x") };
+		S("claude-x") : way == C_TO_G || way == A_TO_G ?
+		S("gemini-x") : S("gpt-x") };
 	struct str list = str_of(quirks), why;
 
 	while (list.n) {
@@ -572,7 +573,36 @@ static const struct row tool_rows[] = {
 	"'cache_control':{'type':'ephemeral','ttl':'1h'}}]}]," \
 	"'tools':[{'name':'f','input_schema':{'type':'object'}," MARK "}]"
 
+#define FORM_AND_TOOL "'response_format':{'type':'json_object'}," \
+	CHAT_TOOL HI
+
 static const struct row other_rows[] = {
+	{ "json_with_tools", C_TO_G, "json_with_tools", FORM_AND_TOOL, NULL,
+	    { "generationConfig.responseMimeType", "'application/json'",
+	    "tools.0.functionDeclarations.0.name", "'f'" } },
+	{ "result_parts", A_TO_G, "result_parts", MAX
+	    "'messages':[{'role':'assistant','content':[{'type':'tool_use',"
+	    "'id':'a','name':'f','input':{}}]},{'role':'user','content':["
+	    "{'type':'tool_result','tool_use_id':'a','content':[{'type':"
+	    "'image','source':{'type':'base64','media_type':'image/png',"
+	    "'data':'aGk='}}]}]}]", NULL,
+	    { "contents.2.parts.0.functionResponse.parts.0.inlineData.data",
+	    "'aGk='", "contents.2.parts.1", NULL } },
+	{ "reasoning=level", C_TO_G, "reasoning=level efforts=low,high",
+	    "'reasoning_effort':'medium'," HI, NULL,
+	    { "generationConfig.thinkingConfig.thinkingLevel", "'HIGH'",
+	    "generationConfig.thinkingConfig.thinkingBudget", NULL } },
+	{ "reasoning=level, off", C_TO_G, "reasoning=level "
+	    "disable_reasoning=no efforts=low,high",
+	    "'reasoning_effort':'none'," HI, "reasoning",
+	    { "generationConfig.thinkingConfig.thinkingLevel", "'LOW'" } },
+	{ "reasoning=budget, Gemini", C_TO_G, "reasoning=budget",
+	    "'reasoning_effort':'none'," HI, NULL,
+	    { "generationConfig.thinkingConfig.thinkingBudget", "0" } },
+	{ "reasoning=budget, always", C_TO_G,
+	    "reasoning=budget disable_reasoning=no",
+	    "'reasoning_effort':'xhigh'," HI, NULL,
+	    { "generationConfig.thinkingConfig.thinkingBudget", "24576" } },
 	{ "marks", A_TO_C, "", MAX MARKED, NULL,
 	    { "messages.0.content", "'S'", "messages.1.content", "'a'",
 	    "tools.0.cache_control", NULL } },

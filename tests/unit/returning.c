@@ -172,8 +172,8 @@ there_and_back(void (*make)(struct buf *b, unsigned f), unsigned features,
 		struct str direct, back;
 
 		/* Nothing is alone, or forced, without tools. */
-		if (f & ~features || (f & ALONE && !(f & FORCED)) || (f & FORCED &&
-		    !(f & TOOLS)))
+		if (f & ~features || (f & ALONE && !(f & FORCED)) ||
+		    (f & FORCED && !(f & TOOLS)))
 			continue;
 		arena_init(&a);
 		text = BUF(&a, 16384);
