@@ -9,6 +9,7 @@
 
 #include "db/group.h"
 #include "db/ledger.h"
+#include "db/money.h"
 #include "fcgi/base/json.h"
 #include "handlers/ctl/ctl.h"
 #include "handlers/ctl/kind.h"
@@ -50,6 +51,7 @@ struct account_object {
 	struct account_row row;
 	struct str group;		/* its name */
 	int64_t opening;		/* nano-dollars, -1: not given */
+	int64_t credit;
 	struct costs prices;
 	struct caps caps;
 };
@@ -60,6 +62,7 @@ static const struct member account_members[] = {
 	{ "markup", &kind_markup, AT(row.markup_ppm), 0, 0 },
 	{ "prices", &kind_costs, AT(prices), 0, 0 },
 	{ "balance", &kind_amount, AT(opening), 0, 0 },
+	{ "credit", &kind_money, AT(credit), 0, 0 },
 	{ "caps", &kind_caps, AT(caps), 0, 0 },
 	{ "keys", &kind_list, 0, 0, 0 },
 	{ "projects", &kind_list, 0, 0, 0 },
@@ -110,7 +113,8 @@ account_load(struct db *db, struct arena *a, const struct above *up,
 	found = account_find(db, a, name, &k->row);
 	if (found != 1)
 		return found;
-	return group_name(db, a, k->row.grp, &k->group) &&
+	k->credit = ledger_credit(db, k->row.id);
+	return k->credit >= 0 && group_name(db, a, k->row.grp, &k->group) &&
 	    costs_load(db, a, (struct price_of){ .account = k->row.id },
 		&k->prices) &&
 	    cap_get(db, CAP_ACCOUNT, k->row.id, &k->caps) ? 1 : -1;
@@ -130,6 +134,25 @@ account_names(struct db *db, struct arena *a, const struct above *up,
 	while (names_take(a, out, page, n, sizeof(*page),
 	    offsetof(struct account_row, name), &after));
 	return n >= 0;
+}
+
+static bool
+save_credit(struct reading *r, const struct place *at,
+    const struct account_object *k, const struct account_object *old)
+{
+	struct place here = place_in(at, S("credit"));
+	enum ledger_verdict v = LEDGER_DONE;
+	int64_t needed = 0;
+
+	if (k->credit != old->credit)
+		v = ledger_set_credit(r->db, k->row.id, k->credit, &needed);
+	if (v == LEDGER_SHORT)
+		return wrong(r, &here, "a credit of %.*s USD is less than what "
+		    "the account owes and its calls hold now, %.*s USD: give "
+		    "at least that, or grant it money first",
+		    STR_ARGS(money_text(r->arena, k->credit)),
+		    STR_ARGS(money_text(r->arena, needed)));
+	return v == LEDGER_DONE || lost(r);
 }
 
 static bool
@@ -157,7 +180,7 @@ account_save(struct reading *r, const struct place *at,
 	if (fresh && k->opening > 0 && ledger_grant(r->db, k->row.id,
 	    k->opening, S("opening balance")) != LEDGER_DONE)
 		return lost(r);
-	return costs_save(r, at, "prices",
+	return save_credit(r, at, k, old) && costs_save(r, at, "prices",
 	    (struct price_of){ .account = k->row.id }, &k->prices,
 	    &old->prices) &&
 	    save_caps(r, at, CAP_ACCOUNT, k->row.id, &k->caps, &old->caps);
@@ -189,6 +212,7 @@ account_more(struct db *db, struct arena *a, const void *object,
 		return false;
 	out_usd(b, "balance", balance);
 	out_usd(b, "held", held);
+	out_usd(b, "credit", k->credit);
 	return true;
 }
 

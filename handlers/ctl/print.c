@@ -218,6 +218,8 @@ csv_line(struct arena *a, struct buf *b, struct str object, bool names)
 			buf_put(b, each.name);
 		else if (json_kind(each.value) == JSON_IS_STRING)
 			put_cell(b, json_text(a, each.value));
+		else if (json_kind(each.value) == JSON_IS_ARRAY)
+			put_cell(b, each.value);
 		else if (json_kind(each.value) != JSON_IS_NULL)
 			buf_put(b, each.value);
 	}

@@ -10,6 +10,7 @@
 
 #include "db/account.h"
 #include "db/catalogue.h"
+#include "db/funds.h"
 #include "db/group.h"
 #include "db/money.h"
 #include "handlers/ctl/noun.h"
@@ -114,6 +115,10 @@ usage_json(struct buf *b, const struct usage_view *u,
 	out_maybe(b, "end_user", u->end_user);
 	out_maybe(b, "tag", u->tag);
 	out_str(b, "remarks", u->remarks);
+	out_maybe(b, "covered", u->covered ?
+	    str_of(unit_names[u->covered]) : S(""));
+	out_member(b, "parts");
+	buf_put(b, u->parts.n ? u->parts : S("null"));
 	if (cat)
 		put_attempts(b, u, cat);
 	buf_char(b, '}');
@@ -133,6 +138,18 @@ usage_out(const struct usage_view *u)
 	return buckets_out(&u->use);
 }
 
+/* What the call cost: money, or what of an allowance. */
+static struct str
+paid(struct arena *a, const struct usage_view *u)
+{
+	struct parts parts;
+
+	if (u->covered == UNIT_USD)
+		return money_text(a, u->charge);
+	return arena_printf(a, "%lld %s", parts_read(u->parts, &parts) ?
+	    (long long)parts_sum(&parts) : 0, unit_counted[u->covered]);
+}
+
 static void
 table_row(struct table *t, const struct usage_view *u)
 {
@@ -147,8 +164,8 @@ table_row(struct table *t, const struct usage_view *u)
 	table_add(t, arena_printf(a, "%d", u->status));
 	table_add(t, arena_printf(a, "%lld", (long long)usage_in(u)));
 	table_add(t, arena_printf(a, "%lld", (long long)usage_out(u)));
-	table_add(t, arena_printf(a, "%.*s%s", STR_ARGS(money_text(a,
-	    u->charge)), u->estimated ? "~" : ""));
+	table_add(t, arena_printf(a, "%.*s%s", STR_ARGS(paid(a, u)),
+	    u->estimated ? "~" : ""));
 	table_add(t, arena_printf(a, "%lld", (long long)u->total_ms));
 	table_add(t, u->channel_name);
 	table_add(t, u->request_id);
@@ -333,7 +350,9 @@ const struct command command_usage = {
 "page.  --json and --csv print all; charge, cost, list, held and bound are in\n"
 "nano-dollars there (1,000,000,000 = 1 USD), and --json lists the attempts:\n"
 "to whom, how long, with what outcome.  ~ marks an estimated charge, and\n"
-"a>b that the fallback b served a call for a.\n",
+"a>b that the fallback b served a call for a.  parts are the books that paid,\n"
+"in this order, if it was not the wallet alone; covered names the unit if it\n"
+"was an allowance in tokens or requests, and the call cost no money then.\n",
 	.options = "since= until= account= project= key= model= limit= before= csv",
 	.run = run,
 };

@@ -155,11 +155,10 @@ ask(struct call *c)
 static enum go
 no_credit(struct call *c, const struct hold_open *h)
 {
+	struct str why = quota_credit(c->arena, h);
+
 	c->fault.no_retry = true;
-	return fail(c, FAULT_NO_CREDIT, "The balance is too low: this call "
-	    "needs %.*s USD and %.*s USD are free. Add credit, or lower "
-	    "max_tokens.", STR_ARGS(money_text(c->arena, h->held)),
-	    STR_ARGS(money_text(c->arena, h->available)));
+	return fail(c, FAULT_NO_CREDIT, "%.*s", STR_ARGS(why));
 }
 
 static enum go

@@ -139,3 +139,26 @@ quota_cap(struct arena *a, const struct hold_open *h)
 	}
 	return buf_str(&b);
 }
+
+/* --- what there is to pay with -------------------------------------------- */
+
+struct str
+quota_credit(struct arena *a, const struct hold_open *h)
+{
+	struct buf b = BUF(a, LIMIT_ERROR_BYTES);
+
+	buf_printf(&b, "The balance is too low: this call needs %.*s USD and "
+	    "%.*s USD are free.", STR_ARGS(money_text(a, h->held)),
+	    STR_ARGS(money_text(a, h->available)));
+	if (h->quota_tokens >= 0 && h->units)
+		buf_put(&b, S(" Its quota of tokens does not pay for calls "
+		    "like this."));
+	else if (h->quota_tokens >= 0)
+		buf_printf(&b, " Of its quota of tokens %lld are free, and "
+		    "this call may need %lld.", (long long)h->quota_tokens,
+		    (long long)h->limit_tokens);
+	if (h->quota_requests == 0)
+		buf_put(&b, S(" No request of its quota is left."));
+	buf_put(&b, S(" Add credit, or lower max_tokens."));
+	return buf_str(&b);
+}

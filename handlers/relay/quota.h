@@ -27,4 +27,7 @@ void quota_look(struct relay *r, struct request *rq,
  * HOLD_CAP. */
 struct str quota_cap(struct arena *a, const struct hold_open *h);
 
+/* What the account of a call that was refused with HOLD_NO_CREDIT lacks. */
+struct str quota_credit(struct arena *a, const struct hold_open *h);
+
 #endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* purse.c - what an account has to pay with; see purse.h. */
+#include "db/purse.h"
+
+#include "db/money.h"
+
+bool
+purse_read(struct db *db, struct arena *a, int64_t account, int64_t now,
+    struct purse *p)
+{
+	int n = allowance_list(db, a, account, &p->list);
+
+	p->n = 0;
+	if (n < 0 ||
+	    ledger_balance(db, account, &p->balance, &p->held) < 0 ||
+	    (p->credit = ledger_credit(db, account)) < 0)
+		return false;
+	p->available = p->balance - p->held + p->credit;
+	for (int i = 0; i < n; i++) {
+		const struct allowance *w = &p->list[i];
+
+		if (w->ended || (w->until && w->until <= now))
+			continue;
+		if (w->unit == UNIT_USD && w->from <= now)
+			p->available = money_add(p->available,
+			    w->balance - w->held);
+		p->list[p->n++] = *w;
+	}
+	return true;
+}
