@@ -21,7 +21,7 @@ static const char *const sql[N_SQL] = {
 	    "bound, charge, list, cost, input, cache_read, cache_write, "
 	    "cache_write_1h, output, reasoning, request, audio_in, audio_out, "
 	    "image_in, image_out, character, image, second, search, account, "
-	    "covered, parts FROM usage WHERE id > ?1 ORDER BY id LIMIT 1000",
+	    "covered, parts, coalesce(discount_ppm, 0) FROM usage WHERE id > ?1 ORDER BY id LIMIT 1000",
 };
 const struct db_part bill_part = { "bill", sql, N_SQL };
 
@@ -33,7 +33,7 @@ struct kept {
 	char request_id[64];
 	int64_t price, list_price, cost_price;
 	int64_t markup_ppm, cost_ppm, times_ppm, cost_times_ppm;
-	int64_t minimum, unpaid, bound, account;
+	int64_t minimum, unpaid, bound, account, discount_ppm;
 	bool floor;
 	int64_t charge, list, cost;
 	struct buckets use;
@@ -88,6 +88,7 @@ read_kept(struct row *row, struct kept *k)
 	k->account = row_int(row, 17 + N_BUCKETS);
 	k->covered = row_null(row, 18 + N_BUCKETS) ? UNIT_USD :
 	    unit_of(row_str(row, 18 + N_BUCKETS));
+	k->discount_ppm = row_int(row, 20 + N_BUCKETS);
 	k->parted = !row_null(row, 19 + N_BUCKETS);
 	if (k->parted)
 		k->parts = parts_read(row_str(row, 19 + N_BUCKETS), &parts) ?
@@ -182,7 +183,8 @@ odd(struct db *db, struct rates *r, const struct kept *k)
 			return "a multiplier that its price does not have";
 		if (p->account && p->account != k->account)
 			return "the price of another account";
-		if (p->sale && k->markup_ppm != PPM)
+		if (p->sale && k->markup_ppm != price_discounted(PPM,
+		    k->discount_ppm))
 			return "a markup on a price that has none";
 	}
 	if (k->cost_price && price_by_id(db, r, k->cost_price, &p) == 1 &&

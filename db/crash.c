@@ -149,8 +149,8 @@ charge_of(const struct orphan *o, const struct prices *at,
 {
 	const struct pending *p = &o->p;
 
-	if (!price_charge(&at->sale, &u->use, u->fixed ? PPM : p->markup_ppm,
-	    &u->charge) ||
+	if (!price_charge(&at->sale, &u->use, price_discounted(u->fixed ? PPM :
+	    p->markup_ppm, p->discount_ppm), &u->charge) ||
 	    !price_charge(&at->list, &u->use, PPM, &u->list))
 		return false;
 	u->minimum = p->minimum;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "db/money.h"
+#include "db/subscription.h"
 #include "db/tab_part.h"
 #include "fcgi/base/json.h"
 
@@ -104,13 +105,9 @@ parts_read(struct str text, struct parts *p)
 
 /* --- what there is -------------------------------------------------------- */
 
-/*
- * What ends or begins by the clock has done so before it is listed here: who
- * lets periods of subscriptions begin anew does it first, and flushes the tab
- * before it writes.
- */
+/* What ends or begins by the clock has done so before it is listed here. */
 static bool
-load(struct db *db, struct tab_funds *t)
+load(struct db *db, struct tab_funds *t, const struct subscribed *s)
 {
 	int64_t now = db_now(db);
 	struct row *row = db_each(db, &funds_part, ALLOWANCES, "ii", t->id,
@@ -118,7 +115,10 @@ load(struct db *db, struct tab_funds *t)
 
 	t->n = 0;
 	t->since = now;
-	t->until = INT64_MAX;
+	t->until = s->until;
+	t->unpaid = s->unpaid;
+	t->closed = s->closed;
+	t->volume = s->volume;
 	while (db_next(row) == 1) {
 		bool begun = row_int(row, 2) <= now;
 		int64_t until = begun ? row_int(row, 3) : row_int(row, 2);
@@ -136,15 +136,40 @@ load(struct db *db, struct tab_funds *t)
 	return t->loaded;
 }
 
+/*
+ * Periods that are over end, and those that begin, and can be paid, do, unless
+ * billing is stopped.  *s: as it is then.  False: the database failed.
+ */
+static bool
+turn(struct db *db, int64_t account, int64_t free, struct subscribed *s)
+{
+	const struct tab_facts *facts = tab_facts(db);
+
+	if (!facts || !subscription_look(db, account, s))
+		return false;
+	if (facts->frozen || (db_now(db) < s->until && free < s->unpaid))
+		return true;
+	return subscription_turn(db, account) &&
+	    subscription_look(db, account, s);
+}
+
 static const struct tab_funds *
-of_account(struct db *db, int64_t account)
+of_account(struct db *db, int64_t account, int64_t wallet)
 {
 	struct tab_funds *t = tab_item(&db_tab(db)->funds, account);
-	int64_t now = db_now(db);
+	const struct tab_book *w = tab_book(db, wallet);
+	int64_t now = db_now(db), free;
+	struct subscribed s;
 
-	if (t->loaded && now >= t->since && now < t->until)
+	if (!w)
+		return NULL;
+	free = w->balance - w->held + w->credit;
+	if (t->loaded && now >= t->since && now < t->until && free < t->unpaid)
 		return t;
-	return load(db, t) ? t : NULL;
+	if (!turn(db, account, free, &s))
+		return NULL;
+	t = tab_item(&db_tab(db)->funds, account);
+	return load(db, t, &s) ? t : NULL;
 }
 
 static bool
@@ -163,15 +188,18 @@ bool
 funds_load(struct db *db, int64_t account, int64_t wallet, bool other,
     struct funds *f)
 {
-	const struct tab_funds *t = other ? of_account(db, account) : NULL;
+	const struct tab_funds *t = other ? of_account(db, account, wallet) :
+	    NULL;
 
 	f->n = 0;
 	if (other && !t)
 		return false;
+	f->closed = t ? t->closed : 0;
+	f->volume = t && t->volume;
 	for (int i = 0; t && i < t->n; i++)
 		if (!add(db, f, t->list[i].book, (enum unit)t->list[i].unit))
 			return false;
-	return add(db, f, wallet, UNIT_USD);
+	return f->closed || add(db, f, wallet, UNIT_USD);
 }
 
 /* --- who pays ------------------------------------------------------------- */

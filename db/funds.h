@@ -54,16 +54,20 @@ struct source {
 					 * used, with the wallet's credit */
 };
 
-/* The wallet is the last. */
+/* The wallet is the last; it is not there while a subscription runs that does
+ * not let it pay. */
 struct funds {
 	int n;
 	struct source list[FUNDS_MAX];
+	int64_t closed;			/* the id of that; 0: none */
+	bool volume;			/* what calls cost is counted */
 };
 
 /*
- * What an account has now, as this transaction sees it; other: it may have
- * more than its wallet (struct tab_key).  False: the database failed.  The tab
- * may have forgotten what it knew: pointers into it are not valid any more.
+ * What an account has now, as this transaction sees it, when its subscriptions
+ * have been turned; other: it may have more than its wallet (struct tab_key).
+ * False: the database failed.  The tab may have forgotten what it knew:
+ * pointers into it are not valid any more.
  */
 bool funds_load(struct db *db, int64_t account, int64_t wallet, bool other,
     struct funds *f);

@@ -18,6 +18,7 @@
 #include "db/money.h"
 #include "db/schema.h"
 #include "db/settle.h"
+#include "db/subscription.h"
 #include "db/tab.h"
 #include "fcgi/base/mem.h"
 
@@ -29,9 +30,10 @@ static const char *const sql[N_SQL] = {
 	    "INSERT INTO /*tab*/ hold(id, request_id, process, opened, account, "
 	    "project, key, model, price, markup_ppm, book, held, bound, "
 	    "prompt_tokens, tpm_taken, windows, endpoint, stream, unit, units, "
-	    "tokens, minimum, floor, covered, parts) "
+	    "tokens, minimum, floor, covered, parts, discount_ppm) "
 	    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
-	    "?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
+	    "?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, "
+	    "?26)",
 	[PROGRESS] =
 	    "UPDATE /*tab*/ hold SET channel = coalesce(?2, channel), "
 	    "credential = coalesce(?3, credential), "
@@ -178,6 +180,22 @@ grant(struct gate *g, struct hold_open *h, int64_t money)
 	return true;
 }
 
+/* Which subscription does not let the wallet pay. */
+static void
+tell_package(const struct gate *g, struct hold_open *h)
+{
+	struct subscription s;
+	struct arena a;
+
+	arena_init(&a);
+	if (subscription_get(g->db, &a, g->funds.closed, &s) == 1) {
+		snprintf(h->package, sizeof(h->package), "%.*s",
+		    STR_ARGS(s.package_name));
+		h->package_until = s.span.until_ms;
+	}
+	arena_release(&a);
+}
+
 /*
  * How much can be set aside: the estimate, or, while nothing else of the
  * account is held, as little as `least`.
@@ -202,6 +220,8 @@ credit_good(struct gate *g, struct hold_open *h)
 	if (g->money.room < free)
 		return over_cap(g, h, &g->money);
 	h->verdict = HOLD_NO_CREDIT;
+	if (g->funds.closed)
+		tell_package(g, h);
 	h->quota_tokens = funds_most(&g->funds, UNIT_TOKEN);
 	h->quota_requests = funds_most(&g->funds, UNIT_REQUEST);
 	return false;
@@ -332,7 +352,7 @@ set_aside(struct gate *g, struct hold_open *h)
 	p->floor = h->floor;
 	snprintf(p->endpoint, sizeof(p->endpoint), "%s", h->endpoint);
 	pending_set_parts(p, &g->parts);
-	if (db_run(db, &hold_part, ADD, "isiiiiiiIiiiiiissiSiiiiSS", p->id,
+	if (db_run(db, &hold_part, ADD, "isiiiiiiIiiiiiissiSiiiiSSI", p->id,
 		str_from(p->request_id, ID_CHARS), h->process, p->opened,
 		p->account, p->project, p->key, p->model, price,
 		p->markup_ppm, p->book, p->held, p->bound, p->prompt_tokens,
@@ -341,7 +361,8 @@ set_aside(struct gate *g, struct hold_open *h)
 		str_of(bucket_names[p->unit]) : none, p->units, p->tokens,
 		p->minimum, (int64_t)p->floor, p->covered ?
 		str_of(unit_names[p->covered]) : none,
-		pending_parts_text(p)) != 1)
+		pending_parts_text(p), p->discount_ppm < 0 ? NULL :
+		&p->discount_ppm) != 1)
 		return false;
 	pending_keep(db, p);
 	k->rpm_at = g->clocks.rpm_at;
@@ -362,6 +383,19 @@ tell_left(const struct gate *g, const struct gcra *clocks, struct hold_open *h)
 		    &h->left);
 }
 
+/* What the call costs less, for what was charged in the period so far. */
+static bool
+discount(struct gate *g, struct hold_open *h)
+{
+	g->p.discount_ppm = -1;
+	if (!g->funds.volume)
+		return true;
+	if (!subscription_discount(g->db, g->p.account, &h->discount_ppm))
+		return false;
+	g->p.discount_ppm = h->discount_ppm;
+	return true;
+}
+
 bool
 hold_open_run(struct db *db, struct op *op)
 {
@@ -380,6 +414,7 @@ hold_open_run(struct db *db, struct op *op)
 	h->cap_amount = h->cap_spent = h->cap_until = 0;
 	h->cap_tokens = h->counts_tokens = false;
 	h->quota_tokens = h->quota_requests = -1;
+	h->discount_ppm = h->package_until = 0;
 	h->left = (struct gcra_left){ 0 };
 
 	g.db = db;
@@ -388,6 +423,8 @@ hold_open_run(struct db *db, struct op *op)
 		return n == 0;
 	if (admitted(&g, h)) {
 		h->verdict = HOLD_OPENED;
+		if (!discount(&g, h))
+			return false;
 		tell_left(&g, &g.clocks, h);
 		return set_aside(&g, h);
 	}

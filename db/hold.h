@@ -73,6 +73,9 @@ struct hold_open {
 	int64_t cap_until;	/* UTC ms, when that window ends; 0: never */
 	bool cap_tokens;
 	bool counts_tokens;	/* OPENED: it is in a window of tokens */
+	int64_t discount_ppm;	/* OPENED: it costs so much less */
+	char package[68];	/* NO_CREDIT: its subscription to that does */
+	int64_t package_until;	/* not let the wallet pay until then, UTC ms */
 	struct gcra_left left;	/* of the key's own limits, after this */
 };
 bool hold_open_run(struct db *db, struct op *op);

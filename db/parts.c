@@ -14,7 +14,8 @@ extern const struct db_part hold_part, pending_part, settle_part, claim_part,
     process_part, seal_part, backup_part, setup_part, rollup_part, retain_part,
     replay_part, package_part, session_part, subscription_part,
     stored_part, target_part, alert_part, delivery_part, watch_part,
-    watch_caps_part, watch_states_part, watch_calls_part, watch_hours_part;
+    watch_caps_part, watch_states_part, watch_calls_part, watch_hours_part,
+    voucher_part;
 
 const struct db_part *const db_parts[] = {
 	&hold_part,
@@ -40,6 +41,7 @@ const struct db_part *const db_parts[] = {
 	&model_part,
 	&package_part,
 	&subscription_part,
+	&voucher_part,
 	&tariff_part,
 	&channel_part,
 	&user_part,

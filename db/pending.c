@@ -67,6 +67,7 @@ pending_read(struct row *row, struct pending *p)
 	p->tokens = row_int(row, 19);
 	p->minimum = row_int(row, 20);
 	p->floor = row_int(row, 21);
+	p->discount_ppm = row_null(row, 24) ? -1 : row_int(row, 24);
 	p->covered = unit_column(row, 22);
 	p->windows_n = keep(p->text, WINDOWS_TEXT, row_str(row, 14));
 	p->parts_n = keep(p->text + p->windows_n, PARTS_TEXT,
@@ -76,14 +77,14 @@ pending_read(struct row *row, struct pending *p)
 void
 journal_read(struct row *row, struct journal *j)
 {
-	j->channel = row_int(row, 24);
-	j->credential = row_int(row, 25);
-	keep(j->upstream_model, sizeof(j->upstream_model), row_str(row, 26));
-	j->sent = row_int(row, 27);
-	j->started = row_int(row, 28);
-	j->out_tokens = row_int(row, 29);
-	j->model = row_int(row, 30);
-	j->price = row_int(row, 31);
+	j->channel = row_int(row, 25);
+	j->credential = row_int(row, 26);
+	keep(j->upstream_model, sizeof(j->upstream_model), row_str(row, 27));
+	j->sent = row_int(row, 28);
+	j->started = row_int(row, 29);
+	j->out_tokens = row_int(row, 30);
+	j->model = row_int(row, 31);
+	j->price = row_int(row, 32);
 }
 
 /* Without what is behind its text. */

@@ -140,6 +140,14 @@ bool price_charge_times(const struct price *p, const struct buckets *use,
 int64_t price_at_least(int64_t charge, int64_t minimum, int64_t cost,
     int64_t bound);
 
+/* A share that costs so much (ppm) less. */
+static inline int64_t
+price_discounted(int64_t share_ppm, int64_t discount_ppm)
+{
+	return discount_ppm > 0 ? (int64_t)((__int128)share_ppm *
+	    (1000000 - discount_ppm) / 1000000) : share_ppm;
+}
+
 /* The multiplier for what an upstream reports; false: there is none. */
 bool price_multiplier(const struct price *p, struct str name, int64_t *ppm);
 

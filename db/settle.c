@@ -19,6 +19,7 @@
 #include "db/ledger.h"
 #include "db/money.h"
 #include "db/rollup.h"
+#include "db/subscription.h"
 #include "db/tab.h"
 #include "fcgi/base/buf.h"
 #include "fcgi/base/log.h"
@@ -39,12 +40,12 @@ static const char *const sql[N_SQL] = {
 	    "held, bound, price, cost_price, markup_ppm, cost_ppm, first_ms, "
 	    "total_ms, weir_us, attempts, end_user, tag, remarks, "
 	    "list_price, times_ppm, cost_times_ppm, minimum, floor, unpaid, "
-	    "covered, parts) VALUES "
+	    "covered, parts, discount_ppm) VALUES "
 	    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
 	    "?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, "
 	    "?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, "
 	    "?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50, ?51, "
-	    "?52, ?53, ?54, ?55, ?56)",
+	    "?52, ?53, ?54, ?55, ?56, ?57)",
 	/* The rows of keys, 512 at once (schema, table usage_key). */
 	[LIST] = "INSERT INTO /*tab*/ usage_key(key, id) "
 		 "SELECT key, id FROM usage "
@@ -176,7 +177,7 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 	attempts_text(u, &attempts);
 	ok = !attempts.full &&
 	    db_run(db, &settle_part, USAGE,
-		"siiiiiisSsiIIsiSiiiiiiiiiiiiiiiiiiiiiIIiiIiisSSsIIIiiiSS",
+		"siiiiiisSsiIIsiSiiiiiiiiiiiiiiiiiiiiiIIiiIiisSSsIIIiiiSSI",
 		str_from(p->request_id, ID_CHARS), db_now(db), p->account,
 		p->project, p->key, model, p->book, u->asked,
 		u->served.n ? u->served : none, str_of(p->endpoint),
@@ -192,7 +193,8 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 		n[BUCKET_SEARCH], bill->charged, u->cost,
 		u->list, p->held, p->bound, price ? &price : NULL,
 		u->cost_price ? &u->cost_price : NULL,
-		u->fixed ? PPM : p->markup_ppm, u->cost_ppm,
+		price_discounted(u->fixed ? PPM : p->markup_ppm,
+		    p->discount_ppm), u->cost_ppm,
 		u->first_ms >= 0 ? &u->first_ms : NULL,
 		u->total_ms, u->weir_us, buf_str(&attempts),
 		u->end_user.n ? u->end_user : none,
@@ -201,7 +203,8 @@ add_usage(struct db *db, const struct pending *p, const struct usage_row *u,
 		unless(&u->cost_times_ppm, PPM), u->minimum,
 		(int64_t)u->floor, bill->lost,
 		p->covered ? str_of(unit_names[p->covered]) : none,
-		bill->parts.n ? parts_text(&bill->parts, parts) : none) == 1;
+		bill->parts.n ? parts_text(&bill->parts, parts) : none,
+		p->discount_ppm > 0 ? &p->discount_ppm : NULL) == 1;
 	buf_release(&attempts);
 	if (!ok)
 		return false;
@@ -291,6 +294,8 @@ write_close(struct db *db, const struct pending *p, const struct usage_row *u,
 	    add_usage(db, p, u, bill) &&
 	    pending_spend(db, p, bill->charged - p->held, tokens - p->tokens,
 		true) &&
+	    (p->discount_ppm < 0 || bill->charged == 0 ||
+	    subscription_charge(db, p->account, p->opened, bill->charged)) &&
 	    book_losses(db, p, u->loss, bill->lost);
 }
 

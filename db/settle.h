@@ -31,6 +31,7 @@ struct pending {
 	int64_t opened, account, project, key, model, price, markup_ppm, book;
 	int64_t held, bound, prompt_tokens, tokens, tpm_taken;
 	int64_t minimum;	/* as in usage.h */
+	int64_t discount_ppm;	/* -1: what it costs is counted for none */
 	bool floor;
 	enum bucket unit;	/* of units; 0: nothing but tokens */
 	enum unit covered;	/* not UNIT_USD: an allowance pays in that */
@@ -47,7 +48,8 @@ struct pending {
 	"h.id, h.request_id, h.opened, h.account, h.project, h.key, h.model, " \
 	"h.price, h.markup_ppm, h.book, h.held, h.bound, h.prompt_tokens, " \
 	"h.tpm_taken, h.windows, h.endpoint, h.stream, h.unit, h.units, " \
-	"h.tokens, h.minimum, h.floor, h.covered, h.parts"
+	"h.tokens, h.minimum, h.floor, h.covered, h.parts, " \
+	"h.discount_ppm"
 #define JOURNAL_COLUMNS \
 	"h.channel, h.credential, h.upstream_model, h.sent, h.started, " \
 	"h.out_tokens, h.serves, h.serves_price"

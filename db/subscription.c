@@ -319,13 +319,17 @@ enter(struct db *db, struct arena *a, struct subscription *s,
 
 	if (n < 0 || !wallet_free(db, s->account, &wallet, available))
 		return -1;
-	*why = !n ? SUBSCRIPTION_ACCOUNT_OFF : price > *available ?
-	    SUBSCRIPTION_SHORT : SUBSCRIPTION_FULL;
+	*why = !n ? SUBSCRIPTION_ACCOUNT_OFF : price > *available && !s->given
+	    ? SUBSCRIPTION_SHORT : SUBSCRIPTION_FULL;
 	if (*why != SUBSCRIPTION_FULL)
 		return 0;
 	n = give(db, a, s, &quota);
 	if (n <= 0)
 		return n;
+	if (price > 0 && s->given && !ledger_transfer(db, BOOK_CLEARING,
+	    wallet, price, S("voucher"), reason(a, s),
+	    (struct str){ NULL, 0 }))
+		return -1;
 	if (price > 0 && !ledger_transfer(db, wallet, BOOK_REVENUE, price,
 	    S("subscription"), reason(a, s), (struct str){ NULL, 0 }))
 		return -1;
@@ -512,8 +516,8 @@ add(struct db *db, struct subscription *s)
 
 enum subscription_verdict
 subscription_new(struct db *db, struct arena *a, int64_t account,
-    const struct package_row *p, int64_t from_ms, struct subscription *s,
-    int64_t *available)
+    const struct package_row *p, int64_t from_ms, bool given,
+    struct subscription *s, int64_t *available)
 {
 	const struct zone *z = db_site(db)->zone;
 	enum subscription_verdict v;
@@ -521,7 +525,8 @@ subscription_new(struct db *db, struct arena *a, int64_t account,
 	int n;
 
 	*s = (struct subscription){ .account = account, .package = p->id,
-		.terms = p->terms, .created = now, .package_name = p->name };
+		.terms = p->terms, .created = now, .given = given,
+		.package_name = p->name };
 	if (!p->enabled)
 		return SUBSCRIPTION_OFF;
 	if (!subscription_turn(db, account))

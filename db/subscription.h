@@ -45,6 +45,7 @@ struct subscription {
 	int64_t charged;		/* to calls admitted in this period,
 					 * nano-dollars; kept for volume */
 	int64_t allowance;		/* of the last paid period, 0: none */
+	bool given;			/* see subscription_new; not kept */
 	/* joined, read only */
 	struct str account_name, package_name;
 };
@@ -64,10 +65,11 @@ enum subscription_verdict {
 
 /*
  * Subscribes an account to a package from a time on, and enters the period of
- * now.  s: what came of it.  Unless DONE the caller rolls back.
+ * now.  given: what that costs comes with a voucher.  s: what came of it.
+ * Unless DONE the caller rolls back.
  */
 enum subscription_verdict subscription_new(struct db *db, struct arena *a,
-    int64_t account, const struct package_row *p, int64_t from_ms,
+    int64_t account, const struct package_row *p, int64_t from_ms, bool given,
     struct subscription *s, int64_t *available);
 
 /* It runs to the end of its period, or ends now if that is not paid: 1, 0 there

@@ -44,6 +44,8 @@ static const char *const sql[N_SQL] = {
 	    "p.capped, a.capped, a.raised_until, a.wallet, "
 	    "a.grp, EXISTS (SELECT 1 FROM allowance n "
 	    "WHERE n.account = a.id AND n.closed IS NULL) "
+	    "OR EXISTS (SELECT 1 FROM subscription s "
+	    "WHERE s.account = a.id AND s.ended IS NULL) "
 	    "FROM key k JOIN meter m ON m.key = k.id "
 	    "JOIN project p ON p.id = k.project "
 	    "JOIN account a ON a.id = k.account WHERE k.id = ?1",

@@ -82,7 +82,10 @@ enum { TAB_FUNDS = 32 };
 struct tab_funds {
 	int64_t id;
 	bool loaded, dirty;
-	int64_t since, until;		/* UTC ms: when these pay */
+	int64_t since, until;		/* UTC ms: when these pay, */
+	int64_t unpaid;			/* unless the wallet has so much */
+	int64_t closed;			/* subscription.h, struct subscribed */
+	bool volume;
 	int n;
 	struct {
 		int64_t book;
@@ -151,7 +154,7 @@ bool tab_flush(struct db *db);
  * Holds that were opened here, as bytes (settle.h), so that who ends them
  * need not read them: the last so many, as long as they fit.
  */
-enum { TAB_HOLDS = 2048, TAB_HOLD_BYTES = 320 };
+enum { TAB_HOLDS = 2048, TAB_HOLD_BYTES = 328 };
 void tab_hold_keep(struct db *db, int64_t id, const void *bytes, size_t n);
 const void *tab_hold(struct db *db, int64_t id);	/* NULL: not kept */
 void tab_hold_drop(struct db *db, int64_t id);

@@ -490,6 +490,46 @@ CREATE INDEX subscription_account ON subscription(account, ended);
 CREATE INDEX subscription_next ON subscription(next_ms) WHERE ended IS NULL;
 CREATE INDEX subscription_unpaid ON subscription(account) WHERE state = 'unpaid';
 
+-- A batch of codes, each of which gives money to the wallet, a bonus (for
+-- bonus_days, 0: for ever), or a package, to so many accounts (uses).
+CREATE TABLE voucher (
+	id         INTEGER PRIMARY KEY,
+	name       TEXT NOT NULL UNIQUE,
+	made       INTEGER NOT NULL,
+	money      INTEGER NOT NULL CHECK (money >= 0),
+	bonus      INTEGER NOT NULL CHECK (bonus >= 0),
+	bonus_days INTEGER NOT NULL CHECK (bonus_days >= 0),
+	package    INTEGER REFERENCES package(id),
+	uses       INTEGER NOT NULL CHECK (uses > 0),
+	expires    INTEGER,
+	enabled    INTEGER NOT NULL DEFAULT 1,
+	note       TEXT NOT NULL DEFAULT '',
+	CHECK ((money > 0) + (bonus > 0) + (package IS NOT NULL) = 1)
+) STRICT;
+
+-- Codes, by keyed hash, and by whom they were used: `used` times.
+CREATE TABLE voucher_code (
+	hash     BLOB PRIMARY KEY,
+	voucher  INTEGER NOT NULL REFERENCES voucher(id),
+	used     INTEGER NOT NULL DEFAULT 0 CHECK (used >= 0)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX voucher_code_voucher ON voucher_code(voucher, used);
+
+CREATE TABLE voucher_use (
+	hash     BLOB NOT NULL REFERENCES voucher_code(hash),
+	account  INTEGER NOT NULL REFERENCES account(id),
+	at       INTEGER NOT NULL,
+	PRIMARY KEY (hash, account)
+) STRICT, WITHOUT ROWID;
+
+-- Codes that there are none of, given in the last hour.
+CREATE TABLE voucher_guess (
+	id       INTEGER PRIMARY KEY,
+	account  INTEGER NOT NULL,
+	at       INTEGER NOT NULL
+) STRICT;
+CREATE INDEX voucher_guess_account ON voucher_guess(account, at);
+
 -- Everything that moves money and is not a call.  amount leaves `debit` and
 -- arrives at `credit`.
 CREATE TABLE transfer (
@@ -514,7 +554,8 @@ CREATE TABLE transfer (
 -- none yet.  markup_ppm: of list prices.  minimum, floor: as in table usage.
 -- parts: [[book, amount], ...] in the order in which they pay, in `covered` if
 -- it is that unit (token, request) which pays, and held is 0 then; NULL: all of
--- held is in `book`, the wallet.
+-- held is in `book`, the wallet.  discount_ppm: for volume; NULL: what it costs
+-- is not counted.
 CREATE TABLE hold (
 	id         INTEGER PRIMARY KEY,
 	request_id TEXT NOT NULL,
@@ -548,7 +589,8 @@ CREATE TABLE hold (
 	minimum    INTEGER NOT NULL DEFAULT 0 CHECK (minimum >= 0),
 	floor      INTEGER NOT NULL DEFAULT 0,
 	covered    TEXT,
-	parts      TEXT
+	parts      TEXT,
+	discount_ppm INTEGER CHECK (discount_ppm BETWEEN 0 AND 1000000)
 ) STRICT;
 
 -- A call's place at a credential that has limits of its own, while an attempt
@@ -582,7 +624,8 @@ CREATE TABLE claim_meter (
 -- cost_times_ppm (NULL: 1).
 -- parts: which books the charge left, as in table hold; NULL: all of it left
 -- `book`.  covered: an allowance in that unit paid: charge is 0, the parts are
--- tokens (or the one request), and so is `unpaid`.
+-- tokens (or the one request), and so is `unpaid`.  discount_ppm: for volume,
+-- markup_ppm (of a sale price: 1) is less by it already.
 CREATE TABLE usage (
 	id          INTEGER PRIMARY KEY,
 	request_id  TEXT NOT NULL UNIQUE,
@@ -641,6 +684,7 @@ CREATE TABLE usage (
 	unpaid      INTEGER NOT NULL DEFAULT 0 CHECK (unpaid >= 0),
 	covered     TEXT,
 	parts       TEXT,
+	discount_ppm INTEGER,
 	-- One check of eight: none is negative.
 	CHECK (audio_in | audio_out | image_in | image_out | character | image |
 		second | search >= 0)

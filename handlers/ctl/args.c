@@ -23,7 +23,7 @@ static const char globals[] = "data= conf= json help version";
 
 static const char nouns_bar[] =
     "account|project|key|user|channel|credential|model|group|package|"
-    "target|alert";
+    "target|alert|voucher";
 
 /* --- help ----------------------------------------------------------------- */
 

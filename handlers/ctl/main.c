@@ -22,7 +22,8 @@ extern const struct command command_init, command_apply, command_export,
     command_user_new, command_user_passwd, command_token_new,
     command_token_list, command_token_revoke, command_project_new,
     command_subscription_new, command_subscription_list,
-    command_subscription_cancel,
+    command_subscription_cancel, command_voucher_new,
+    command_voucher_redeem,
     command_cap, command_balance, command_grant, command_deduct,
     command_usage, command_report_usage, command_report_spread,
     command_ledger_check, command_bill_recompute, command_price_import,
@@ -56,6 +57,8 @@ static const struct command *const commands[] = {
 	&command_subscription_new,	/* subscription.c */
 	&command_subscription_list,
 	&command_subscription_cancel,
+	&command_voucher_new,		/* voucher.c */
+	&command_voucher_redeem,
 	&command_cap,			/* cap.c */
 	&command_balance,		/* wallet.c */
 	&command_grant,

@@ -261,7 +261,7 @@ struct noun {
 
 extern const struct noun noun_account, noun_project, noun_key, noun_user,
     noun_channel, noun_credential, noun_model, noun_group, noun_package,
-    noun_target, noun_alert;
+    noun_target, noun_alert, noun_voucher;
 
 /*
  * Appends the names of n rows (struct str at an offset of each) to out;

@@ -308,7 +308,7 @@ noun_find(struct str word)
 	static const struct noun *const nouns[] = { &noun_account,
 		&noun_project, &noun_key, &noun_user, &noun_channel,
 		&noun_credential, &noun_model, &noun_group, &noun_package,
-		&noun_target, &noun_alert };
+		&noun_target, &noun_alert, &noun_voucher };
 
 	for (size_t i = 0; i < countof(nouns); i++)
 		if (str_eq(word, str_of(nouns[i]->word)))

@@ -96,7 +96,7 @@ subscribe(struct ctl *c, struct db *db, void *arg)
 	if (found < 0)
 		return false;
 	v = subscription_new(db, &c->arena, account.id, &p,
-	    k->from ? k->from : db_now(db), &k->s, &available);
+	    k->from ? k->from : db_now(db), false, &k->s, &available);
 	if (v != SUBSCRIPTION_DONE)
 		return refuse_subscription(c, v, &k->s, available);
 	return ledger_balance(db, account.id, &k->balance, &k->held) >= 0 &&

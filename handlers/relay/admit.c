@@ -202,6 +202,7 @@ judge(struct call *c, const struct hold_open *h)
 	case HOLD_OPENED:
 		c->hold = h->id;
 		c->granted = h->granted;
+		c->discount_ppm = h->discount_ppm;
 		c->counts_tokens = h->counts_tokens;
 		c->tokens_out = h->limit_tokens > h->prompt_tokens ?
 		    h->limit_tokens - h->prompt_tokens : 0;

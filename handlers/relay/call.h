@@ -137,6 +137,7 @@ struct call {
 	struct admission *admission;		/* admit, until it is back */
 	int64_t hold;				/* admit: the row, 0: none */
 	int64_t granted;			/* admit */
+	int64_t discount_ppm;			/* admit: for volume */
 	bool limits_told;		/* admit: in headers of the answer */
 	bool counts_tokens;		/* admit: a cap of tokens counts it */
 	int64_t tokens_out;		/* admit: output that it counts, */

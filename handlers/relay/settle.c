@@ -227,7 +227,8 @@ sold(const struct call *c, struct terms t, const struct model *m,
 	int64_t times = times_of(c, t.price);
 
 	return (struct sold){ t, &m->price, times,
-	    charge(t.price, use, t.share_ppm, times) };
+	    charge(t.price, use, price_discounted(t.share_ppm,
+	    c->discount_ppm), times) };
 }
 
 /* The price of the model asked for, or of the one that answered. */

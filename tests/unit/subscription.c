@@ -107,7 +107,7 @@ do_buy(struct shop *s, struct db *db, void *arg)
 			return false;
 	}
 	b->verdict = subscription_new(db, &s->a, s->account, &p,
-	    b->from ? b->from : db_now(db), &b->s, &b->available);
+	    b->from ? b->from : db_now(db), false, &b->s, &b->available);
 	return b->verdict == SUBSCRIPTION_DONE;
 }
 
