@@ -21,9 +21,10 @@
 
 static const char globals[] = "data= conf= json help version";
 
-static const char nouns_bar[] =
-    "account|project|key|user|channel|credential|model|group|package|"
-    "target|alert|voucher";
+/* In two lines, where there is no room for one. */
+#define NOUNS	"account|project|key|user|channel|credential|model|group|"
+#define NOUNS_MORE "package|target|alert|voucher"
+static const char nouns_bar[] = NOUNS NOUNS_MORE;
 
 /* --- help ----------------------------------------------------------------- */
 
@@ -37,7 +38,7 @@ help_all(const struct command *const *table)
 		printf("  %s%-*s  %s\n", k->noun ? "NOUN " : "",
 		    k->noun ? 9 : 14, k->name, k->summary);
 	}
-	printf("\nNOUN is one of\n%s.\n", nouns_bar);
+	printf("\nNOUN is one of\n%s\n%s.\n", NOUNS, NOUNS_MORE);
 	printf("weirctl COMMAND --help says more.  The data directory is "
 	    "--data, else\n$WEIR_DATA, else `data` of weir.conf.  Secrets are "
 	    "read from standard input,\nnever from arguments.  Exit status: "
