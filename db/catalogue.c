@@ -50,7 +50,7 @@ static const char *const sql[N_SQL] = {
 		     "cost_ppm, connect_ms, first_ms, idle_ms, whole_ms, "
 		     "stream_ms, on_disconnect, enabled, ca_file, "
 		     "test_model, preset, quirks, body_drop, body_set, "
-		     "headers FROM channel /*scan*/ ORDER BY id",
+		     "headers, api_version FROM channel /*scan*/ ORDER BY id",
 	[SERVES] = "SELECT cm.channel, cm.name, cm.upstream, " RATES
 		   "FROM channel_model cm /*scan*/ "
 		   "LEFT JOIN model m ON m.name = cm.name "
@@ -356,6 +356,7 @@ load_channels(struct db *db, struct catalogue *c, size_t room)
 			.drop = arena_str(a, row_str(row, 18)),
 			.set = arena_str(a, row_str(row, 19)),
 			.headers = read_headers(a, row_str(row, 20)),
+			.api_version = arena_str(a, row_str(row, 21)),
 		};
 	db_reset(row);
 	return !db_failed(db);

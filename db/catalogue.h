@@ -75,6 +75,7 @@ struct channel {
 					 * sent; or empty */
 	struct str ca_file;
 	struct str test_model;		/* empty: none is named */
+	struct str api_version;		/* of Azure's API; may be empty */
 	struct channel_model *models;
 	size_t n_models;
 	struct credential *credentials;

@@ -10,7 +10,7 @@
 	"id, name, dialect, base_url, priority, weight, cost_ppm, " \
 	"connect_ms, first_ms, idle_ms, whole_ms, stream_ms, on_disconnect, " \
 	"plain_http, ca_file, headers, enabled, note, test_model, preset, " \
-	"quirks, body_drop, body_set FROM channel "
+	"quirks, body_drop, body_set, api_version FROM channel "
 #define CREDENTIAL \
 	"SELECT id, channel, name, sealed, origin, key_version, tail, " \
 	"enabled, note, rpm, tpm, concurrency FROM credential "
@@ -27,15 +27,16 @@ static const char *const sql[N_SQL] = {
 		"weight, cost_ppm, connect_ms, first_ms, idle_ms, whole_ms, "
 		"stream_ms, on_disconnect, plain_http, ca_file, headers, "
 		"enabled, note, test_model, preset, quirks, body_drop, "
-		"body_set) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
-		"?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+		"body_set, api_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+		"?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, "
+		"?20, ?21, ?22, ?23)",
 	[PUT] = "UPDATE channel SET name = ?1, dialect = ?2, base_url = ?3, "
 		"priority = ?4, weight = ?5, cost_ppm = ?6, connect_ms = ?7, "
 		"first_ms = ?8, idle_ms = ?9, whole_ms = ?10, stream_ms = ?11, "
 		"on_disconnect = ?12, plain_http = ?13, ca_file = ?14, "
 		"headers = ?15, enabled = ?16, note = ?17, test_model = ?18, "
-		"preset = ?19, quirks = ?20, body_drop = ?21, body_set = ?22 "
-		"WHERE id = ?23",
+		"preset = ?19, quirks = ?20, body_drop = ?21, body_set = ?22, "
+		"api_version = ?23 WHERE id = ?24",
 	[COST] = "SELECT cost_ppm FROM channel WHERE id = ?1",
 	[MODELS] = "SELECT name, upstream FROM channel_model "
 		   "WHERE channel = ?1 ORDER BY name",
@@ -92,6 +93,7 @@ read_row(struct arena *a, struct row *row, struct channel_row *c)
 		.quirks = arena_str(a, row_str(row, 20)),
 		.drop = arena_str(a, row_str(row, 21)),
 		.set = arena_str(a, row_str(row, 22)),
+		.api_version = arena_str(a, row_str(row, 23)),
 	};
 }
 
@@ -136,21 +138,22 @@ channel_put(struct db *db, struct channel_row *c)
 	bool ok;
 
 	if (c->id) {
-		ok = db_run(db, &channel_part, PUT, "sssiiiiiiiisiSsisSSsssi",
+		ok = db_run(db, &channel_part, PUT, "sssiiiiiiiisiSsisSSssssi",
 			 c->name, c->dialect, c->base_url, c->priority,
 			 c->weight, c->cost_ppm, c->connect_ms, c->first_ms,
 			 c->idle_ms, c->whole_ms, c->stream_ms, left,
 			 (int64_t)c->plain_http, ca, c->headers,
 			 (int64_t)c->enabled, c->note, test, preset,
-			 c->quirks, c->drop, c->set, c->id) == 1;
+			 c->quirks, c->drop, c->set, c->api_version,
+			 c->id) == 1;
 	} else {
-		ok = db_run(db, &channel_part, ADD, "sssiiiiiiiisiSsisSSsss",
+		ok = db_run(db, &channel_part, ADD, "sssiiiiiiiisiSsisSSssss",
 			 c->name, c->dialect, c->base_url, c->priority,
 			 c->weight, c->cost_ppm, c->connect_ms, c->first_ms,
 			 c->idle_ms, c->whole_ms, c->stream_ms, left,
 			 (int64_t)c->plain_http, ca, c->headers,
 			 (int64_t)c->enabled, c->note, test, preset,
-			 c->quirks, c->drop, c->set) == 1;
+			 c->quirks, c->drop, c->set, c->api_version) == 1;
 		c->id = ok ? db_last_id(db) : 0;
 	}
 	return ok && setting_bump(db);

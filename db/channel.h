@@ -30,6 +30,7 @@ struct channel_row {
 	struct str drop;		/* members: "name name" */
 	struct str set;			/* JSON object, or empty */
 	struct str test_model;		/* empty: none is named */
+	struct str api_version;		/* empty: none */
 	bool enabled;
 	struct str note;
 };

@@ -140,6 +140,19 @@ fits(struct str pattern, struct str path, struct str *capture)
 	return tail.n == 0 || !memchr(capture->p, '/', capture->n);
 }
 
+/* An API route is also found without its "/v1". */
+static bool
+route_fits(const struct route *r, struct str path, struct str *capture)
+{
+	struct str pattern = str_of(r->path);
+
+	*capture = (struct str){ NULL, 0 };
+	if (fits(pattern, path, capture))
+		return true;
+	return r->guard & ROUTE_API && !(r->guard & ROUTE_WHOLE_PATH) &&
+	    fits(str_skip(pattern, 3), path, capture);
+}
+
 static bool
 serves_method(const struct route *r, struct str method)
 {
@@ -151,7 +164,7 @@ serves_method(const struct route *r, struct str method)
 
 /*
  * The route for path and method; `allow` collects the methods of routes that
- * fit the path alone.  An API route is also found without its "/v1".
+ * fit the path alone.
  */
 static const struct route *
 find_route(struct request *rq, struct buf *allow, unsigned *guard)
@@ -161,13 +174,9 @@ find_route(struct request *rq, struct buf *allow, unsigned *guard)
 
 	for (int i = 0; i < conf->n_routes; i++) {
 		const struct route *r = &conf->routes[i];
-		struct str pattern = str_of(r->path), taken = { NULL, 0 };
-		bool fit = fits(pattern, rq->path, &taken);
+		struct str taken;
 
-		if (!fit && r->guard & ROUTE_API &&
-		    !(r->guard & ROUTE_WHOLE_PATH))
-			fit = fits(str_skip(pattern, 3), rq->path, &taken);
-		if (!fit)
+		if (!route_fits(r, rq->path, &taken))
 			continue;
 		*guard |= r->guard;
 		if (serves_method(r, method)) {
@@ -179,6 +188,62 @@ find_route(struct request *rq, struct buf *allow, unsigned *guard)
 		buf_put(allow, str_of(r->method));
 	}
 	return NULL;
+}
+
+/* --- Other ways to write a path ----------------------------------------- */
+
+static bool
+is_route(const struct machine_conf *conf, struct str path)
+{
+	struct str taken;
+
+	for (int i = 0; i < conf->n_routes; i++)
+		if (route_fits(&conf->routes[i], path, &taken))
+			return true;
+	return false;
+}
+
+/* The name ends where what follows is a route: names may have slashes. */
+static bool
+take_named(struct request *rq, struct str rest, struct str to)
+{
+	for (size_t i = 1; i < rest.n; i++) {
+		struct str path;
+
+		if (rest.p[i] != '/')
+			continue;
+		path = ARENA_JOIN(&rq->arena, to, str_skip(rest, i));
+		if (!is_route(&rq->worker->machine->conf, path))
+			continue;
+		rq->named = str_from(rest.p, i);
+		rq->path = path;
+		return true;
+	}
+	return false;
+}
+
+static void
+take_way(struct request *rq)
+{
+	const struct machine_conf *conf = &rq->worker->machine->conf;
+
+	for (int i = 0; i < conf->n_ways && !rq->way; i++) {
+		struct str from = str_of(conf->ways[i].from), rest;
+		struct str to = str_of(conf->ways[i].to);
+		bool named = str_ends(from, S("{}"));
+
+		from.n -= named ? 2 : 0;
+		rest = str_skip(rq->path, from.n);
+		if (!str_starts(rq->path, from) || !rest.n)
+			continue;
+		if (named && !take_named(rq, rest, to))
+			continue;
+		if (!named && rest.p[0] != '/')
+			continue;
+		if (!named)
+			rq->path = ARENA_JOIN(&rq->arena, to, rest);
+		rq->way = &conf->ways[i];
+	}
 }
 
 /* --- Guards ------------------------------------------------------------- */
@@ -334,11 +399,14 @@ void
 dispatch(struct request *rq)
 {
 	struct buf allow = BUF(&rq->arena, 256);
+	struct str asked = { NULL, 0 };	/* the path as it came */
 	unsigned guard = 0;
 	bool known;
 
 	known = dispatch_path(rq);
 	if (known) {
+		asked = rq->path;
+		take_way(rq);
 		rq->route = find_route(rq, &allow, &guard);
 		if (guard & ROUTE_API)
 			put_cors(rq);
@@ -359,7 +427,7 @@ dispatch(struct request *rq)
 	} else if (!rq->route) {
 		fault_set(&rq->fault, &rq->arena, FAULT_UNKNOWN_URL,
 		    "There is nothing at %.*s. The API begins at /v1.",
-		    STR_ARGS(rq->path));
+		    STR_ARGS(asked));
 	}
 	if (!rq->route || !good_body(rq)) {
 		refuse(rq);

@@ -31,6 +31,18 @@ struct route {
 	const struct leaf *leaf;	/* the handler's own: which page */
 };
 
+/*
+ * Other ways to write what some paths begin with: what is below `from` is
+ * served as what is below `to`.  A `from` that ends in "{}" has a name there,
+ * of one segment or more, up to what is a route below `to`: the request's
+ * `named`.  The first that fits counts.
+ */
+struct way {
+	const char *from;	/* "/openai/v1", "/openai/deployments/{}" */
+	const char *to;		/* "/v1" */
+	int what;		/* the handler's own */
+};
+
 /* Serves a request, or refuses it.  On its loop. */
 void dispatch(struct request *rq);
 

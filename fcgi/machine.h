@@ -50,6 +50,8 @@ struct machine_conf {
 	struct str data_dir;		/* must not lie below a document root */
 	const struct route *routes;
 	int n_routes;
+	const struct way *ways;		/* other paths to them */
+	int n_ways;
 
 	/* Answers a fault in the dialect of the request's path. */
 	void (*refuse)(struct request *rq, const struct fault *f);

@@ -22,6 +22,7 @@
 struct conn;
 struct route;
 struct visitor;
+struct way;
 struct worker;
 
 enum param {
@@ -45,7 +46,10 @@ struct request {
 	/* dispatch.c */
 	const struct route *route;
 	struct str mount;		/* "" or "/weir" */
-	struct str path;		/* canonical, below the mount */
+	struct str path;		/* canonical, below the mount, as its
+					 * route has it */
+	const struct way *way;		/* it was another one; or NULL */
+	struct str named;		/* what {} in the way took */
 	struct str query;		/* raw */
 	struct str capture;		/* what {} in the route's path took */
 	const struct visitor *visitor;	/* the guard's: who asks; may be

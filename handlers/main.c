@@ -93,6 +93,8 @@ print_routes(void)
 		printf("%-5s %-42s %.*s\n", routes[i].method, routes[i].path,
 		    STR_ARGS(roles_text(&a, routes[i].who)));
 	arena_release(&a);
+	for (int i = 0; i < n_ways; i++)
+		printf("any   %s/... as %s/...\n", ways[i].from, ways[i].to);
 }
 
 static void
@@ -406,6 +408,8 @@ serve(const struct conf *c, int listen_fd, struct arena *a)
 		.data_dir = str_of(store_dir(house.store)),
 		.routes = routes,
 		.n_routes = n_routes,
+		.ways = ways,
+		.n_ways = n_ways,
 		.refuse = refuse,
 		.guard = guard,
 		.worker_own = worker_own,

@@ -6,7 +6,8 @@
  * handler (relay_key; not POST /v1/doctor, which only counts bytes), /metrics
  * by an administrator's token.  A page's row says which roles may use it, and
  * the guard sees to it (visit.c); the rest is for everybody.  In whose words a
- * path is answered, each dialect says itself (dialect_of_path).
+ * path is answered, each dialect says itself (dialect_of_path).  What others
+ * call these paths stands at the end.
  */
 #include "handlers/routes.h"
 
@@ -102,3 +103,13 @@ const struct route routes[] = {
 	{ "GET",  "/", 0, page_home, 0, ALL },
 };
 const int n_routes = sizeof(routes) / sizeof(routes[0]);
+
+/* OpenAI's API as Azure and as Google have it.  Those of Azure send their keys
+ * in a header of its own. */
+const struct way ways[] = {
+	{ "/openai/deployments/{}", "/v1", KEY_API },
+	{ "/openai/v1", "/v1", KEY_API },
+	{ "/v1beta/openai", "/v1", KEY_BEARER },
+	{ "/openai", "/v1", KEY_API },
+};
+const int n_ways = sizeof(ways) / sizeof(ways[0]);

@@ -8,4 +8,8 @@
 extern const struct route routes[];
 extern const int n_routes;
 
+/* Other ways to some of them. */
+extern const struct way ways[];
+extern const int n_ways;
+
 #endif

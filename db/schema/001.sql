@@ -130,6 +130,7 @@ CREATE TABLE channel (
 	body_drop     TEXT NOT NULL DEFAULT '',
 	body_set      TEXT NOT NULL DEFAULT '',
 	test_model    TEXT,
+	api_version   TEXT NOT NULL DEFAULT '',
 	enabled       INTEGER NOT NULL DEFAULT 1,
 	note          TEXT NOT NULL DEFAULT ''
 ) STRICT;

@@ -13,6 +13,7 @@
 #include "fcgi/base/json.h"
 #include "handlers/ctl/channel.h"
 #include "handlers/dialect/redact.h"
+#include "handlers/relay/outward.h"
 
 enum { LIST_MOST = 16 << 20, JSON_MOST = 64 << 20, NAME_SHOWN = 256 };
 
@@ -130,7 +131,8 @@ ask_with(struct listing *l, const struct credential *k)
 	struct said s;
 	struct up_error e;
 
-	if (upstream_ask(&l->up, k, str_of(l->up.dialect->models_path), false,
+	if (upstream_ask(&l->up, k, outward_path(&c->arena, l->up.ch,
+	    l->up.dialect->models_path, S("")), false,
 	    S(""), LIST_MOST, &s)) {
 		struct str error = json_get(s.h.body, S("error"));
 

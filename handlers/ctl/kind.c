@@ -5,6 +5,7 @@
  */
 #include "handlers/ctl/kind.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -97,6 +98,23 @@ static void
 show_text(struct buf *b, const void *field)
 {
 	buf_json(b, *(const struct str *)field);
+}
+
+/* It stands in a URL as it is. */
+static bool
+read_version(struct reading *r, const struct place *at,
+    const struct member *m, void *field)
+{
+	const struct str *text = field;
+
+	if (!read_text(r, at, m, field))
+		return false;
+	for (size_t i = 0; i < text->n; i++)
+		if (!isalnum((unsigned char)text->p[i]) &&
+		    !strchr("-._", text->p[i]))
+			return wrong(r, at, "a version is letters, digits and "
+			    "- . _, like \"2024-10-21\" or \"preview\"");
+	return true;
 }
 
 static bool
@@ -426,6 +444,7 @@ const struct kind
     kind_file = { sizeof(struct str), read_file, show_text },
     kind_zone = { sizeof(struct str), read_zone, show_text },
     kind_url = { sizeof(struct str), read_text, show_text },
+    kind_version = { sizeof(struct str), read_version, show_text },
     kind_flag = { sizeof(bool), read_flag, show_flag },
     kind_drain = { sizeof(bool), read_drain, show_drain },
     kind_routing = { sizeof(enum routing), read_routing, show_routing },

@@ -103,6 +103,7 @@ extern const struct kind
     kind_timeouts,		/* struct timeouts */
     kind_drain,			/* bool: "cancel" or "drain" */
     kind_url,			/* struct str: a base_url */
+    kind_version,		/* struct str: of an API, as in a URL */
     kind_file,			/* struct str: an absolute path */
     kind_preset,		/* struct str: a name of preset.h */
     kind_quirks,		/* struct str: capabilities, "name=value" */

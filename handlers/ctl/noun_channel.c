@@ -46,10 +46,10 @@ static const struct member channel_members[] = {
 	{ "drop", &kind_drop, AT(row.drop), 0, 0 },
 	{ "set", &kind_set, AT(row.set), 0, 0 },
 	{ "headers", &kind_headers, AT(row.headers), 0, 0 },
+	{ "api_version", &kind_version, AT(row.api_version), 0, 32 },
 	{ "test_model", &kind_text, AT(row.test_model), 0, 64 },
 	{ "enabled", &kind_flag, AT(row.enabled), 0, 0 },
 	{ "note", &kind_text, AT(row.note), 0, 4096 },
-	{ "api_version", &kind_later, 0, 0, 0 },
 	{ "proxy", &kind_later, 0, 0, 0 },
 	{ 0 }
 };
@@ -192,12 +192,25 @@ serves_model(const struct serves *serves, struct str name)
 	return false;
 }
 
+/* "openai", "anthropic" */
+static struct str
+all_dialects(struct arena *a)
+{
+	struct buf b = BUF(a, 1024);
+
+	for (size_t i = 0; dialect_at(i); i++)
+		buf_printf(&b, "%s\"%s\"", i ? ", " : "",
+		    dialect_at(i)->name);
+	return buf_str(&b);
+}
+
 static bool
 check_channel(struct reading *r, const struct place *at,
     const struct channel_object *c)
 {
 	struct place url = place_in(at, S("base_url"));
 	struct place test = place_in(at, S("test_model"));
+	struct place version = place_in(at, S("api_version"));
 	const struct dialect *speaks;
 	struct str why, model = c->row.test_model;
 
@@ -207,12 +220,15 @@ check_channel(struct reading *r, const struct place *at,
 	speaks = dialect_find(c->row.dialect);
 	if (!speaks)
 		return wrong(r, at, "dialect \"%.*s\" is not built yet in this "
-		    "version of weir: there is \"openai\", which every "
-		    "compatible server speaks, and \"anthropic\"",
-		    STR_ARGS(c->row.dialect));
+		    "version of weir: there is %.*s; every compatible server "
+		    "speaks \"openai\"", STR_ARGS(c->row.dialect),
+		    STR_ARGS(all_dialects(r->arena)));
 	if (c->row.base_url.n == 0)
 		return wrong(r, at, "a channel needs a base_url, like "
 		    "\"%s\", or a preset", speaks->base_hint);
+	if (c->row.api_version.n && !speaks->below)
+		return wrong(r, &version, "dialect \"%s\" has no versions: "
+		    "leave api_version out, or null", speaks->name);
 	if (!url_allowed(r->arena, c->row.base_url, c->row.plain_http, &why))
 		return wrong(r, &url, "%.*s", STR_ARGS(why));
 	if (model.n && (!name_valid(model) || !serves_model(&c->serves,

@@ -200,7 +200,8 @@ begin(struct observer *o)
 bool
 bridge_joins(const struct dialect *caller, const struct dialect *upstream)
 {
-	return caller == upstream || (caller->neutral && upstream->neutral);
+	return dialect_same(caller, upstream) ||
+	    (caller->neutral && upstream->neutral);
 }
 
 bool

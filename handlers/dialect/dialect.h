@@ -267,11 +267,16 @@ struct embed_dialect;
 /* Where callers' keys stand first: a header, by what it is called. */
 enum key_place { KEY_BEARER,	/* Authorization: Bearer */
 	KEY_X_API,		/* x-api-key */
-	KEY_X_GOOG		/* x-goog-api-key, or ?key= */
+	KEY_X_GOOG,		/* x-goog-api-key, or ?key= */
+	KEY_API			/* api-key: of Azure's paths */
 };
 
 struct dialect {
 	const char *name;	/* "openai" */
+
+	/* Whose words these are, if it only has other places for them: what
+	 * one says goes to the other as it is.  NULL: its own. */
+	const struct dialect *like;
 
 	/* The endpoint that converses: what a channel is tried with. */
 	enum endpoint converse;
@@ -318,6 +323,16 @@ struct dialect {
 	/* What a base_url looks like, and where below it the upstream lists
 	 * its models. */
 	const char *base_hint, *models_path;
+
+	/*
+	 * What follows base_url before any path, by the channel's api_version,
+	 * "/openai/v1"; of_model: a model is asked, and may stand in it as in
+	 * path.  NULL: nothing does, and it has no versions.
+	 */
+	struct str (*below)(struct str api_version, bool of_model);
+
+	/* Are usage chunks asked for in streams of that version?  NULL: yes. */
+	bool (*tells_usage)(struct str api_version);
 
 	/* Content type of an answer. */
 	const char *stream_type;	/* "text/event-stream; charset=utf-8" */
@@ -422,7 +437,15 @@ struct dialect {
 	const struct embed_dialect *embed;
 };
 
+/* Does what one says go to the other as it is? */
+static inline bool
+dialect_same(const struct dialect *a, const struct dialect *b)
+{
+	return (a->like ? a->like : a) == (b->like ? b->like : b);
+}
+
 extern const struct dialect openai_dialect;
+extern const struct dialect azure_dialect;
 extern const struct dialect anthropic_dialect;
 extern const struct dialect gemini_dialect;
 extern const struct dialect responses_dialect;

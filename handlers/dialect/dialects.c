@@ -9,6 +9,7 @@ static const struct dialect *const dialects[] = {
 	&anthropic_dialect,
 	&gemini_dialect,
 	&responses_dialect,
+	&azure_dialect,
 };
 
 const struct dialect *

@@ -40,8 +40,8 @@ path(enum endpoint endpoint, bool stream)
 
 /* --- Answers --- */
 
-static enum answer_as
-answer_as(const struct asked *asked, struct str type)
+enum answer_as
+openai_answer_as(const struct asked *asked, struct str type)
 {
 	enum endpoint e = asked->endpoint;
 	bool transcript =
@@ -73,8 +73,8 @@ is_media(const struct observer *o)
 	return !endpoint_is_text(o->endpoint);
 }
 
-static void
-observe(struct observer *o)
+void
+openai_observe(struct observer *o)
 {
 	struct watch *w = arena_new(o->arena, struct watch);
 
@@ -84,8 +84,8 @@ observe(struct observer *o)
 	    openai_body_taps(o->endpoint));
 }
 
-static unsigned
-feed(struct observer *o, struct str piece, struct buf *out, struct buf *last)
+unsigned
+openai_feed(struct observer *o, struct str piece, struct buf *out, struct buf *last)
 {
 	struct watch *w = o->state;
 	unsigned before = o->seen;
@@ -100,8 +100,8 @@ feed(struct observer *o, struct str piece, struct buf *out, struct buf *last)
 	return o->seen & ~before;
 }
 
-static bool
-finish(struct observer *o, struct buf *out, struct buf *last)
+bool
+openai_finish(struct observer *o, struct buf *out, struct buf *last)
 {
 	struct watch *w = o->state;
 
@@ -160,8 +160,8 @@ openai_late_type(const struct fault *f)
 	    "server_error" : type;
 }
 
-static void
-write_fault_event(const struct fault *f, struct str request_id,
+void
+openai_write_fault_event(const struct fault *f, struct str request_id,
     const struct observer *o, struct buf *out)
 {
 	(void)request_id;
@@ -182,30 +182,10 @@ const char *const openai_limit_headers[] = {
 
 const struct dialect openai_dialect = {
 	.name = "openai",
-	.converse = ENDPOINT_CHAT,
-	.embeds = ENDPOINT_EMBEDDINGS,
-	.trial = "\"messages\":[{\"role\":\"user\",\"content\":"
-		 "\"Say ok.\"}]",
-	.trial_embed = "\"input\":\"ok\"",
-	.limit_headers = openai_limit_headers,
 	.key_hint = "'Authorization: Bearer KEY'",
 	.key_head = STR_INIT("Authorization: Bearer "),
 	.models_path = "/models",
 	.base_hint = "https://api.openai.com/v1",
-	.stream_type = "text/event-stream; charset=utf-8",
-	.read_request = openai_read_request,
-	.read_form = openai_read_form,
-	.write_request = openai_write_request,
 	.path = path,
-	.answer_as = answer_as,
-	.observe = observe,
-	.feed = feed,
-	.finish = finish,
-	.read_error = up_error_read,
-	.write_fault = openai_write_fault,
-	.write_fault_event = write_fault_event,
-	.keep_alive = STR_INIT(": keep-alive\n\n"),
-	.status = fault_status,
-	.neutral = &openai_neutral,
-	.embed = &openai_embed,
+	OPENAI_WORDS,
 };

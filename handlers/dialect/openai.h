@@ -3,6 +3,7 @@
  * openai.h - what the files of the OpenAI dialect share; nobody else's.
  *
  *	openai.c		the dialect's table, paths, faults
+ *	azure.c			the same words at Azure
  *	openai_request.c	what a request asks: the members that matter
  *	openai_members.c	how members are read, whatever the endpoint
  *	openai_prompt.c		how much there is to read in it
@@ -19,6 +20,40 @@
 
 #include "fcgi/base/json.h"
 #include "handlers/dialect/pass.h"
+
+/* --- The table --- */
+
+enum answer_as openai_answer_as(const struct asked *asked, struct str type);
+void openai_observe(struct observer *o);
+unsigned openai_feed(struct observer *o, struct str piece, struct buf *out,
+    struct buf *last);
+bool openai_finish(struct observer *o, struct buf *out, struct buf *last);
+void openai_write_fault_event(const struct fault *f, struct str request_id,
+    const struct observer *o, struct buf *out);
+
+/* What all have in it who speak these words (up_error.h, neutral.h). */
+#define OPENAI_WORDS \
+	.converse = ENDPOINT_CHAT, \
+	.embeds = ENDPOINT_EMBEDDINGS, \
+	.trial = "\"messages\":[{\"role\":\"user\",\"content\":" \
+		 "\"Say ok.\"}]", \
+	.trial_embed = "\"input\":\"ok\"", \
+	.limit_headers = openai_limit_headers, \
+	.stream_type = "text/event-stream; charset=utf-8", \
+	.read_request = openai_read_request, \
+	.read_form = openai_read_form, \
+	.write_request = openai_write_request, \
+	.answer_as = openai_answer_as, \
+	.observe = openai_observe, \
+	.feed = openai_feed, \
+	.finish = openai_finish, \
+	.read_error = up_error_read, \
+	.write_fault = openai_write_fault, \
+	.write_fault_event = openai_write_fault_event, \
+	.keep_alive = STR_INIT(": keep-alive\n\n"), \
+	.status = fault_status, \
+	.neutral = &openai_neutral, \
+	.embed = &openai_embed
 
 /* --- Requests --- */
 

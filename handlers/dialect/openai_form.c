@@ -249,9 +249,9 @@ openai_read_form(struct arena *a, enum endpoint endpoint, struct str type,
 	const char *why = multipart_boundary(type, &boundary);
 
 	assert(endpoint < N_ENDPOINTS && 1u << endpoint & ALL);
-	*out = (struct asked){
-		.endpoint = endpoint, .body = body, .max_output = -1
-	};
+	*out = (struct asked){ .endpoint = endpoint, .body = body,
+		.by_path = out->by_path, .model = out->by_path.model,
+		.max_output = -1 };
 	if (why)
 		return fault_set(f, a, FAULT_MEDIA_TYPE,
 		    "The Content-Type %s.", why);

@@ -56,6 +56,9 @@ openai_is_null(struct str value)
 bool
 openai_take_model(struct reading *r, struct str name)
 {
+	/* What the path says counts, whatever the body says. */
+	if (r->out->by_path.model.n)
+		name = r->out->by_path.model;
 	if (name.n == 0)
 		return openai_refuse(r, FAULT_BAD_REQUEST, "model",
 		    "'model' must be the name of a model, as a string.");

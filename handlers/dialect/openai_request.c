@@ -245,6 +245,8 @@ openai_check_whole(struct reading *r)
 	};
 	const char *name = input[r->out->endpoint];
 
+	if (r->out->by_path.model.n && !openai_take_model(r, S("")))
+		return false;
 	if (r->out->model.n == 0)
 		return openai_refuse(r, FAULT_BAD_REQUEST, "model",
 		    "'model' is missing: name the model to use.");
@@ -304,9 +306,9 @@ openai_read_request(struct arena *a, enum endpoint endpoint, struct str body,
 	struct reading r = { .arena = a, .out = out, .fault = f };
 
 	assert(endpoint < N_ENDPOINTS);
-	*out = (struct asked){
-		.endpoint = endpoint, .body = body, .max_output = -1
-	};
+	*out = (struct asked){ .endpoint = endpoint, .body = body,
+		.by_path = out->by_path, .model = out->by_path.model,
+		.max_output = -1 };
 	if (!openai_dialect.path(endpoint, false))
 		return fault_set(f, a, FAULT_UNKNOWN_URL,
 		    "The OpenAI API has no such endpoint.");

@@ -125,8 +125,21 @@ put_splice(struct buf *out, const struct splice *s, const struct edits *edits)
 static bool
 renames(const struct asked *asked, const struct edits *edits)
 {
-	return edits->model.n &&
-	    (edits->edited || !str_eq(edits->model, asked->model));
+	return edits->model.n && (edits->edited || asked->by_path.model.n ||
+	    !str_eq(edits->model, asked->model));
+}
+
+/* As the first part of a form, which begins with its boundary. */
+static void
+put_model_part(const struct asked *asked, const struct edits *edits,
+    struct buf *out)
+{
+	buf_put(out, S("--"));
+	buf_put(out, asked->boundary);
+	buf_put(out, S("\r\nContent-Disposition: form-data; "
+	    "name=\"model\"\r\n\r\n"));
+	buf_put(out, edits->model);
+	buf_put(out, S("\r\n"));
 }
 
 /* A form: only the model's value is changed, which is text as it is. */
@@ -137,7 +150,9 @@ write_form(
 	struct str body = asked->body, old = asked->model_at;
 	const char *end = body.p + body.n;
 
-	if (!renames(asked, edits))
+	if (old.n == 0)
+		put_model_part(asked, edits, out);
+	if (old.n == 0 || !renames(asked, edits))
 		return buf_put(out, body);
 	buf_put(out, str_from(body.p, (size_t)(old.p - body.p)));
 	buf_put(out, edits->model);
@@ -156,16 +171,21 @@ openai_write_request(
 	bool usage = edits->force_usage && asked->stream &&
 	    !asked->usage_wanted && endpoint_is_text(asked->endpoint);
 
-	assert(asked->model_at.n);
+	assert(asked->model_at.n || asked->by_path.model.n);
 	if (asked->boundary.n)
 		return write_form(asked, edits, out);
 	assert(brace);
 	at = brace + 1;
-	if (renames(asked, edits))
+	if (asked->model_at.n && renames(asked, edits))
 		add(&s, MODEL, asked->model_at, false);
 	if (usage)
 		add_usage(&s, asked);
 	buf_put(out, str_from(body.p, (size_t)(at - body.p)));
+	if (asked->model_at.n == 0) {
+		buf_put(out, S("\"model\":"));
+		buf_json(out, edits->model);
+		buf_char(out, ',');
+	}
 	if (usage && asked->stream_options_at.n == 0)
 		buf_put(out, S("\"stream_options\":{\"include_usage\":true},"));
 	if (edits->cap_output >= 0 && add_limits(&s, asked, edits))

@@ -105,6 +105,7 @@ static const struct row rows[] = {
 	/* The request itself. */
 	{ ANY, "model_not_found", NULL, UP_MODEL_MISSING },
 	{ ANY, "DeploymentNotFound", NULL, UP_MODEL_MISSING },
+	{ S404, "404", "resource not found", UP_WRONG_BASE }, /* Azure */
 	{ ANY, "context_length_exceeded", NULL, UP_CONTEXT_LENGTH },
 	{ ANY, "1261", NULL, UP_CONTEXT_LENGTH },
 	{ ANY, "content_policy_violation", NULL, UP_CONTENT_POLICY },

@@ -40,7 +40,7 @@ attempt_new(struct call *c, struct candidate *with)
 	a->call = c;
 	a->with = with;
 	a->speaks = dialect_find(with->channel->dialect);
-	a->crosses = a->speaks != c->dialect;
+	a->crosses = !dialect_same(a->speaks, c->dialect);
 	a->envelope = (struct envelope_key){ .mac = envelope_mac,
 		.arg = c->relay->house->store,
 		.family = str_of(a->speaks->name),
@@ -102,8 +102,9 @@ path_there(struct attempt *a)
 	const struct call *c = a->call;
 
 	return ARENA_JOIN(&a->arena, outward_path(&a->arena,
-	    a->speaks->path(endpoint_there(a), streams_there(a)),
-	    a->with->upstream_model), kept_path(c, &a->arena));
+	    a->with->channel, a->speaks->path(endpoint_there(a),
+	    streams_there(a)), a->with->upstream_model), kept_path(c,
+	    &a->arena));
 }
 
 /* --- What comes back ---------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include "fcgi/base/clock.h"
 #include "fcgi/base/limits.h"
 #include "fcgi/base/mem.h"
+#include "fcgi/dispatch.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/keys.h"
 #include "handlers/relay/relay.h"
@@ -51,7 +52,10 @@ own_place(const struct request *rq)
 {
 	struct str k = { NULL, 0 };
 
-	switch (answer_dialect(rq)->key_place) {
+	switch (rq->way ? (enum key_place)rq->way->what :
+	    answer_dialect(rq)->key_place) {
+	case KEY_API:
+		return str_trim(rq->param[PARAM_HTTP_API_KEY]);
 	case KEY_X_API:
 		return str_trim(rq->param[PARAM_HTTP_X_API_KEY]);
 	case KEY_X_GOOG:
@@ -117,7 +121,9 @@ relay_key(struct relay *r, struct request *rq, struct fault *f, struct key *k)
 
 	if (!secret.n) {
 		fault_set(f, &rq->arena, FAULT_NO_KEY, "You did not provide "
-		    "an API key. Send it as %s.", answer_dialect(rq)->key_hint);
+		    "an API key. Send it as %s.", rq->way &&
+		    rq->way->what == KEY_API ? "'api-key: KEY'" :
+		    answer_dialect(rq)->key_hint);
 		return 0;
 	}
 	if (!is_visible(secret))

@@ -23,11 +23,12 @@ put_percent(struct buf *out, struct str s, bool slashes)
 	}
 }
 
-struct str
-outward_path(struct arena *a, const char *path, struct str model)
+/* A path with {model} and {models} in it. */
+static struct str
+fill(struct arena *a, struct str rest, struct str model)
 {
-	struct str rest = str_of(path), name;
 	struct buf out = BUF(a, rest.n + 3 * model.n + 8);
+	struct str name;
 
 	if (!str_has(rest, S("{")))
 		return rest;
@@ -41,6 +42,21 @@ outward_path(struct arena *a, const char *path, struct str model)
 		put_percent(&out, model, str_eq(name, S("models")));
 	}
 	return buf_str(&out);
+}
+
+struct str
+outward_path(struct arena *a, const struct channel *ch, const char *path,
+    struct str model)
+{
+	const struct dialect *d = dialect_find(ch->dialect);
+	struct str whole = str_of(path), version = ch->api_version;
+
+	if (!d || !d->below)
+		return fill(a, whole, model);
+	whole = fill(a, ARENA_JOIN(a, d->below(version, model.n > 0), whole),
+	    model);
+	return version.n == 0 ? whole : ARENA_JOIN(a, whole,
+	    S("?api-version="), version);
 }
 
 /* Bytes of the version that a path brings itself, or 0. */
@@ -60,6 +76,11 @@ outward_url(struct arena *a, struct str base, struct str path, bool second)
 
 	while (base.n && base.p[base.n - 1] == '/')
 		base.n--;
+	if (str_starts(path, S("/openai/"))) {
+		base.n -= str_ends(base, S("/openai/v1")) ? 10 :
+		    str_ends(base, S("/openai")) ? 7 : 0;
+		return ARENA_JOIN(a, base, path);
+	}
 	n = version(path);
 	if (n && (str_ends(base, S("/v1")) || str_ends(base, S("/v1beta"))))
 		return ARENA_JOIN(a, base, str_skip(path, n));
@@ -84,10 +105,15 @@ outward_target(const struct channel *ch, const struct model *m,
     struct str upstream_model)
 {
 	const struct preset *p = preset_find(ch->preset);
+	const struct dialect *d = dialect_find(ch->dialect);
 	struct target t = { .model = upstream_model,
 		.max_output = m ? m->max_output : 0 };
+	struct str family = family_list(upstream_model);
 
-	capability_apply(&t, family_list(upstream_model));
+	/* Deployments have names of their own. */
+	if (!family.n && m && d && d->below)
+		family = family_list(m->name);
+	capability_apply(&t, family);
 	if (p)
 		capability_apply(&t, p->quirks);
 	capability_apply(&t, ch->quirks);
@@ -101,6 +127,7 @@ outward_edits(const struct channel *ch, bool converses,
     struct body_edit list[static OUTWARD_EDITS])
 {
 	const struct preset *p = preset_find(ch->preset);
+	const struct dialect *d = dialect_find(ch->dialect);
 	int n = 0;
 
 	if (p) {
@@ -108,6 +135,9 @@ outward_edits(const struct channel *ch, bool converses,
 			converses ? p->set : S("") };
 		n += body_edit_any(&list[n]);
 	}
+	if (converses && d && d->tells_usage &&
+	    !d->tells_usage(ch->api_version))
+		list[n++] = (struct body_edit){ S("stream_options"), S("") };
 	list[n] = (struct body_edit){ ch->drop, ch->set };
 	return n + body_edit_any(&list[n]);
 }

@@ -20,15 +20,17 @@
  * The URL of a path ("/chat/completions") below a channel's base_url, which
  * is never lengthened, except that an empty path of it gets /v1; for an
  * endpoint of version 2 it gets /v2, and a /v1 at the end becomes one.  A path
- * that has its /v1 or /v1beta itself ("/v1/messages") brings it where base_url
- * does not end in one.
+ * that has its /v1, /v1beta or /openai itself ("/v1/messages") brings it where
+ * base_url does not end in one.
  */
 struct str outward_url(struct arena *a, struct str base_url, struct str path,
     bool second);
 
-/* A dialect's path with the upstream's name of the model in its places,
- * percent-encoded. */
-struct str outward_path(struct arena *a, const char *path, struct str model);
+/* A dialect's path as a channel has it: with the upstream's name of the model
+ * (empty: none is asked) in its places, percent-encoded, and with what the
+ * version of the channel's API wants before and behind it. */
+struct str outward_path(struct arena *a, const struct channel *ch,
+    const char *path, struct str model);
 
 /*
  * What is known of a model at a channel, by the upstream's name of it: of its
@@ -39,9 +41,9 @@ struct target outward_target(const struct channel *ch, const struct model *m,
     struct str upstream_model);
 
 /* The last edits of a JSON body for a channel, one after another: its preset's,
- * which sets members of conversations only, and its own.  Returns how many
- * there are. */
-enum { OUTWARD_EDITS = 2 };
+ * which sets members of conversations only, its API version's, and its own.
+ * Returns how many there are. */
+enum { OUTWARD_EDITS = 3 };
 int outward_edits(const struct channel *ch, bool converses,
     struct body_edit list[static OUTWARD_EDITS]);
 

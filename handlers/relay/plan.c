@@ -146,9 +146,10 @@ serving(const struct channel *ch, const struct wanted *w, struct str model)
 
 	if (!ch->enabled || !channel_has_group(ch, w->group) || !d)
 		return NULL;
-	if (w->dialect && d != w->dialect &&
-	    !(w->converses && bridge_joins(w->dialect, d)) &&
-	    !(w->embeds && bridge_embeds(w->dialect, d)))
+	if (w->dialect && d != w->dialect && !(dialect_same(d, w->dialect) ?
+	    d->path(w->endpoint, false) != NULL :
+	    (w->converses && bridge_joins(w->dialect, d)) ||
+	    (w->embeds && bridge_embeds(w->dialect, d))))
 		return NULL;
 	return channel_serves(ch, model);
 }
@@ -556,6 +557,7 @@ plan(struct call *c)
 	int64_t now = clock_utc_ms();
 	struct wanted w = { .group = c->key.group, .model = c->asked.model,
 		.dialect = c->dialect, .allowed = c->key.models, .now = now,
+		.endpoint = c->asked.endpoint,
 		.converses = c->asked.endpoint == c->dialect->converse,
 		.credential = c->stored.credential,
 		.embeds = endpoint_embeds(c->asked.endpoint),

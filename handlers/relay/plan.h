@@ -17,6 +17,7 @@
 #include "db/catalogue.h"
 #include "fcgi/base/arena.h"
 #include "fcgi/base/fault.h"
+#include "handlers/dialect/dialect.h"
 #include "handlers/relay/health.h"
 
 struct candidate {
@@ -57,6 +58,7 @@ struct wanted {
 	bool converses;			/* or one that it can be told in */
 	bool embeds;			/* the same of embeddings */
 	int64_t credential;		/* this one alone; 0: any */
+	enum endpoint endpoint;		/* of that dialect, if one is named */
 	struct str allowed;		/* the key's list, as plan_allowed's */
 	int64_t tokens;			/* of the prompt; fallback models whose
 					 * context is smaller are left out */

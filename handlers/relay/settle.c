@@ -206,7 +206,14 @@ another_model(const struct call *c)
 {
 	const struct attempt *a = c->attempt;
 	struct str named = a->observer.model;
+	const struct model *other = NULL;
 
+	/* Of a deployment the answer names the model, which only the operator
+	 * knows; unless it is one with a price of its own. */
+	if (a->speaks->below)
+		other = catalogue_model(c->catalogue, named);
+	if (a->speaks->below && (!other || other == a->with->model))
+		return false;
 	/* Dated variants begin with the name they are variants of. */
 	return c->content && named.n &&
 	    !str_starts(named, a->with->upstream_model);

@@ -315,7 +315,7 @@ static bool
 refused_too(const struct call *c, const struct candidate *k)
 {
 	return c->attempt->crosses ?
-	    dialect_find(k->channel->dialect) != c->dialect :
+	    !dialect_same(dialect_find(k->channel->dialect), c->dialect) :
 	    k->channel == c->attempt->with->channel;
 }
 

@@ -189,7 +189,8 @@ trial_body(const struct trial *t, bool stream, struct arena *a)
 struct str
 trial_path(const struct trial *t, bool stream, struct arena *a)
 {
-	return outward_path(a, t->dialect->path(t->endpoint, stream), t->as);
+	return outward_path(a, t->ch, t->dialect->path(t->endpoint, stream),
+	    t->as);
 }
 
 /* --- What came of it ------------------------------------------------------ */

@@ -48,6 +48,10 @@ tag_is_good(struct call *c)
 static bool
 read_path(struct call *c)
 {
+	if (c->rq->named.n && c->dialect != &openai_dialect)
+		return fault_set(&c->fault, c->arena, FAULT_UNKNOWN_URL,
+		    "Nothing of this kind stands below a deployment.");
+	c->asked.by_path.model = c->rq->named;
 	return !c->rq->capture.n || !c->dialect->read_path ||
 	    c->dialect->read_path(c->arena, c->rq->capture, c->rq->query,
 	    &c->asked, &c->fault);
