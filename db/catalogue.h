@@ -33,6 +33,14 @@ struct model {
 
 enum { FALLBACK_MOST = 8 };
 
+/* What channels and lists of keys call the model that was asked for so: an
+ * alias is its model's own name, what fits a pattern is what it is. */
+static inline struct str
+model_called(const struct model *m, struct str asked)
+{
+	return str_ends(m->name, S("*")) ? asked : m->name;
+}
+
 struct credential {
 	int64_t id;
 	struct str name;
@@ -151,6 +159,9 @@ void catalogue_publish(struct catalogue *c);
 /* Exact name, else the longest pattern, else NULL.  Enabled ones only. */
 const struct model *catalogue_model(const struct catalogue *c,
     struct str name);
+
+/* Name i of n_names, if it is an alias; else empty. */
+struct str catalogue_alias(const struct catalogue *c, size_t i);
 
 /* What a channel calls this model: entry, or NULL when it has none. */
 const struct channel_model *channel_serves(const struct channel *ch,

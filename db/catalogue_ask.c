@@ -56,6 +56,13 @@ catalogue_model(const struct catalogue *c, struct str name)
 	return NULL;
 }
 
+struct str
+catalogue_alias(const struct catalogue *c, size_t i)
+{
+	return i < c->n_names && c->names[i].alias ? c->names[i].name :
+	    (struct str){ NULL, 0 };
+}
+
 const struct channel_model *
 channel_serves(const struct channel *ch, struct str model)
 {

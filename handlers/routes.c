@@ -74,6 +74,8 @@ const struct route routes[] = {
 	    relay_serve, ENDPOINT_MESSAGES, ALL },
 	{ "POST", "/anthropic/v1/messages/count_tokens",
 	    CALL | ROUTE_WHOLE_PATH, relay_serve, ENDPOINT_COUNT_TOKENS, ALL },
+	{ "GET",  "/v1beta/models", API_WHOLE, info_models, 0, ALL },
+	{ "GET",  "/v1beta/models/{}", API_WHOLE, info_model, 0, ALL },
 	{ "POST", "/v1beta/models/{}", CALL | ROUTE_WHOLE_PATH, relay_serve,
 	    ENDPOINT_GENERATE, ALL },
 	{ "POST", "/v1/models/{}", CALL, relay_serve, ENDPOINT_GENERATE, ALL },

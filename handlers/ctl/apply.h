@@ -41,4 +41,7 @@ bool apply_text(struct apply *a);
  */
 bool apply_fallback(struct apply *a, const struct place *root);
 
+/* Has no alias of a model another meaning?  Likewise. */
+bool apply_alias(struct apply *a, const struct place *root);
+
 #endif

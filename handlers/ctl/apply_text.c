@@ -307,5 +307,5 @@ apply_text(struct apply *a)
 		if (l.at.value.p != root.value.p && !apply_list(a, &l))
 			return false;
 	}
-	return apply_fallback(a, &root);
+	return apply_alias(a, &root) && apply_fallback(a, &root);
 }

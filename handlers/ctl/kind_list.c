@@ -94,23 +94,23 @@ read_networks(struct reading *r, const struct place *at,
 	return read_strings(r, at, field, check_network);
 }
 
-/* Whether these models can be fallen back to depends on the rest of the
- * catalogue: apply_fallback.c. */
+/* A few names of models, no patterns, none twice; `what` they are. */
+enum { ALIASES_MOST = 32, NAMES_MOST = ALIASES_MOST };
+
 static bool
-read_fallback(struct reading *r, const struct place *at,
-    const struct member *m, void *field)
+read_model_names(struct reading *r, const struct place *at, const char *what,
+    size_t most, struct str *out)
 {
 	struct json_each each = json_each(at->value);
-	struct str seen[FALLBACK_MOST];
+	struct str seen[NAMES_MOST];
 	struct buf b = BUF(r->arena, 4096);
 	size_t n;
 
-	(void)m;
 	if (!list_of(r, at, &n))
 		return false;
-	if (n > FALLBACK_MOST)
-		return wrong(r, at, "a model has at most %d fallbacks, and "
-		    "these are %zu", FALLBACK_MOST, n);
+	if (n > most)
+		return wrong(r, at, "a model has at most %zu %s, and these "
+		    "are %zu", most, what, n);
 	buf_char(&b, '[');
 	for (size_t i = 0; json_next(&each); i++) {
 		struct place here = { .up = at, .index = i,
@@ -119,9 +119,9 @@ read_fallback(struct reading *r, const struct place *at,
 		if (!text_of(r, &here, &seen[i]))
 			return false;
 		if (str_ends(seen[i], S("*")) && pattern_valid(seen[i]))
-			return wrong(r, &here, "\"%.*s\" is a pattern: a "
-			    "fallback is one model, by its name",
-			    STR_ARGS(seen[i]));
+			return wrong(r, &here, "\"%.*s\" is a pattern: %s "
+			    "are names of one model each", STR_ARGS(seen[i]),
+			    what);
 		if (!name_valid(seen[i]))
 			return wrong(r, &here, "\"%.*s\" is no model name: 1 "
 			    "to 64 of A-Z a-z 0-9 . _ : / @ -",
@@ -134,8 +134,27 @@ read_fallback(struct reading *r, const struct place *at,
 		buf_json(&b, seen[i]);
 	}
 	buf_char(&b, ']');
-	*(struct str *)field = buf_str(&b);
+	*out = buf_str(&b);
 	return true;
+}
+
+/* Whether these models can be fallen back to depends on the rest of the
+ * catalogue: apply_fallback.c. */
+static bool
+read_fallback(struct reading *r, const struct place *at,
+    const struct member *m, void *field)
+{
+	(void)m;
+	return read_model_names(r, at, "fallbacks", FALLBACK_MOST, field);
+}
+
+/* Whether nobody else is called so: apply_alias.c. */
+static bool
+read_aliases(struct reading *r, const struct place *at,
+    const struct member *m, void *field)
+{
+	(void)m;
+	return read_model_names(r, at, "aliases", ALIASES_MOST, field);
 }
 
 /* JSON already, or nothing: any. */
@@ -199,4 +218,5 @@ const struct kind
     kind_patterns = { sizeof(struct str), read_patterns, show_json },
     kind_networks = { sizeof(struct str), read_networks, show_json },
     kind_names = { sizeof(struct names), read_names, show_names },
+    kind_aliases = { sizeof(struct str), read_aliases, show_json },
     kind_fallback = { sizeof(struct str), read_fallback, show_json };

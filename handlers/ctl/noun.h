@@ -95,6 +95,7 @@ extern const struct kind
     kind_networks,		/* struct str: JSON list of addresses */
     kind_names,			/* struct names, sorted */
     kind_fallback,		/* struct str: JSON list, in its order */
+    kind_aliases,		/* struct str: the same */
     kind_routing,		/* enum routing */
     kind_price,			/* struct prices */
     kind_costs,			/* struct costs, sorted */

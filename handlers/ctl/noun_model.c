@@ -23,10 +23,10 @@ static const struct member model_members[] = {
 	{ "price", &kind_price, AT(prices), 0, 0 },
 	{ "free", &kind_flag, AT(row.free), 0, 0 },
 	{ "fallback", &kind_fallback, AT(row.fallback), 0, 0 },
+	{ "aliases", &kind_aliases, AT(row.aliases), 0, 0 },
 	{ "capabilities", &kind_capabilities, AT(row.capabilities), 0, 0 },
 	{ "enabled", &kind_flag, AT(row.enabled), 0, 0 },
 	{ "note", &kind_text, AT(row.note), 0, 4096 },
-	{ "aliases", &kind_later, 0, 0, 0 },
 	{ 0 }
 };
 
@@ -61,9 +61,12 @@ model_save(struct reading *r, const struct place *at, const struct above *up,
 {
 	struct model_object *m = object;
 	const struct model_object *old = was;
+	struct place aliases = place_in(at, S("aliases"));
 
-	(void)at;
 	(void)up;
+	if (str_ends(m->row.name, S("*")) && !str_eq(m->row.aliases, S("[]")))
+		return wrong(r, &aliases, "\"%.*s\" is a pattern: it has no "
+		    "other names", STR_ARGS(m->row.name));
 	if (!model_put(r->db, &m->row))
 		return lost(r);
 	if (m->prices.list == old->prices.list)

@@ -121,6 +121,7 @@ list_links(struct route *r)
 		.model = asked };
 	if (!asked)
 		return true;
+	r->links[0].name = model_called(asked, r->name);
 	if (model_find(r->c->db, &r->c->arena, asked->name, &row) != 1)
 		return false;
 	each = json_each(row.fallback);

@@ -142,7 +142,8 @@ on_head(struct exchange *x)
 		.upstream_stream = as == AS_EVENTS,
 		.request = a->request,
 		.embeds = a->embeds,
-		.asked_model = a->with->name,
+		.asked_model = a->with->chain ? a->with->name :
+		    c->asked.model,
 		.request_id = request_id(c->rq),
 		.now = clock_utc_ms() / 1000,
 		.envelope = &a->envelope,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * info_part.h - what info.c and info_key.c share; nobody else needs it.
+ * info_part.h - what info.c, info_models.c and info_key.c share; nobody else needs
+ * it.
  */
 #ifndef WEIR_INFO_PART_H
 #define WEIR_INFO_PART_H

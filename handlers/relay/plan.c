@@ -215,8 +215,8 @@ static size_t
 add_all(const struct catalogue *cat, struct health *health,
     const struct wanted *w, const struct model *asked, struct plan *p)
 {
-	struct link l = { p, health, asked, w->model, 0, w->now,
-		w->credential };
+	struct link l = { p, health, asked, model_called(asked, w->model), 0,
+		w->now, w->credential };
 	size_t n = add_link(cat, w, &l);
 
 	for (size_t i = 0; i < asked->n_fallback; i++) {
@@ -555,6 +555,7 @@ enum go
 plan(struct call *c)
 {
 	int64_t now = clock_utc_ms();
+	const struct model *m = catalogue_model(c->catalogue, c->asked.model);
 	struct wanted w = { .group = c->key.group, .model = c->asked.model,
 		.dialect = c->dialect, .allowed = c->key.models, .now = now,
 		.endpoint = c->asked.endpoint,
@@ -563,7 +564,8 @@ plan(struct call *c)
 		.embeds = endpoint_embeds(c->asked.endpoint),
 		.tokens = c->asked.prompt_tokens };
 
-	if (!plan_allowed(c->key.models, c->asked.model)) {
+	if (!plan_allowed(c->key.models, c->asked.model) && !(m &&
+	    plan_allowed(c->key.models, model_called(m, c->asked.model)))) {
 		c->fault.param = S("model");
 		return fail(c, FAULT_MODEL_DENIED, "This key may not use the "
 		    "model '%.*s'.", STR_ARGS(c->asked.model));

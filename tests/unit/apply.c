@@ -359,8 +359,18 @@ static const struct {
 	{ "{\"models\":[{\"name\":\"a\",\n\"fallback\":[\n\"b\"]}]}",
 	    "cat line 3: models[0].fallback[0]: the fallbacks of model \"a\" "
 	    "name \"b\", of which there is none: add it to models" },
-	{ "{\"models\":[{\"name\":\"a\",\"aliases\":[\"b\"]}]}",
-	    "aliases is not built yet" },
+	{ "{\"models\":[{\"name\":\"a\",\"aliases\":[\"a\"]}]}",
+	    "model \"a\" has its own name among its aliases" },
+	{ "{\"models\":[{\"name\":\"a*\",\"aliases\":[\"b\"]}]}",
+	    "\"a*\" is a pattern: it has no other names" },
+	{ "{\"models\":[{\"name\":\"a\",\"aliases\":[\"b*\"]}]}",
+	    "\"b*\" is a pattern: aliases are names of one model each" },
+	{ "{\"models\":[{\"name\":\"a\",\"aliases\":[\"b\",\"b\"]}]}",
+	    "\"b\" is there twice" },
+	{ "{\"models\":[{\"name\":\"a\",\"aliases\":[\"b\"]},{\"name\":"
+	    "\"b\"}]}", "\"b\" is a model, so model \"a\" cannot" },
+	{ "{\"models\":[{\"name\":\"a\",\"aliases\":[\"c\"]},{\"name\":"
+	    "\"b\",\"aliases\":[\"c\"]}]}", "both have the alias \"c\"" },
 	/* prices */
 	{ "{\"models\":[{\"name\":\"a\",\"price\":{\"input\":0.15}}]}",
 	    "models[0].price.input: amounts are strings, so that no digit is "
