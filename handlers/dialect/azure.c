@@ -8,6 +8,7 @@
  * stands for the model; any other, and none, the newer paths below /openai/v1,
  * where the body says it.
  */
+#include "handlers/dialect/embed.h"
 #include "handlers/dialect/neutral.h"
 #include "handlers/dialect/openai.h"
 #include "handlers/dialect/up_error.h"

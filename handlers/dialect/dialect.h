@@ -348,7 +348,8 @@ struct dialect {
 	/*
 	 * Reads and checks a request's body.  False: *f is set (400, words for
 	 * the caller, the member in param; also an endpoint it does not have).
-	 * out->body is the given text.
+	 * out->by_path is given, and counts before what the body says; all
+	 * else of out is set, its body to the given text.
 	 */
 	bool (*read_request)(struct arena *a, enum endpoint endpoint,
 	    struct str body, struct asked *out, struct fault *f);

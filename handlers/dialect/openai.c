@@ -85,7 +85,8 @@ openai_observe(struct observer *o)
 }
 
 unsigned
-openai_feed(struct observer *o, struct str piece, struct buf *out, struct buf *last)
+openai_feed(struct observer *o, struct str piece, struct buf *out,
+    struct buf *last)
 {
 	struct watch *w = o->state;
 	unsigned before = o->seen;

@@ -144,7 +144,7 @@ end_anthropic(const struct listing *l)
 	buf_char(l->out, '}');
 }
 
-/* --- Gemini's shape -------------------------------------------------------- */
+/* --- Gemini's shape ------------------------------------------------------- */
 
 /* What is sold by its output is asked for that; else it only measures. */
 static bool

@@ -15,7 +15,7 @@ static const struct dialect *const d = &anthropic_dialect;
 static void
 request(struct arena *a, enum endpoint endpoint, struct str text)
 {
-	struct asked asked, again;
+	struct asked asked = { 0 }, again = { 0 };
 	struct fault f = { 0 };
 	struct buf out = BUF(a, 1 << 24);
 	struct edits edits = { .model = S("up-\"name"), .cap_output = 7 };

@@ -107,7 +107,8 @@ request(struct arena *a, const struct dialect *from, struct str text)
 	static const struct neutral_dialect *const to[] = { &openai_neutral,
 		&anthropic_neutral, &gemini_neutral };
 	struct fault f = { 0 };
-	struct asked asked = { .by_path = { S("m"), false, false } };
+	struct asked asked = { .by_path.model = from->model_in_path ? S("m") :
+	    S("") };
 	struct neutral form;
 	struct buf out, again;
 

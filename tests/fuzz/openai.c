@@ -14,7 +14,7 @@
 static void
 request(struct arena *a, enum endpoint endpoint, struct str text)
 {
-	struct asked asked, again;
+	struct asked asked = { 0 }, again = { 0 };
 	struct fault f = { 0 };
 	struct buf out = BUF(a, 1 << 24);
 	struct json_error e;
@@ -56,7 +56,7 @@ form(struct arena *a, enum endpoint endpoint, struct str text)
 	struct str type = ARENA_JOIN(a,
 	    S("multipart/form-data; boundary=\""), line, S("\""));
 	struct edits edits = { .model = S("up-name"), .cap_output = -1 };
-	struct asked asked, again;
+	struct asked asked = { 0 }, again = { 0 };
 	struct fault f = { 0 };
 	struct buf out = BUF(a, 1 << 24);
 

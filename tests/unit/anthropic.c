@@ -42,7 +42,7 @@ done(void **state)
 static struct asked
 asks(const char *text)
 {
-	struct asked q;
+	struct asked q = { 0 };
 	struct fault f = { 0 };
 
 	if (!d->read_request(&a, ENDPOINT_MESSAGES, str_of(text), &q, &f))
@@ -191,7 +191,7 @@ written(void **state)
 static void
 other_endpoints(void **state)
 {
-	struct asked q;
+	struct asked q = { 0 };
 	struct fault f = { 0 };
 
 	(void)state;

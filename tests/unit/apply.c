@@ -331,8 +331,8 @@ static const struct {
 	    "models[0].name: this member is there twice" },
 	{ "{\"models\":[{\"name\":\"a\",\n\"contxt\":1}]}",
 	    "cat line 2: models[0].contxt: there is no such member; there are "
-	    "name, context, max_output, price, free, fallback, capabilities, "
-	    "enabled, note" },
+	    "name, context, max_output, price, free, fallback, aliases, "
+	    "capabilities, enabled, note" },
 	{ "{\"models\":[{\"name\":\"a\",\"context\":0}]}",
 	    "models[0].context: a whole number from 1 to" },
 	{ "{\"models\":[{\"name\":\"a\",\"context\":1.5}]}", "a whole number" },

@@ -87,7 +87,8 @@ translate(struct arena *a, const struct dialect *from, const char *text,
 	    &openai_neutral;
 	size_t n = strlen(text);
 	char *copy = malloc(n);
-	struct asked asked = { .by_path = { S("m"), false, false } };
+	struct asked asked = { .by_path.model = from->model_in_path ? S("m") :
+	    S("") };
 	struct neutral form;
 
 	arena_attach(a, free, copy);

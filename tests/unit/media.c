@@ -419,7 +419,7 @@ requests(void **state)
 	};
 	struct buf b = BUF_HEAP(1 << 20);
 	struct fault f = { 0 };
-	struct asked q;
+	struct asked q = { 0 };
 	struct arena a;
 
 	(void)state;
@@ -465,7 +465,7 @@ conversations(void **state)
 	    "ABAAZGF0YQAAAAA";
 	struct buf b = BUF_HEAP(1 << 20);
 	struct fault f = { 0 };
-	struct asked q;
+	struct asked q = { 0 };
 	struct arena a;
 
 	(void)state;

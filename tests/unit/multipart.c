@@ -253,7 +253,7 @@ seconds(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < countof(list); i++) {
-		struct asked q;
+		struct asked q = { 0 };
 		struct fault f;
 		struct arena a;
 
@@ -316,7 +316,7 @@ fields(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < countof(list); i++) {
-		struct asked q;
+		struct asked q = { 0 };
 		struct fault f;
 		struct arena a;
 		bool good;
@@ -341,7 +341,7 @@ rewritten(void **state)
 {
 	struct edits e = { .model = STR_INIT("up"), .cap_output = -1 };
 	struct buf out = BUF_HEAP(1 << 16);
-	struct asked q;
+	struct asked q = { 0 };
 	struct fault f;
 	struct arena a;
 	size_t at;

@@ -184,7 +184,7 @@ refused_requests(void **state)
 			    "\"audio\":{\"id\":\"a\"}}]}",
 		    FAULT_UNSUPPORTED, "audio", "" },
 	};
-	struct asked q;
+	struct asked q = { 0 };
 	struct fault f;
 	struct arena a;
 
@@ -223,7 +223,7 @@ taken_requests(void **state)
 		"\"tools\":[{\"type\":\"custom\",\"custom\":{}}],",
 		"\"enable_search\":false,\"search_parameters\":{},",
 	};
-	struct asked q;
+	struct asked q = { 0 };
 	struct fault f;
 	struct arena a;
 
@@ -256,7 +256,7 @@ what_is_asked(void **state)
 	    "\"text\":\"look\"},{\"type\":\"image_url\",\"image_url\":"
 	    "{\"url\":\"data:image/png;base64,AAAAAAAAAAAAAAAAAAAAAAAAAAA\"}},"
 	    "{\"type\":\"image_url\",\"image_url\":\"https://x/y\"}]}]} \n";
-	struct asked q;
+	struct asked q = { 0 };
 	struct fault f;
 	struct arena a;
 
@@ -310,7 +310,7 @@ prompt_of(enum endpoint endpoint, const char *text, struct asked *q)
 static void
 estimates(void **state)
 {
-	struct asked q, p;
+	struct asked q = { 0 }, p = { 0 };
 	struct fault f = { 0 };
 	struct arena a;
 
@@ -393,7 +393,7 @@ estimates(void **state)
 static void
 bounds(void **state)
 {
-	struct asked q;
+	struct asked q = { 0 };
 
 	(void)state;
 	prompt_of(ENDPOINT_CHAT, CHAT_HEAD CHAT_REST, &q);
@@ -406,7 +406,7 @@ bounds(void **state)
 static void
 rewritten(const char *text, struct edits e, const char *want)
 {
-	struct asked q;
+	struct asked q = { 0 };
 	struct fault f;
 	struct arena a;
 	struct buf out;
@@ -1439,7 +1439,7 @@ any_request(void **state)
 	(void)state;
 	for (size_t i = 0; now_s() < end && i < 200000; i++) {
 		struct arena a;
-		struct asked q, again;
+		struct asked q = { 0 }, again = { 0 };
 		struct fault f = { 0 }, none = { 0 };
 		struct up_error error;
 		struct buf out;
