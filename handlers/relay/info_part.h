@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * info_part.h - what info.c, info_models.c and info_key.c share; nobody else needs
- * it.
+ * info_part.h - what info.c, info_models.c and info_key.c share; nobody else's.
  */
 #ifndef WEIR_INFO_PART_H
 #define WEIR_INFO_PART_H
