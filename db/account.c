@@ -9,16 +9,18 @@
 #define COLUMNS "id, name, grp, created, enabled, note, markup_ppm FROM account "
 #define PROJECT "id, account, name, enabled, note FROM project "
 
-enum { FIND, LIST, ADD, PUT, PROJECT_FIND, PROJECT_LIST, PROJECT_ADD,
+enum { FIND, GET, LIST, ADD, PUT, PROJECT_FIND, PROJECT_GET, PROJECT_LIST, PROJECT_ADD,
 	PROJECT_PUT, N_SQL };
 static const char *const sql[N_SQL] = {
 	[FIND] = "SELECT " COLUMNS "WHERE name = ?1",
+	[GET] = "SELECT " COLUMNS "WHERE id = ?1",
 	[LIST] = "SELECT " COLUMNS "WHERE name > ?1 ORDER BY name LIMIT 1000",
 	[ADD] = "INSERT INTO account(name, grp, created, enabled, note, "
 		"markup_ppm) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[PUT] = "UPDATE account SET name = ?1, grp = ?2, enabled = ?3, "
 		"note = ?4, markup_ppm = ?6 WHERE id = ?5",
 	[PROJECT_FIND] = "SELECT " PROJECT "WHERE account = ?1 AND name = ?2",
+	[PROJECT_GET] = "SELECT " PROJECT "WHERE id = ?1",
 	[PROJECT_LIST] = "SELECT " PROJECT "WHERE account = ?1 AND name > ?2 "
 			 "ORDER BY name LIMIT 1000",
 	[PROJECT_ADD] = "INSERT INTO project(account, name, enabled, note) "
@@ -55,6 +57,17 @@ account_find(struct db *db, struct arena *a, struct str name,
 {
 	struct row *row;
 	int n = db_one(db, &account_part, FIND, &row, "s", name);
+
+	if (n == 1)
+		read_row(a, row, c);
+	return n;
+}
+
+int
+account_get(struct db *db, struct arena *a, int64_t id, struct account_row *c)
+{
+	struct row *row;
+	int n = db_one(db, &account_part, GET, &row, "i", id);
 
 	if (n == 1)
 		read_row(a, row, c);
@@ -123,6 +136,17 @@ project_find(struct db *db, struct arena *a, int64_t account,
 	struct row *row;
 	int n = db_one(db, &account_part, PROJECT_FIND, &row, "is", account,
 	    name);
+
+	if (n == 1)
+		read_project(a, row, p);
+	return n;
+}
+
+int
+project_get(struct db *db, struct arena *a, int64_t id, struct project_row *p)
+{
+	struct row *row;
+	int n = db_one(db, &account_part, PROJECT_GET, &row, "i", id);
 
 	if (n == 1)
 		read_project(a, row, p);

@@ -27,6 +27,8 @@ struct account_row {
 void account_blank(struct account_row *c, struct str name);
 int account_find(struct db *db, struct arena *a, struct str name,
     struct account_row *c);
+int account_get(struct db *db, struct arena *a, int64_t id,
+    struct account_row *c);		/* by its id */
 bool account_put(struct db *db, struct account_row *c);
 int account_list(struct db *db, struct arena *a, struct str after,
     struct account_row **list);
@@ -41,6 +43,8 @@ struct project_row {
 void project_blank(struct project_row *p, int64_t account, struct str name);
 int project_find(struct db *db, struct arena *a, int64_t account,
     struct str name, struct project_row *p);
+int project_get(struct db *db, struct arena *a, int64_t id,
+    struct project_row *p);
 bool project_put(struct db *db, struct project_row *p);
 int project_list(struct db *db, struct arena *a, int64_t account,
     struct str after, struct project_row **list);

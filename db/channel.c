@@ -16,11 +16,12 @@
 	"enabled, note, rpm, tpm, concurrency FROM credential "
 
 enum {
-	FIND, LIST, ADD, PUT, COST, MODELS, MODELS_DROP, MODELS_ADD, SERVED,
-	GROUPS, GROUPS_DROP, GROUPS_ADD, CREDENTIAL_FIND, CREDENTIAL_LIST,
+	FIND, GET, LIST, ADD, PUT, COST, MODELS, MODELS_DROP, MODELS_ADD, SERVED,
+	GROUPS, GROUPS_DROP, GROUPS_ADD, CREDENTIAL_GET, CREDENTIAL_FIND, CREDENTIAL_LIST,
 	CREDENTIAL_ADD, CREDENTIAL_PUT, CREDENTIAL_SEAL, UNPARK, N_SQL
 };
 static const char *const sql[N_SQL] = {
+	[GET] = "SELECT " COLUMNS "WHERE id = ?1",
 	[FIND] = "SELECT " COLUMNS "WHERE name = ?1",
 	[LIST] = "SELECT " COLUMNS "WHERE name > ?1 ORDER BY name LIMIT 1000",
 	[ADD] = "INSERT INTO channel(name, dialect, base_url, priority, "
@@ -50,6 +51,7 @@ static const char *const sql[N_SQL] = {
 	[GROUPS_DROP] = "DELETE FROM channel_grp WHERE channel = ?1",
 	[GROUPS_ADD] = "INSERT INTO channel_grp(channel, grp) VALUES (?1, ?2) "
 		       "ON CONFLICT DO NOTHING",
+	[CREDENTIAL_GET] = CREDENTIAL "WHERE id = ?1",
 	[CREDENTIAL_FIND] = CREDENTIAL "WHERE channel = ?1 AND name = ?2",
 	[CREDENTIAL_LIST] = CREDENTIAL "WHERE channel = ?1 ORDER BY name "
 				       "LIMIT 1000",
@@ -120,6 +122,17 @@ channel_find(struct db *db, struct arena *a, struct str name,
 {
 	struct row *row;
 	int n = db_one(db, &channel_part, FIND, &row, "s", name);
+
+	if (n == 1)
+		read_row(a, row, c);
+	return n;
+}
+
+int
+channel_get(struct db *db, struct arena *a, int64_t id, struct channel_row *c)
+{
+	struct row *row;
+	int n = db_one(db, &channel_part, GET, &row, "i", id);
 
 	if (n == 1)
 		read_row(a, row, c);
@@ -310,6 +323,18 @@ credential_find(struct db *db, struct arena *a, int64_t channel,
 	struct row *row;
 	int n = db_one(db, &channel_part, CREDENTIAL_FIND, &row, "is", channel,
 	    name);
+
+	if (n == 1)
+		read_credential(a, row, c);
+	return n;
+}
+
+int
+credential_get(struct db *db, struct arena *a, int64_t id,
+    struct credential_row *c)
+{
+	struct row *row;
+	int n = db_one(db, &channel_part, CREDENTIAL_GET, &row, "i", id);
 
 	if (n == 1)
 		read_credential(a, row, c);

@@ -38,6 +38,8 @@ struct channel_row {
 void channel_blank(struct channel_row *c, struct str name);
 int channel_find(struct db *db, struct arena *a, struct str name,
     struct channel_row *c);
+int channel_get(struct db *db, struct arena *a, int64_t id,
+    struct channel_row *c);		/* by its id */
 bool channel_put(struct db *db, struct channel_row *c);
 /* What it charges as a share of the list price, ppm; -1 failed. */
 int64_t channel_cost_ppm(struct db *db, int64_t channel);
@@ -80,6 +82,8 @@ void credential_blank(struct credential_row *c, int64_t channel,
     struct str name);
 int credential_find(struct db *db, struct arena *a, int64_t channel,
     struct str name, struct credential_row *c);
+int credential_get(struct db *db, struct arena *a, int64_t id,
+    struct credential_row *c);
 int credential_list(struct db *db, struct arena *a, int64_t channel,
     struct credential_row **list);
 

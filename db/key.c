@@ -15,7 +15,7 @@
 	"JOIN account a ON a.id = k.account "
 #define METERED TABLES "JOIN meter m ON m.key = k.id "
 
-enum { BY_HASH, LEFT, TOKEN, OWNER, FIND, LIST, LIST_ALL, ADD, ADD_METER,
+enum { BY_HASH, LEFT, TOKEN, OWNER, FIND, GET, LIST, LIST_ALL, ADD, ADD_METER,
 	PUT, ROTATE, REVOKE, N_SQL };
 static const char *const sql[N_SQL] = {
 	[BY_HASH] =
@@ -32,6 +32,7 @@ static const char *const sql[N_SQL] = {
 	[OWNER] = "SELECT id FROM key WHERE hash = ?1",
 	[FIND] = "SELECT " COLUMNS METERED "WHERE k.project = ?1 "
 		 "AND k.name = ?2",
+	[GET] = "SELECT " COLUMNS METERED "WHERE k.id = ?1",
 	[LIST] = "SELECT " COLUMNS METERED "WHERE k.account = ?1 AND k.id > ?2 "
 		 "ORDER BY k.id LIMIT 1000",
 	[LIST_ALL] = "SELECT " COLUMNS METERED "WHERE k.id > ?1 "
@@ -158,6 +159,17 @@ key_find(struct db *db, struct arena *a, int64_t project, struct str name,
 {
 	struct row *row;
 	int n = db_one(db, &key_part, FIND, &row, "is", project, name);
+
+	if (n == 1)
+		read_row(a, row, k);
+	return n;
+}
+
+int
+key_get(struct db *db, struct arena *a, int64_t id, struct key_row *k)
+{
+	struct row *row;
+	int n = db_one(db, &key_part, GET, &row, "i", id);
 
 	if (n == 1)
 		read_row(a, row, k);

@@ -64,6 +64,8 @@ void key_blank(struct key_row *k, int64_t account, int64_t project,
 int key_find(struct db *db, struct arena *a, int64_t project, struct str name,
     struct key_row *k);
 
+int key_get(struct db *db, struct arena *a, int64_t id, struct key_row *k);
+
 /* Those of an account (0: of all), ids above `after`. */
 int key_list(struct db *db, struct arena *a, int64_t account, int64_t after,
     struct key_row **list);

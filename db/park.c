@@ -51,6 +51,27 @@ const char *const park_kinds[N_PARK_KINDS] = {
 	[PARK_BARRED] = "barred",
 };
 
+bool
+park_half_open(const struct park *p, int64_t now)
+{
+	return p->kind == PARK_EJECTED && p->until <= now && p->trial <= now;
+}
+
+bool
+park_holds(const struct park *p, int64_t now)
+{
+	return !park_half_open(p, now) &&
+	    (p->kind != PARK_TIMED || p->until > now);
+}
+
+const char *
+park_state(const struct park *p, int64_t now)
+{
+	return p->kind == PARK_BARRED ? "barred" :
+	    p->kind == PARK_TIMED ? "parked" :
+	    park_half_open(p, now) ? "trial" : "ejected";
+}
+
 int
 park_clean(struct db *db)
 {

@@ -33,6 +33,13 @@ struct park {
 	struct str reason;		/* "rate_limit", "failures" … */
 };
 
+/* Has its ejection ended, and nobody's call tries it just now?  Is it out? */
+bool park_half_open(const struct park *p, int64_t now);
+bool park_holds(const struct park *p, int64_t now);
+
+/* "parked", "ejected", "trial", "barred". */
+const char *park_state(const struct park *p, int64_t now);
+
 /* Clocks read a moment before or after each other may differ by that. */
 enum { PARK_SLACK_MS = 1000 };
 

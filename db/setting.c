@@ -2,6 +2,7 @@
 /* setting.c - named values that all processes share; see setting.h. */
 #include "db/setting.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 
 enum { GET, PUT, DROP, GENERATION, BUMP, N_SQL };
@@ -74,4 +75,24 @@ pattern_valid(struct str name)
 		return name.n == 1 ||
 		    name_valid(str_from(name.p, name.n - 1));
 	return name_valid(name);
+}
+
+bool
+network_valid(struct arena *a, struct str s, struct str *full)
+{
+	struct str rest = s, host = str_cut(&rest, '/');
+	struct str z = arena_str(a, host);
+	unsigned char raw[16];
+	int64_t bits = 0, prefix;
+
+	if (inet_pton(AF_INET, z.p, raw) == 1)
+		bits = 32;
+	else if (inet_pton(AF_INET6, z.p, raw) == 1)
+		bits = 128;
+	prefix = bits;
+	if (!bits || z.n != strlen(z.p) || (host.n < s.n &&
+	    (!str_int(rest, &prefix) || prefix < 0 || prefix > bits)))
+		return false;
+	*full = arena_printf(a, "%s/%lld", z.p, (long long)prefix);
+	return true;
 }

@@ -30,4 +30,7 @@ bool name_valid(struct str name);
 /* The same; a '*' may be the last character (models). */
 bool pattern_valid(struct str name);
 
+/* An address or network (keys' ips); *full always has a prefix length. */
+bool network_valid(struct arena *a, struct str s, struct str *full);
+
 #endif

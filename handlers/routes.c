@@ -11,6 +11,11 @@
  */
 #include "handlers/routes.h"
 
+#include "handlers/account/keys.h"
+#include "handlers/account/models.h"
+#include "handlers/account/overview.h"
+#include "handlers/account/usage.h"
+#include "handlers/admin/admin.h"
 #include "handlers/dialect/dialect.h"
 #include "handlers/page/kit.h"
 #include "handlers/page/page.h"
@@ -101,6 +106,56 @@ const struct route routes[] = {
 	PAGE("GET", "/profile", USERS, leaf_profile),
 	PAGE("POST", "/profile/password", USERS, leaf_password),
 	PAGE("POST", "/profile/sessions/{}/end", USERS, leaf_session_end),
+	PAGE("GET", "/admin", SITE, leaf_dashboard),
+	PAGE("GET", "/admin/channels", SITE, leaf_channels),
+	PAGE("POST", "/admin/channels/{}/on", OPERATE, leaf_channel_on),
+	PAGE("POST", "/admin/channels/{}/off", OPERATE, leaf_channel_off),
+	PAGE("POST", "/admin/channels/{}/recover", OPERATE,
+	    leaf_channel_recover),
+	PAGE("POST", "/admin/credentials/{}/on", OPERATE, leaf_credential_on),
+	PAGE("POST", "/admin/credentials/{}/off", OPERATE,
+	    leaf_credential_off),
+	PAGE("POST", "/admin/credentials/{}/recover", OPERATE,
+	    leaf_credential_recover),
+	PAGE("GET", "/admin/models", SITE, leaf_models),
+	PAGE("GET", "/admin/accounts", SITE, leaf_accounts),
+	PAGE("GET", "/admin/accounts/new", OPERATE, leaf_account_new),
+	PAGE("POST", "/admin/accounts/new", OPERATE, leaf_account_new),
+	PAGE("GET", "/admin/accounts/{}", SITE, leaf_account),
+	PAGE("POST", "/admin/accounts/{}/on", OPERATE, leaf_account_on),
+	PAGE("POST", "/admin/accounts/{}/off", OPERATE, leaf_account_off),
+	PAGE("POST", "/admin/accounts/{}/grant", OPERATE, leaf_grant),
+	PAGE("POST", "/admin/accounts/{}/deduct", OPERATE, leaf_deduct),
+	PAGE("GET", "/admin/keys", SITE, leaf_keys),
+	PAGE("GET", "/admin/keys/new", OPERATE, leaf_key_new),
+	PAGE("POST", "/admin/keys/new", OPERATE, leaf_key_new),
+	PAGE("GET", "/admin/keys/{}/edit", OPERATE, leaf_key_edit),
+	PAGE("POST", "/admin/keys/{}/edit", OPERATE, leaf_key_edit),
+	PAGE("POST", "/admin/keys/{}/on", OPERATE, leaf_key_on),
+	PAGE("POST", "/admin/keys/{}/off", OPERATE, leaf_key_off),
+	PAGE("POST", "/admin/keys/{}/rotate", OPERATE, leaf_key_rotate),
+	PAGE("POST", "/admin/keys/{}/revoke", OPERATE, leaf_key_revoke),
+	PAGE("GET", "/admin/keys/{}", SITE, leaf_key),
+	PAGE("GET", "/admin/ledger", SITE, leaf_ledger),
+	PAGE("GET", "/admin/usage", SITE, leaf_usage),
+	PAGE("GET", "/admin/usage/{}", SITE, leaf_call),
+	PAGE("GET", "/admin/reports", SITE, leaf_reports),
+	PAGE("GET", "/admin/audit", SITE, leaf_audit),
+	PAGE("GET", "/admin/system", SITE, leaf_system),
+	PAGE("GET", "/account", ACCOUNT, leaf_overview),
+	PAGE("GET", "/account/keys", ACCOUNT, leaf_keys),
+	PAGE("GET", "/account/keys/new", HOLDER, leaf_key_new),
+	PAGE("POST", "/account/keys/new", HOLDER, leaf_key_new),
+	PAGE("GET", "/account/keys/{}/edit", HOLDER, leaf_key_edit),
+	PAGE("POST", "/account/keys/{}/edit", HOLDER, leaf_key_edit),
+	PAGE("POST", "/account/keys/{}/on", HOLDER, leaf_key_on),
+	PAGE("POST", "/account/keys/{}/off", HOLDER, leaf_key_off),
+	PAGE("POST", "/account/keys/{}/rotate", HOLDER, leaf_key_rotate),
+	PAGE("POST", "/account/keys/{}/revoke", HOLDER, leaf_key_revoke),
+	PAGE("GET", "/account/keys/{}", ACCOUNT, leaf_key),
+	PAGE("GET", "/account/usage", ACCOUNT, leaf_usage),
+	PAGE("GET", "/account/usage/{}", ACCOUNT, leaf_call),
+	PAGE("GET", "/account/models", ACCOUNT, leaf_models),
 	{ "GET",  "/static/{}", 0, page_static, 0, ALL },
 	{ "GET",  "/", 0, page_home, 0, ALL },
 };

@@ -51,7 +51,4 @@ void out_cap(struct buf *b, const char *name, enum cap_window w, int64_t n);
 struct str cap_too_low(struct arena *a, enum cap_window window, int64_t cap,
     int64_t held);
 
-/* An address or network; *full always has a prefix length. */
-bool network_valid(struct arena *a, struct str s, struct str *full);
-
 #endif

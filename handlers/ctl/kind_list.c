@@ -5,7 +5,6 @@
  */
 #include "handlers/ctl/kind.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "db/setting.h"
@@ -48,26 +47,6 @@ check_pattern(struct reading *r, const struct place *at, struct str *s)
 	return pattern_valid(*s) || wrong(r, at, "\"%.*s\" is no model name: "
 	    "1 to 64 of A-Z a-z 0-9 . _ : / @ -, a * may be the last",
 	    STR_ARGS(*s));
-}
-
-bool
-network_valid(struct arena *a, struct str s, struct str *full)
-{
-	struct str rest = s, host = str_cut(&rest, '/');
-	struct str z = arena_str(a, host);
-	unsigned char raw[16];
-	int64_t bits = 0, prefix;
-
-	if (inet_pton(AF_INET, z.p, raw) == 1)
-		bits = 32;
-	else if (inet_pton(AF_INET6, z.p, raw) == 1)
-		bits = 128;
-	prefix = bits;
-	if (!bits || z.n != strlen(z.p) || (host.n < s.n &&
-	    (!str_int(rest, &prefix) || prefix < 0 || prefix > bits)))
-		return false;
-	*full = arena_printf(a, "%s/%lld", z.p, (long long)prefix);
-	return true;
 }
 
 static bool

@@ -24,27 +24,6 @@ outs_health(const struct outs *o)
 
 /* --- One of them ---------------------------------------------------------- */
 
-/* An ejection has ended, and nobody's call tries it just now. */
-static bool
-half_open(const struct park *p, int64_t now)
-{
-	return p->kind == PARK_EJECTED && p->until <= now && p->trial <= now;
-}
-
-bool
-out_holds(const struct park *p, int64_t now)
-{
-	return !half_open(p, now) && (p->kind != PARK_TIMED || p->until > now);
-}
-
-const char *
-out_state(const struct park *p, int64_t now)
-{
-	return p->kind == PARK_BARRED ? "barred" :
-	    p->kind == PARK_TIMED ? "parked" :
-	    half_open(p, now) ? "trial" : "ejected";
-}
-
 const char *
 out_scope(const struct park *p)
 {
@@ -91,10 +70,10 @@ out_until(struct arena *a, const struct park *p, int64_t now)
 struct str
 out_words(struct arena *a, const struct park *p, int64_t now)
 {
-	if (half_open(p, now))
+	if (park_half_open(p, now))
 		return arena_printf(a, "half-open, one call at a time may "
 		    "try it: %.*s (%s)", STR_ARGS(p->reason), out_scope(p));
-	return arena_printf(a, "%s %.*s: %.*s (%s)", out_state(p, now),
+	return arena_printf(a, "%s %.*s: %.*s (%s)", park_state(p, now),
 	    STR_ARGS(out_until(a, p, now)), STR_ARGS(p->reason),
 	    out_scope(p));
 }
@@ -103,7 +82,7 @@ void
 out_json(struct buf *b, const struct park *p, int64_t now)
 {
 	out_str(b, "scope", str_of(out_scope(p)));
-	out_str(b, "state", str_of(out_state(p, now)));
+	out_str(b, "state", str_of(park_state(p, now)));
 	out_str(b, "reason", p->reason);
 	out_time(b, "since", p->since);
 	out_time(b, "until", p->until);
@@ -122,7 +101,7 @@ worst_of(const struct outs *o, int64_t channel, int64_t credential,
 	for (int i = 0; i < o->n; i++) {
 		const struct park *p = &o->list[i];
 
-		if (p->channel != channel || !out_holds(p, o->now) ||
+		if (p->channel != channel || !park_holds(p, o->now) ||
 		    (p->credential && p->credential != credential))
 			continue;
 		if (p->model.n)
@@ -146,7 +125,7 @@ keys_out(const struct outs *o, int64_t channel)
 		const struct park *p = &o->list[i];
 
 		if (p->channel != channel || p->model.n ||
-		    p->credential == last || !out_holds(p, o->now))
+		    p->credential == last || !park_holds(p, o->now))
 			continue;
 		last = p->credential;
 		n++;
@@ -161,13 +140,13 @@ put_state(const struct outs *o, struct buf *b, int64_t channel,
 	bool first = true;
 
 	out_str(b, "state", str_of(!on ? "off" : worst ?
-	    out_state(worst, o->now) : "on"));
+	    park_state(worst, o->now) : "on"));
 	out_member(b, "out");
 	buf_char(b, '[');
 	for (int i = 0; i < o->n; i++) {
 		const struct park *p = &o->list[i];
 
-		if (p->channel != channel || !out_holds(p, o->now) ||
+		if (p->channel != channel || !park_holds(p, o->now) ||
 		    (p->credential && p->credential != credential))
 			continue;
 		buf_put(b, first ? S("{") : S(",{"));
@@ -214,7 +193,7 @@ outs_state(const struct outs *o, struct arena *a, int64_t channel,
 		    STR_ARGS(worst->reason));
 	if (worst)
 		return arena_printf(a, "%s until %.*s (%.*s)",
-		    out_state(worst, o->now), STR_ARGS(time_short(a,
+		    park_state(worst, o->now), STR_ARGS(time_short(a,
 		    worst->until > o->now ? worst->until : worst->trial)),
 		    STR_ARGS(worst->reason));
 	return partly(a, models, credential ? 0 : keys_out(o, channel));

@@ -26,12 +26,7 @@ bool outs_load(struct ctl *c, struct outs *o);
 /* A health that knows them; health_free it. */
 struct health *outs_health(const struct outs *o);
 
-/* Is it out, or has its ejection ended, so that one call at a time may try? */
-bool out_holds(const struct park *p, int64_t now);
-
-/* "parked", "ejected", "trial", "barred"; "pair", "key", "route",
- * "channel". */
-const char *out_state(const struct park *p, int64_t now);
+/* "pair", "key", "route", "channel". */
 const char *out_scope(const struct park *p);
 
 /* "until 2026-11-22 09:30:20 (in 20 s)", and how often; of one that holds. */

@@ -263,7 +263,7 @@ reasons(const struct route *r, const struct route_left *l)
 
 	for (int i = 0; i < r->outs.n; i++)
 		if (route_concerns_left(&r->outs.list[i], l) &&
-		    out_holds(&r->outs.list[i], r->outs.now))
+		    park_holds(&r->outs.list[i], r->outs.now))
 			buf_printf(&b, "%s%.*s", b.n ? "; " : "",
 			    STR_ARGS(out_words(a, &r->outs.list[i],
 			    r->outs.now)));

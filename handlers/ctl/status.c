@@ -72,7 +72,7 @@ list_out(struct ctl *c, struct state *s, const struct catalogue *cat)
 		const struct park *p = &s->outs.list[i];
 		int64_t ends = p->until > s->outs.now ? p->until : p->trial;
 
-		if (!out_holds(p, s->outs.now))
+		if (!park_holds(p, s->outs.now))
 			continue;
 		s->out[s->n_out].park = p;
 		name_out(&c->arena, cat, &s->out[s->n_out++]);
@@ -196,7 +196,7 @@ tell_out(struct ctl *c, const struct state *s)
 		    STR_ARGS(o->credential)));
 		table_add(&t, o->park->model.n ? o->park->model :
 		    S("every model"));
-		table_add(&t, str_of(out_state(o->park, s->outs.now)));
+		table_add(&t, str_of(park_state(o->park, s->outs.now)));
 		table_add(&t, o->park->reason);
 		table_add(&t, out_until(&c->arena, o->park, s->outs.now));
 	}

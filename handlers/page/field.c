@@ -21,7 +21,7 @@ given_for(const struct given *given, const char *name)
 static struct str
 text_of(struct page *p, const char *kind, const char *name)
 {
-	return kit_say(p, arena_printf(&p->arena, "%s.%s", kind, name).p);
+	return kit_word(p, kind, str_of(name));
 }
 
 /* Its value: as it was sent, else as it is given. */
@@ -89,10 +89,10 @@ put_field(struct page *p, json_t *list, const struct field *f,
 }
 
 void
-fields_put(struct page *p, const char *name, const struct field *fields,
-    const struct given *given)
+fields_put(struct page *p, json_t *into, const char *name,
+    const struct field *fields, const struct given *given)
 {
-	json_t *list = put_list(p->data, name);
+	json_t *list = put_list(into, name);
 
 	for (; fields->name; fields++)
 		put_field(p, list, fields, given_for(given, fields->name));

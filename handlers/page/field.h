@@ -32,10 +32,10 @@ struct given {
 	const struct choice *choices;	/* up to one with value.p NULL */
 };
 
-/* Appends the fields (up to one with name NULL) to p->data's list `name`;
+/* The fields (up to one with name NULL) as a list of `into`, so called;
  * `given` likewise, or NULL. */
-void fields_put(struct page *p, const char *name, const struct field *fields,
-    const struct given *given);
+void fields_put(struct page *p, json_t *into, const char *name,
+    const struct field *fields, const struct given *given);
 
 /* --- reading: each says what is wrong itself, and is false then ----------- */
 

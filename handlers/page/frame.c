@@ -9,7 +9,20 @@
 #include "handlers/page/page.h"
 
 static const struct { unsigned who; const char *name, *path; } menu[] = {
-	{ ROLES_ANY, "profile", "/profile" },
+	{ ROLES_SITE, "dashboard", "/admin" },
+	{ ROLES_SITE, "channels", "/admin/channels" },
+	{ ROLES_SITE, "models", "/admin/models" },
+	{ ROLES_SITE, "accounts", "/admin/accounts" },
+	{ ROLES_SITE, "keys", "/admin/keys" },
+	{ ROLES_SITE, "ledger", "/admin/ledger" },
+	{ ROLES_SITE, "usage", "/admin/usage" },
+	{ ROLES_SITE, "reports", "/admin/reports" },
+	{ ROLES_SITE, "audit", "/admin/audit" },
+	{ ROLES_SITE, "system", "/admin/system" },
+	{ ROLES_ACCOUNT, "overview", "/account" },
+	{ ROLES_ACCOUNT, "keys", "/account/keys" },
+	{ ROLES_ACCOUNT, "usage", "/account/usage" },
+	{ ROLES_ACCOUNT, "models", "/account/models" },
 };
 
 static void
@@ -83,6 +96,8 @@ frame_new(struct page *p, const json_t *errors)
 
 	if (!frame)
 		frame = json_object();
+	put_str(frame, "brand", S("weir"));
+	put_str(frame, "brand_version", S(PACKAGE_VERSION));
 	put_str(frame, "title", kit_say(p, title.p));
 	put_str(frame, "self", kit_href(p, "%.*s", STR_ARGS(p->rq->path)));
 	put_str(frame, "csrf", str_of(p->who->csrf));

@@ -552,6 +552,15 @@ kit_say_with(struct page *p, const char *text, const struct str *fill)
 	return text_say(page_texts(), &p->arena, text, fill);
 }
 
+struct str
+kit_word(struct page *p, const char *kind, struct str name)
+{
+	struct str whole = arena_printf(&p->arena, "%s.%.*s", kind,
+	    STR_ARGS(name));
+
+	return kit_say_with(p, whole.p, NULL);
+}
+
 bool
 kit_wrong_with(struct page *p, const char *field, const char *text,
     const struct str *fill)
@@ -596,6 +605,18 @@ kit_href(struct page *p, const char *format, ...)
 	va_end(ap);
 	return arena_printf(&p->arena, "%.*s%.*s", STR_ARGS(p->rq->mount),
 	    STR_ARGS(path));
+}
+
+const char *
+kit_base(const struct page *p)
+{
+	return p->who->account ? "/account" : "/admin";
+}
+
+const struct vault *
+kit_vault(void)
+{
+	return store_vault(page_house()->store);
 }
 
 /* This page again, with the filters and something more. */

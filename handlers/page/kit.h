@@ -111,6 +111,9 @@ struct str kit_error_of(const struct page *p, const char *field);
 struct str kit_say_with(struct page *p, const char *text,
     const struct str *fill);
 
+/* The text KIND.NAME. */
+struct str kit_word(struct page *p, const char *kind, struct str name);
+
 /* A member of the query, or of the form, decoded and trimmed; p NULL: it is
  * not there. */
 struct str kit_query(struct page *p, const char *name);
@@ -122,6 +125,11 @@ bool kit_posted(const struct page *p);
 /* An address below the mount, in the arena. */
 struct str kit_href(struct page *p, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* "/admin" or "/account": below which the visitor's pages are. */
+const char *kit_base(const struct page *p);
+
+const struct vault *kit_vault(void);
 
 /*
  * The rows of the leaf's list into data: "rows", with "next", "csv" and

@@ -152,7 +152,7 @@ show(struct page *p)
 		return true;
 	}
 	put_str(p->data, "next", next_path(p));
-	fields_put(p, "fields", fields, NULL);
+	fields_put(p, p->data, "fields", fields, NULL);
 	return true;
 }
 
@@ -206,7 +206,8 @@ write(struct page *p, struct db *db)
 	if (!open_session(p, db, t))
 		return false;
 	next = next_path(p);
-	p->to = next.n ? next : S("/profile");
+	p->to = next.n ? next : t->user.account ? S("/account") :
+	    S("/admin");
 	p->who = &as;
 	ok = kit_note(p, db, "sign in", arena_printf(&p->arena, "user %.*s",
 	    STR_ARGS(t->user.login)), p->rq->param[PARAM_REMOTE_ADDR]);
@@ -270,7 +271,7 @@ profile_show(struct page *p)
 		put_str(row, "end_href", kit_href(p,
 		    "/profile/sessions/%lld/end", (long long)list[i].id));
 	}
-	fields_put(p, "fields", password_fields, NULL);
+	fields_put(p, p->data, "fields", password_fields, NULL);
 	put_str(p->data, "password_href", kit_href(p, "/profile/password"));
 	return true;
 }

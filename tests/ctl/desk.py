@@ -115,7 +115,7 @@ def check_page(got, what):
         return None
     text = got.body.decode()
     assert len(got.body) <= PAGE_BYTES, '%s: %d bytes' % (what, len(got.body))
-    assert '{{' not in text, what
+    assert '{{t.' not in text, what
     assert 'canary' not in text, what
     try:
         page = Reader(text)
@@ -235,13 +235,14 @@ class Desk:
                 [BUILD + '/weir.fcgi', '--data', self.data, '--listen',
                  'unix:' + self.socket], stdout=log, stderr=log, env=self.env)
         end = time.monotonic() + 15
-        while not os.path.exists(self.socket):
+        while ' serves on ' not in self.log().rpartition('stopped')[2]:
             assert time.monotonic() < end, self.log()
             time.sleep(0.02)
 
     def stop(self):
         self.weir.terminate()
         status = self.weir.wait(30)
+        os.unlink(self.socket)
         self.weir = None
         return status
 
