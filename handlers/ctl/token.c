@@ -170,7 +170,8 @@ const struct command command_token_new = {
 	.name = "token new", .usage = "--user U --role operator|auditor",
 	.summary = "makes an administrator's API token and prints it, once",
 	.help =
-"It opens what is for administrators: GET /metrics, and x-weir-trace on a\n"
+"It opens what is for administrators: GET /metrics, the pages below /admin as\n"
+"JSON (an auditor's changes nothing there), and x-weir-trace on a\n"
 "call.  The token alone goes to standard output.\n",
 	.options = "user= role=", .run = run_token,
 };
