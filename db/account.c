@@ -9,8 +9,8 @@
 #define COLUMNS "id, name, grp, created, enabled, note, markup_ppm FROM account "
 #define PROJECT "id, account, name, enabled, note FROM project "
 
-enum { FIND, GET, LIST, ADD, PUT, PROJECT_FIND, PROJECT_GET, PROJECT_LIST, PROJECT_ADD,
-	PROJECT_PUT, N_SQL };
+enum { FIND, GET, LIST, ADD, PUT, PROJECT_FIND, PROJECT_GET,
+	PROJECT_LIST, PROJECT_ADD, PROJECT_PUT, N_SQL };
 static const char *const sql[N_SQL] = {
 	[FIND] = "SELECT " COLUMNS "WHERE name = ?1",
 	[GET] = "SELECT " COLUMNS "WHERE id = ?1",
