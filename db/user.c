@@ -10,10 +10,11 @@
 	"t.id, t.user, u.login, t.role, t.created, t.enabled " \
 	"FROM token t JOIN user u ON u.id = t.user "
 
-enum { FIND, LIST, ADD, PUT, TOKEN_ADD, TOKEN_FIND,
+enum { FIND, GET, LIST, ADD, PUT, TOKEN_ADD, TOKEN_FIND,
 	TOKEN_LIST, TOKEN_ENABLE, N_SQL };
 static const char *const sql[N_SQL] = {
 	[FIND] = "SELECT " COLUMNS "WHERE login = ?1",
+	[GET] = "SELECT " COLUMNS "WHERE id = ?1",
 	[LIST] = "SELECT " COLUMNS "WHERE login > ?1 ORDER BY login "
 		 "LIMIT 1000",
 	[ADD] = "INSERT INTO user(login, account, role, pass, created, "
@@ -57,6 +58,17 @@ user_find(struct db *db, struct arena *a, struct str login,
 {
 	struct row *row;
 	int n = db_one(db, &user_part, FIND, &row, "s", login);
+
+	if (n == 1)
+		read_row(a, row, u);
+	return n;
+}
+
+int
+user_get(struct db *db, struct arena *a, int64_t id, struct user_row *u)
+{
+	struct row *row;
+	int n = db_one(db, &user_part, GET, &row, "i", id);
 
 	if (n == 1)
 		read_row(a, row, u);

@@ -28,6 +28,8 @@ struct user_row {
 void user_blank(struct user_row *u, struct str login);
 int user_find(struct db *db, struct arena *a, struct str login,
     struct user_row *u);
+int user_get(struct db *db, struct arena *a, int64_t id,
+    struct user_row *u);		/* by its id */
 bool user_put(struct db *db, struct user_row *u);
 int user_list(struct db *db, struct arena *a, struct str after,
     struct user_row **list);

@@ -16,6 +16,9 @@ extern const struct leaf leaf_account_new;	/* /admin/accounts/new */
 extern const struct leaf leaf_account;		/* /admin/accounts/{} */
 extern const struct leaf leaf_account_on, leaf_account_off;
 extern const struct leaf leaf_grant, leaf_deduct;
+extern const struct leaf leaf_users;		/* /admin/users */
+extern const struct leaf leaf_user_new;		/* /admin/users/new */
+extern const struct leaf leaf_user_on, leaf_user_off, leaf_user_password;
 extern const struct leaf leaf_ledger;		/* /admin/ledger */
 extern const struct leaf leaf_reports;		/* /admin/reports */
 extern const struct leaf leaf_audit;		/* /admin/audit */

@@ -14,6 +14,7 @@ static const struct { unsigned who; const char *name, *path; } menu[] = {
 	{ ROLES_SITE, "models", "/admin/models" },
 	{ ROLES_SITE, "accounts", "/admin/accounts" },
 	{ ROLES_SITE, "keys", "/admin/keys" },
+	{ ROLES_SITE, "users", "/admin/users" },
 	{ ROLES_SITE, "ledger", "/admin/ledger" },
 	{ ROLES_SITE, "usage", "/admin/usage" },
 	{ ROLES_SITE, "reports", "/admin/reports" },

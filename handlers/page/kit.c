@@ -501,6 +501,8 @@ ran(struct job *j)
 		refuse_visit(k, 404, "refuse.missing");
 	else if (k->end == FAILED)
 		refuse_visit(k, 503, "refuse.store");
+	else if (k->phase == TAKE && p->leaf->prove && !p->leaf->count)
+		go_on(k, PROVE);
 	else if (k->phase == TAKE || k->phase == PROVE)
 		put_op(k);
 	else

@@ -9,8 +9,8 @@
  *
  *	GET	show		reader thread
  *	POST	take		reader thread: reads and checks the form
- *		count, prove	where a password is looked at: writer thread,
- *				then a reader, two of them at a time
+ *		count		where a password is tried: writer thread
+ *		prove		where one is hashed: reader, two at a time
  *		write		writer thread: looks again, decides, writes
  *		303 to p->to; if something was wrong, show with 422
  *
