@@ -503,9 +503,9 @@ class House(rig.Rig):
         self.running.remove(p)
         return p.returncode
 
-    def kill_weir(self, number=0):
+    def kill_weir(self, number=0, how=signal.SIGKILL):
         p = self.weirs[number]
-        p.kill()
+        p.send_signal(how)
         p.wait()
         self.running.remove(p)
 
@@ -690,6 +690,19 @@ class House(rig.Rig):
                     'a caller was shown %r: %r' % (s, call.body[:600])
 
 
+def fell(folder):
+    """tests/tools/fell.c, to be preloaded: its path."""
+    compiler = os.environ.get('CC', 'cc').split()
+    if not shutil.which(compiler[0]):
+        raise Skip('no C compiler')
+    path = os.path.join(folder, 'fell.so')
+    subprocess.run(compiler + [
+        '-D_GNU_SOURCE', '-shared', '-fPIC', '-O1', '-o', path,
+        os.path.join(TESTS, 'tools/fell.c'), '-ldl'], check=True)
+    os.chmod(path, 0o755)
+    return path
+
+
 # ---- what stands between weir and the C library ------------------------------
 
 class Shim:
@@ -851,6 +864,10 @@ class Options:
         got = p.parse_args()
         self.build = os.path.abspath(got.build)
         self.long, self.times, self.names = got.long, got.times, got.names
+
+    def size(self, name, small, large):
+        """How many: as the environment says, else by the kind of run."""
+        return int(os.environ.get(name) or (large if self.long else small))
 
     def wants(self, name):
         return not self.names or any(n in name or fnmatch.fnmatch(name, n)

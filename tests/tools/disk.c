@@ -559,6 +559,31 @@ shuffle(size_t *list, size_t n, uint64_t *dice)
 	}
 }
 
+static void
+copy_sure(const struct replayer *r, struct image *out)
+{
+	for (int f = 0; f < DISK_FILES; f++) {
+		image_size(out, f, 0);
+		put(out, f, 0, r->sure.bytes[f] ? r->sure.bytes[f] : "",
+		    r->sure.n[f]);
+	}
+}
+
+void
+replay_killed(const struct replayer *r, struct image *out)
+{
+	copy_sure(r, out);
+	for (size_t i = 0; i < r->n_loose; i++)
+		apply(out, disk_event(r->loose[i]));
+	if (r->next < disk_events() &&
+	    disk_event(r->next)->act == DISK_WRITE) {
+		struct disk_event half = *disk_event(r->next);
+
+		half.n /= 2;
+		apply(out, &half);
+	}
+}
+
 void
 replay_image(const struct replayer *r, uint64_t *dice, struct image *out)
 {
@@ -568,11 +593,7 @@ replay_image(const struct replayer *r, uint64_t *dice, struct image *out)
 	size_t end = disk_dice(dice) % 3 ? r->n_loose :
 	    disk_dice(dice) % (r->n_loose + 1);
 
-	for (int f = 0; f < DISK_FILES; f++) {
-		image_size(out, f, 0);
-		put(out, f, 0, r->sure.bytes[f] ? r->sure.bytes[f] : "",
-		    r->sure.n[f]);
-	}
+	copy_sure(r, out);
 	memcpy(order, r->loose, r->n_loose * sizeof(*order));
 	if (disk_dice(dice) % 2)
 		shuffle(order, end, dice);

@@ -89,6 +89,10 @@ void replay_end(struct replayer *r);
 void replay_image(const struct replayer *r, uint64_t *dice,
     struct image *out);
 
+/* What is found when only the program was killed: all so far, and half of the
+ * next event if it is a write. */
+void replay_killed(const struct replayer *r, struct image *out);
+
 uint64_t disk_dice(uint64_t *state);
 
 #endif

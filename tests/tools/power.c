@@ -3,7 +3,7 @@
  * power.c - the power goes, the disk fails: what is left of the books.
  *
  *	power [--images N] [--lying N] [--syncs EVERY] [--writes EVERY]
- *	    [--seed N]
+ *	    [--kills EVERY] [--seed N]
  *
  * Real calls through the real writer: admitted, journalled, settled, money
  * granted, checkpoints, all of it on a disk that keeps what it was asked
@@ -15,6 +15,10 @@
  * every equation of the books holds, before and after the holds of the dead
  * are resolved, and every call and grant whose end was told is there with its
  * charge.
+ *
+ * --kills EVERY: the program is killed in each call to the disk (or every so
+ * manieth), half of a write being done: in the middle of admissions,
+ * settlements, grants, checkpoints.
  *
  * --lying N: the same of a disk whose syncs do nothing.  It may lose calls that
  * were told; what is counted is whether the books can be wrong and nobody says
@@ -660,6 +664,39 @@ images(int wanted)
 	    wrong ? "see above" : "all whole, no difference, nothing lost");
 }
 
+/* --- kills ---------------------------------------------------------------- */
+
+static void
+kills(int64_t every)
+{
+	struct image i = { .n = { 0 } };
+	struct replayer r;
+	int made = 0, n_told = 0;
+	struct world w;
+
+	set_up(&w, seed);
+	work(&w, CALLS);
+	leave(&w);
+	replay_start(&r, false, seed);
+	for (size_t k = 0; k < disk_events() && wrong < 5; k++) {
+		const struct disk_event *e = disk_event(k);
+
+		if (e->act == DISK_MARK) {
+			n_told = (int)e->at + 1;
+		} else if ((int64_t)k % every == (int64_t)seed % every) {
+			replay_killed(&r, &i);
+			good(&w, &i, n_told, "a program killed in a call");
+			made++;
+		}
+		replay_step(&r);
+	}
+	replay_end(&r);
+	image_release(&i);
+	printf("# killed in %d of %zu calls to the disk: %s\n", made,
+	    disk_events(), wrong ? "see above" : "no difference, nothing lost");
+	tear_down(&w, wrong > 0);
+}
+
 /* --- B2: a disk that lies ------------------------------------------------- */
 
 static void
@@ -833,7 +870,7 @@ value(const char *text)
 int
 main(int argc, char **argv)
 {
-	int64_t n_images = 0, n_lying = 0, syncs = 0, writes = 0;
+	int64_t n_images = 0, n_lying = 0, syncs = 0, writes = 0, each = 0;
 
 	for (int i = 1; i < argc; i += 2) {
 		struct str name = str_of(argv[i]);
@@ -842,6 +879,8 @@ main(int argc, char **argv)
 			n_images = value(argv[i + 1]);
 		else if (str_eq(name, S("--lying")))
 			n_lying = value(argv[i + 1]);
+		else if (str_eq(name, S("--kills")))
+			each = value(argv[i + 1]);
 		else if (str_eq(name, S("--syncs")))
 			syncs = value(argv[i + 1]);
 		else if (str_eq(name, S("--writes")))
@@ -855,6 +894,8 @@ main(int argc, char **argv)
 	disk_start();
 	if (n_images)
 		images((int)n_images);
+	if (each)
+		kills(each);
 	if (n_lying)
 		lying((int)n_lying);
 	if (syncs)

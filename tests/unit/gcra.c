@@ -51,6 +51,50 @@ never_more_than_the_figure(void **state)
 	}
 }
 
+/*
+ * A million decisions at moments made up: for all i < j the accepted ones are
+ * at most the burst and what the time between them allows; whoever is refused
+ * is let in when he was told to come, and not 2 ms before.
+ */
+static void
+a_million_decisions(void **state)
+{
+	static const int64_t figures[] = { 1, 7, 60, 1000, 3500 };
+	uint64_t r = 88172645463325252u;
+
+	(void)state;
+	for (size_t f = 0; f < sizeof(figures) / sizeof(*figures); f++) {
+		int64_t rpm = figures[f], now = noon, n = 0, retry;
+		/* Least of i * MINUTE - rpm * t_i, all times rpm's units. */
+		int64_t least = INT64_MAX, at;
+		struct gcra g = { 0 }, before;
+
+		for (int i = 0; i < 200000; i++) {
+			r ^= r << 13;
+			r ^= r >> 7;
+			r ^= r << 17;
+			now += (int64_t)(r % (uint64_t)(2 * MINUTE / rpm));
+			before = g;
+			if (gcra_request(&g, rpm, now, &retry)) {
+				at = n++ * MINUTE - rpm * (now - noon);
+				if (at < least)
+					least = at;
+				assert_true(at + MINUTE - least <=
+				    rpm * MINUTE);
+				continue;
+			}
+			assert_true(retry > 0);
+			g = before;
+			assert_true(gcra_request(&g, rpm, now + retry * 1000,
+			    &at));
+			g = before;
+			assert_true(retry < 2 || !gcra_request(&g, rpm,
+			    now + (retry - 2) * 1000, &at));
+			g = before;
+		}
+	}
+}
+
 static void
 tokens_in_one_bucket(void **state)
 {
@@ -127,6 +171,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_burst_then_one_a_second),
 		cmocka_unit_test(never_more_than_the_figure),
+		cmocka_unit_test(a_million_decisions),
 		cmocka_unit_test(tokens_in_one_bucket),
 		cmocka_unit_test(larger_than_the_bucket),
 		cmocka_unit_test(more_than_was_taken),
