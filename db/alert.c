@@ -51,6 +51,8 @@ const struct alert_rules alert_rules[N_ALERT_RULES] = {
 	[ALERT_CREDENTIAL] = { .name = "credential", .takes =
 	    BIT(WHEN_STATE) | BIT(WHEN_MINUTES), .site_only = true,
 	    .linger_ms = 2 * MINUTE_MS, .usual = { [WHEN_MINUTES] = 5 } },
+	[ALERT_ADDRESS] = { .name = "address", .site_only = true,
+	    .linger_ms = HOUR_MS },
 	[ALERT_MISMATCH] = { .name = "mismatch", .linger_ms = HOUR_MS },
 	[ALERT_TIER] = { .name = "tier", .linger_ms = HOUR_MS },
 	[ALERT_EXCESS] = { .name = "excess", .site_only = true,

@@ -22,6 +22,8 @@ enum alert_rule {
 	ALERT_BALANCE,		/* an account's wallet is below an amount */
 	ALERT_ERRORS,		/* so many of the calls of some minutes fail */
 	ALERT_CREDENTIAL,	/* an upstream's key is out */
+	ALERT_ADDRESS,		/* where an upstream should be is a page, or
+				 * nothing: a wrong base_url */
 	ALERT_MISMATCH,		/* another model answers than was asked for */
 	ALERT_TIER,		/* a service tier is reported without a price */
 	ALERT_EXCESS,		/* a call cost more than could be charged */

@@ -487,7 +487,7 @@ rollup_walk(struct db *db, const struct rollup_asked *q,
 
 	each.by = BY_HOUR | BY_ACCOUNT | BY_PROJECT | BY_KEY | BY_MODEL |
 	    BY_CHANNEL;
-	return read_at_once(&f);
+	return read_all(&f);
 }
 
 int64_t

@@ -70,7 +70,9 @@ int rollup_read(struct db *db, struct arena *a, const struct rollup_asked *q,
 
 /*
  * The sums one by one, in order of time, by hour, account, project, key, model
- * and channel; several may be of the same.  A line has no names.  False: the
+ * and channel; several may be of the same.  A line has no names.  Each page is
+ * read by itself, so that no snapshot lasts long: what a chunk that is filled
+ * meanwhile adds to an hour that was passed is not among them.  False: the
  * database failed.
  */
 bool rollup_walk(struct db *db, const struct rollup_asked *q,

@@ -10,14 +10,16 @@
 
 #include "db/money.h"
 #include "db/watch_part.h"
+#include "fcgi/base/json.h"
 
 enum {
 	PAGE = 1000,
 	MOST_ROWS = 200000	/* in a look */
 };
 #define OF_ERRORS RULE(ALERT_ERRORS)
-#define OF_CALLS (OF_ERRORS | RULE(ALERT_MISMATCH) | RULE(ALERT_TIER) | \
-	RULE(ALERT_EXCESS))
+#define OF_CALLS (OF_ERRORS | RULE(ALERT_ADDRESS) | RULE(ALERT_MISMATCH) | \
+	RULE(ALERT_TIER) | RULE(ALERT_EXCESS))
+#define WRONG_BASE "wrong_base"		/* what an attempt came to */
 
 enum { LAST, ROWS, SUMS, CHANNEL, N_SQL };
 static const char *const sql[N_SQL] = {
@@ -26,7 +28,9 @@ static const char *const sql[N_SQL] = {
 	[ROWS] = "SELECT id, at, account, project, key, coalesce(channel, 0), "
 		 "state IN ('cut', 'crash') OR (state = 'failed' "
 		 "AND (status >= 500 OR status = 429)), remarks, unpaid, "
-		 "request_id, asked, coalesce(served, '') FROM usage "
+		 "request_id, asked, coalesce(served, ''), "
+		 "CASE WHEN instr(attempts, '\"" WRONG_BASE "\"') "
+		 "THEN attempts ELSE '' END FROM usage "
 		 "WHERE id > ?1 ORDER BY id LIMIT 1000",
 	[SUMS] = ("SELECT coalesce(sum(calls), 0), coalesce(sum(failed), 0) "
 		  "FROM pulse WHERE alert = ?1 AND minute > ?2"),
@@ -39,6 +43,7 @@ struct ended {
 	int64_t id, at, account, project, key, channel, unpaid;
 	bool failed;
 	struct str remarks, request_id, asked, served;
+	struct str attempts;		/* if one had a wrong base_url */
 };
 
 /* --- counting ------------------------------------------------------------- */
@@ -109,7 +114,6 @@ by_channel(struct db *db, struct watch *w, const struct watched *a,
 	return arena_printf(&w->arena, " by channel %.*s", STR_ARGS(name));
 }
 
-/* The word behind "tier:" is said by an upstream: only that it was. */
 static void
 remarked(struct db *db, struct watch *w, struct watched *a,
     const struct ended *c)
@@ -146,11 +150,44 @@ remarked(struct db *db, struct watch *w, struct watched *a,
 	watch_found(w, a, f);
 }
 
+/* [channel, credential, model, started, ms, status, outcome] */
+static void
+misled(struct db *db, struct watch *w, struct watched *a,
+    const struct ended *c)
+{
+	struct json_each each = json_each(c->attempts);
+	struct arena *m = &w->arena;
+
+	while (json_next(&each)) {
+		struct json_each part = json_each(each.value);
+		struct buf about = BUF(m, 2048);
+		struct finding f = { .mark = 0 };
+		struct str last = S("");
+		int64_t channel = 0;
+
+		for (int i = 0; json_next(&part); i++) {
+			if (i == 0 && !json_int(part.value, &channel))
+				channel = 0;
+			last = part.value;
+		}
+		if (!str_eq(last, S("\"" WRONG_BASE "\"")))
+			continue;
+		f.subject = arena_printf(m, "channel %" PRId64, channel);
+		f.text = arena_printf(m, "no upstream is where base_url "
+		    "says, call %.*s was told%.*s", STR_ARGS(c->request_id),
+		    STR_ARGS(by_channel(db, w, a, channel, &about)));
+		about_text(&about, "call", c->request_id);
+		f.about = buf_str(&about);
+		watch_found(w, a, f);
+	}
+}
+
 static bool
 concerns(const struct watched *a, const struct ended *c)
 {
 	switch (a->row.when.rule) {
 	case ALERT_ERRORS: return true;
+	case ALERT_ADDRESS: return c->attempts.n > 0;
 	case ALERT_MISMATCH: return str_has(c->remarks, S("model_mismatch"));
 	case ALERT_TIER: return str_has(c->remarks, S("tier_unpriced"));
 	case ALERT_EXCESS: return c->unpaid > 0;
@@ -169,6 +206,8 @@ heed(struct db *db, struct watch *w, const struct ended *c)
 			continue;
 		if (a->row.when.rule == ALERT_ERRORS)
 			count(w, a, c);
+		else if (a->row.when.rule == ALERT_ADDRESS)
+			misled(db, w, a, c);
 		else if (a->n < FINDINGS)
 			remarked(db, w, a, c);
 	}
@@ -196,6 +235,7 @@ page(struct db *db, struct arena *arena, int64_t after, struct ended *list)
 			.request_id = arena_str(arena, row_str(row, 9)),
 			.asked = arena_str(arena, row_str(row, 10)),
 			.served = arena_str(arena, row_str(row, 11)),
+			.attempts = arena_str(arena, row_str(row, 12)),
 		};
 	db_reset(row);
 	return db_failed(db) ? -1 : n;

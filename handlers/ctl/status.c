@@ -3,6 +3,7 @@
  * status.c - weirctl status: who serves, what is held, can weir hold money,
  * is a channel usable?
  */
+#include "db/alert.h"
 #include "db/catalogue.h"
 #include "db/ledger.h"
 #include "db/money.h"
@@ -27,6 +28,7 @@ struct state {
 	struct process_row *processes;
 	int n_processes;
 	struct str frozen, trouble;
+	int alerts;			/* that stand; at most a page */
 };
 
 /* By the rule of the plan, which /healthz goes by as well. */
@@ -87,6 +89,7 @@ look(struct ctl *c, struct state *s)
 {
 	struct catalogue *cat = catalogue_load(c->db);
 	bool read = cat && outs_load(c, &s->outs);
+	struct occurrence *standing;
 
 	if (!cat)
 		return false;
@@ -116,7 +119,9 @@ look(struct ctl *c, struct state *s)
 		    "prices");
 	s->n_processes = process_list(c->store, c->db, &c->arena,
 	    &s->processes);
-	return read && s->generation >= 0 && s->n_processes >= 0;
+	s->alerts = alert_standing(c->db, &c->arena, 0, &standing);
+	return read && s->generation >= 0 && s->n_processes >= 0 &&
+	    s->alerts >= 0;
 }
 
 /* Nothing is written: it shows that a write lock can be had. */
@@ -144,6 +149,7 @@ tell_json(struct ctl *c, const struct state *s)
 	out_int(&b, "channels_usable", (int64_t)s->usable);
 	out_int(&b, "credentials_usable", (int64_t)s->credentials);
 	out_int(&b, "groups", (int64_t)s->groups);
+	out_int(&b, "alerts_standing", s->alerts);
 	out_int(&b, "parks", s->n_out);
 	out_member(&b, "out");
 	buf_char(&b, '[');
@@ -226,6 +232,9 @@ tell(struct ctl *c, const struct state *s)
 	}
 	if (s->n_processes == 0)
 		printf("process   none serves\n");
+	if (s->alerts)
+		printf("alerts    %d stand: weirctl alert standing\n",
+		    s->alerts);
 	tell_out(c, s);
 }
 

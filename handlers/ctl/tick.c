@@ -25,6 +25,7 @@ enum { TELL_MS = 60000 };
 struct done {
 	int64_t dead;			/* processes */
 	int resolved, ended, alive;
+	bool serves;			/* one of them is a weir.fcgi */
 	int64_t gone;			/* usage rows that were too old */
 	int64_t wal, left;		/* bytes */
 	struct str frozen;
@@ -68,10 +69,12 @@ count(struct ctl *c, struct done *d)
 
 	d->dead = d->alive = 0;
 	for (int i = 0; i < n; i++)
-		if (list[i].alive)
+		if (list[i].alive) {
 			d->alive++;
-		else
+			d->serves |= str_eq(list[i].program, S("weir.fcgi"));
+		} else {
 			d->dead++;
+		}
 	return n >= 0;
 }
 
@@ -143,7 +146,7 @@ alert(struct ctl *c, struct done *d)
 		return false;
 	log_mute(true);
 	ok = teller_look(t, true, &d->fired, &d->over) >= 0;
-	while (ok && !d->alive && clock_ms() < end) {
+	while (ok && !d->serves && clock_ms() < end) {
 		struct tried tried;
 
 		sent = teller_send(t, 0, &c->arena, &tried);

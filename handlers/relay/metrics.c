@@ -53,6 +53,11 @@ static const struct {
 	[COUNT_PROBES_BAD] = { "weir_probes_total", PROBES },
 	[COUNT_SOFT_CAPS] = { "weir_soft_caps_total",
 	    "soft caps that were passed, once a window" },
+	[COUNT_ALERTS] = { "weir_alerts_total", "alerts that fired" },
+	[COUNT_ALERTS_SENT] = { "weir_alerts_sent_total",
+	    "webhooks and mails that were taken" },
+	[COUNT_ALERTS_GIVEN_UP] = { "weir_alerts_given_up_total",
+	    "webhooks and mails that nobody took for a day" },
 };
 static const char *const counter_labels[N_COUNTS] = {
 	[COUNT_PROBES_GOOD] = "result=\"good\"",

@@ -311,6 +311,17 @@ static const struct story stories[] = {
 		"timed", "20000"), 0, 0 },
 	    { MINUTE, PARK("m", "timed", "300000"), 1, 0 },
 	    { 5 * MINUTE, NULL, 0, 1 } } },
+	{ "a wrong base_url, of whichever attempt",
+	    { "address", "", CAP_SITE, 0 }, "no upstream is where base_url "
+	    "says, call 0123 was told by channel up",
+	    { { MINUTE, CHANNEL CALLS(1, "failed", 502, PLAIN) "UPDATE usage "
+		"SET attempts = '[[3,4,\"wrong_base\",1,1,503,\"server\"]]'", 0,
+		0 },
+	    { MINUTE, CALLS(1, "done", 200, PLAIN) "UPDATE usage SET "
+		"request_id = '0123', attempts = '[[3,4,\"m\",1,1,404,"
+		"\"wrong_base\"],[5,6,\"m\",1,1,200,\"ok\"]]' "
+		"WHERE id = 2", 1, 0 },
+	    { 60 * MINUTE, NULL, 0, 1 } } },
 	{ "another model answers: the channel is the operator's to know",
 	    { "mismatch", "", CAP_KEY, 0 },
 	    "demo was asked for, and other answered",
