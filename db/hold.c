@@ -192,6 +192,7 @@ tell_package(const struct gate *g, struct hold_open *h)
 		snprintf(h->package, sizeof(h->package), "%.*s",
 		    STR_ARGS(s.package_name));
 		h->package_until = s.span.until_ms;
+		h->package_ends = subscription_last(&s);
 	}
 	arena_release(&a);
 }
@@ -415,6 +416,8 @@ hold_open_run(struct db *db, struct op *op)
 	h->cap_tokens = h->counts_tokens = false;
 	h->quota_tokens = h->quota_requests = -1;
 	h->discount_ppm = h->package_until = 0;
+	h->package[0] = '\0';
+	h->package_ends = false;
 	h->left = (struct gcra_left){ 0 };
 
 	g.db = db;

@@ -75,7 +75,8 @@ struct hold_open {
 	bool counts_tokens;	/* OPENED: it is in a window of tokens */
 	int64_t discount_ppm;	/* OPENED: it costs so much less */
 	char package[68];	/* NO_CREDIT: its subscription to that does */
-	int64_t package_until;	/* not let the wallet pay until then, UTC ms */
+	int64_t package_until;	/* not let the wallet pay until then, UTC ms, */
+	bool package_ends;	/* when it ends, or its next period begins */
 	struct gcra_left left;	/* of the key's own limits, after this */
 };
 bool hold_open_run(struct db *db, struct op *op);

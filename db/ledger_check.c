@@ -15,7 +15,8 @@ enum {
 	CHECK_HELD, CHECK_BOOKS, CHECK_BOUND, CHECK_BOTH, CHECK_KEY,
 	CHECK_USED, CHECK_TOKENS, CHECK_ROLLUP, CHECK_OWNER, CHECK_SPENT,
 	CHECK_TOTAL, CHECK_WINDOWS, CHECK_INDEX, CHECK_CLAIM, CHECK_OPEN,
-	CHECK_ALLOWANCE, CHECK_PARTS, CHECK_HOLD_PARTS, N_CHECKS,
+	CHECK_ALLOWANCE, CHECK_PARTS, CHECK_HOLD_PARTS, CHECK_SUBSCRIPTION,
+	CHECK_VOUCHER, N_CHECKS,
 	COUNTS = N_CHECKS, N_SQL
 };
 
@@ -245,6 +246,19 @@ static const char *const sql[N_SQL] = {
 	    "JOIN hold h ON h.id = p.id WHERE NOT p.fits OR "
 	    "p.amount <> CASE WHEN h.covered IS NULL THEN h.held "
 	    "ELSE p.amount - h.held END LIMIT 1",
+	[CHECK_SUBSCRIPTION] =
+	    "SELECT 'subscription ' || s.id || ' of account ' || s.account || "
+	    "' gives an allowance that is not its own or has ended' "
+	    "FROM subscription s /*scan*/ JOIN allowance a "
+	    "ON a.id = s.allowance WHERE a.account <> s.account "
+	    "OR a.subscription IS NOT s.id "
+	    "OR (s.ended IS NULL AND a.ended IS NOT NULL) LIMIT 1",
+	[CHECK_VOUCHER] =
+	    "SELECT 'a code of voucher ' || c.voucher || ' counts ' || c.used "
+	    "|| ' uses, and ' || coalesce(u.n, 0) || ' are known' "
+	    "FROM voucher_code c /*scan*/ LEFT JOIN (SELECT hash, "
+	    "count(*) AS n FROM voucher_use GROUP BY hash) u "
+	    "ON u.hash = c.hash WHERE c.used <> coalesce(u.n, 0) LIMIT 1",
 	[COUNTS] =
 	    "SELECT (SELECT count(*) FROM book /*scan*/), "
 	    "(SELECT count(*) FROM usage), (SELECT count(*) FROM transfer), "

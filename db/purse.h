@@ -13,6 +13,8 @@ struct purse {
 	int64_t balance, held;		/* of the wallet, nano-dollars */
 	int64_t credit;			/* so far below 0 it may go */
 	int64_t available;		/* free money in all: wallet, credit
+					 * (but for a subscription without
+					 * overflow, which lets neither pay)
 					 * and what now pays beside them */
 	struct allowance *list;		/* not ended; some may begin later */
 	int n;

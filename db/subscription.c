@@ -353,6 +353,13 @@ end(struct db *db, struct subscription *s, int64_t at)
 	return save(db, s, false);
 }
 
+bool
+subscription_last(const struct subscription *s)
+{
+	return s->cancelled || s->terms.period.kind == PERIOD_ONCE ||
+	    (s->terms.periods && s->span.number >= s->terms.periods);
+}
+
 /*
  * The period of a time that is not before that of the span.  False: there is
  * none, and *ended is when the last one did.
@@ -361,15 +368,16 @@ static bool
 reach(const struct subscription *s, const struct zone *z, int64_t now,
     struct period_span *span, int64_t *ended)
 {
-	const struct package_terms *t = &s->terms;
+	struct subscription at = *s;
 
-	for (*span = s->span; span->until_ms <= now; ) {
-		*ended = span->until_ms;
-		if (s->cancelled || t->period.kind == PERIOD_ONCE ||
-		    (t->periods && span->number >= t->periods))
+	while (at.span.until_ms <= now) {
+		*ended = at.span.until_ms;
+		if (subscription_last(&at))
 			return false;
-		*span = period_after(&t->period, z, &s->base, span);
+		at.span = period_after(&at.terms.period, z, &at.base,
+		    &at.span);
 	}
+	*span = at.span;
 	return true;
 }
 

@@ -112,6 +112,9 @@ int subscription_get(struct db *db, struct arena *a, int64_t id,
 int subscription_list(struct db *db, struct arena *a, int64_t account,
     int64_t after, struct subscription **list);
 
+/* Does it end with the period that runs? */
+bool subscription_last(const struct subscription *s);
+
 /* What a period of it costs and gives.  Of a first one that is cut short its
  * share: the price in whole cents, down, the quota in cents or its unit, up. */
 int64_t subscription_price(const struct subscription *s);

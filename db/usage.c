@@ -47,7 +47,7 @@ usage_units(enum unit covered, int64_t charge, const struct buckets *use)
 	"CASE WHEN u.remarks LIKE '%fallback%' THEN m.name END, " \
 	"u.attempts, u.tag, u.list_price, coalesce(u.times_ppm, 1000000), " \
 	"coalesce(u.cost_times_ppm, 1000000), u.minimum, u.floor, u.unpaid, " \
-	"u.covered, u.parts " \
+	"u.covered, u.parts, coalesce(u.discount_ppm, 0) " \
 	"FROM usage u " \
 	"LEFT JOIN account a ON a.id = u.account " \
 	"LEFT JOIN project p ON p.id = u.project " \
@@ -159,6 +159,7 @@ read_view(struct arena *a, struct row *row, struct usage_view *u)
 		.unpaid = row_int(row, 60),
 		.covered = unit_column(row, 61),
 		.parts = text(a, row, 62),
+		.discount_ppm = row_int(row, 63),
 	};
 	for (int b = 0; b < N_BUCKETS; b++)
 		u->use.n[b] = row_int(row, 22 + b);

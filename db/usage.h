@@ -105,6 +105,7 @@ struct usage_view {
 	int64_t list_price;		/* 0: price is that */
 	int64_t times_ppm, cost_times_ppm;
 	int64_t minimum, unpaid;
+	int64_t discount_ppm;		/* for volume; markup_ppm has it */
 	bool floor;
 	enum unit covered;		/* UNIT_USD: none; or of unpaid */
 	struct str parts;		/* as usage_parts reads them */

@@ -98,6 +98,7 @@ usage_json(struct buf *b, const struct usage_view *u,
 	out_int(b, "list_price", u->list_price ? u->list_price : u->price);
 	out_int(b, "cost_price", u->cost_price);
 	out_int(b, "markup_ppm", u->markup_ppm);
+	out_int(b, "discount_ppm", u->discount_ppm);
 	out_int(b, "cost_ppm", u->cost_ppm);
 	out_int(b, "times_ppm", u->times_ppm);
 	out_int(b, "cost_times_ppm", u->cost_times_ppm);

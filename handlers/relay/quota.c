@@ -146,6 +146,7 @@ struct str
 quota_credit(struct arena *a, const struct hold_open *h)
 {
 	struct buf b = BUF(a, LIMIT_ERROR_BYTES);
+	char date[CLOCK_TEXT];
 
 	buf_printf(&b, "The balance is too low: this call needs %.*s USD and "
 	    "%.*s USD are free.", STR_ARGS(money_text(a, h->held)),
@@ -159,6 +160,13 @@ quota_credit(struct arena *a, const struct hold_open *h)
 		    (long long)h->limit_tokens);
 	if (h->quota_requests == 0)
 		buf_put(&b, S(" No request of its quota is left."));
-	buf_put(&b, S(" Add credit, or lower max_tokens."));
+	if (h->package[0]) {
+		clock_text(h->package_until, date);
+		buf_printf(&b, " The wallet does not pay beyond package %s; "
+		    "its %s %s.", h->package, h->package_ends ? "last period "
+		    "ends" : "next period begins", date);
+	} else {
+		buf_put(&b, S(" Add credit, or lower max_tokens."));
+	}
 	return buf_str(&b);
 }
