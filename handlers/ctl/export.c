@@ -132,7 +132,7 @@ const struct command command_export = {
 	.summary = "prints the catalogue as apply reads it, without secrets",
 	.help =
 "Members that have their default are left out.  Applying it again changes\n"
-"nothing; applying it elsewhere needs the secrets added.  Balances are not\n"
-"in it: money moves by grant and deduct.\n",
+"nothing; applying it elsewhere needs the secrets added.  Balances and what\n"
+"accounts have subscribed to are not in it: money moves by commands.\n",
 	.run = run,
 };

@@ -34,18 +34,19 @@ struct done {
 	int told, untold;		/* deliveries */
 };
 
-/* Subscriptions whose period is over, and allowances. */
+/* Subscriptions whose period is over, and allowances; some hundred thousand at
+ * most, for calls wait meanwhile. */
 static bool
 keep_periods(struct db *db)
 {
-	int n;
+	int n = 1;
 
-	do
+	for (int i = 0; i < 1000 && n > 0; i++)
 		n = subscription_turn_some(db);
-	while (n > 0);
-	while (n == 0 && (n = allowance_sweep(db)) > 0)
-		n = 0;
-	return n == 0;
+	for (int i = 0; i < 1000 && n >= 0; i++)
+		if ((n = allowance_sweep(db)) == 0)
+			break;
+	return n >= 0;
 }
 
 /* Nothing is written when there is nothing to do. */
