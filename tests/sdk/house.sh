@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # house.sh - a house for official clients: nginx, weir, the mock upstream, and
-# the scripted ones of both dialects (anthropic_up.py, openai_up.py).
+# the scripted ones of each dialect (anthropic_up.py, openai_up.py,
+# gemini_up.py).
 #
 # Read by the scripts beside it, not run by itself; see tests/web/lib.sh.
 . "$(dirname "$0")/../web/lib.sh"
@@ -11,22 +12,26 @@ up_pids=
 
 # The scripted upstreams, and what weir is told of them.
 ups_open() {
-	for up in anthropic openai; do
+	for up in anthropic openai gemini; do
 		python3 "$here/${up}_up.py" "$house/$up.port" &
 		up_pids="$up_pids $!"
 	done
-	for up in anthropic openai; do
+	for up in anthropic openai gemini; do
 		until_true 10 test -s "$house/$up.port" || return 1
 	done
 	price='"context":200000,"max_output":8192,
 	  "price":{"input":"1.00","output":"2.00"}'
 	ctl apply - >"$house/ups.log" <<EOF
 {"models":[{"name":"claude-text",$price},{"name":"claude-*",$price},
- {"name":"open-*",$price},{"name":"gpt-4o-json",$price}],
+ {"name":"gemini-*",$price},{"name":"open-*",$price},{"name":"gpt-4o-json",$price}],
  "channels":[{"name":"claude","dialect":"anthropic",
   "base_url":"http://127.0.0.1:$(cat "$house/anthropic.port")",
   "credentials":[{"name":"k1","secret":"upstream-secret-claude"}],
   "models":{"claude-*":null}},
+ {"name":"gemini","dialect":"gemini",
+  "base_url":"http://127.0.0.1:$(cat "$house/gemini.port")",
+  "credentials":[{"name":"k1","secret":"upstream-secret-gemini"}],
+  "models":{"gemini-*":null}},
  {"name":"open","dialect":"openai",
   "base_url":"http://127.0.0.1:$(cat "$house/openai.port")/v1",
   "credentials":[{"name":"k1","secret":"upstream-secret-open"}],
@@ -52,6 +57,7 @@ sdk_open() {
 	export WEIR_URL WEIR_KEY WEIR_POOR_KEY
 	# The keys a developer may have set are nobody's business here.
 	unset OPENAI_API_KEY OPENAI_BASE_URL OPENAI_ORG_ID OPENAI_PROJECT_ID
+	unset GEMINI_API_KEY GOOGLE_API_KEY GOOGLE_GEMINI_BASE_URL
 	unset ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_BASE_URL
 	no_proxy='*'
 	NO_PROXY='*'
