@@ -12,8 +12,8 @@ Serves POST /v1/messages and /v1/messages/count_tokens; see upstream.py.  Models
   …-thinking        thinks, signs it, and says TEXT
   …-json            says {"city": "Graz"}, by the tool that it must call, if any
   …-echo            says the request's body
-  claude-agent      has the file that the question names read by the tool Read,
-                    and says what is in it
+  claude-agent      has the file that the question names read by a tool, and says
+                    what is in it
   claude-overloaded, claude-context    answer with those errors
   claude-cut, claude-breaks            begin a stream; end it there, or with an
                                        error of being overloaded
@@ -21,7 +21,8 @@ Serves POST /v1/messages and /v1/messages/count_tokens; see upstream.py.  Models
 import json
 import time
 
-from upstream import CITIES, TEXT, THOUGHT, Upstream, file_in, pieces, serve
+from upstream import (CITIES, READERS, TEXT, THOUGHT, Upstream, file_in,
+                      pieces, serve)
 
 SIGNATURE = 'EqQBCgIYAhIkMGQ1YjEyNzUtc2lnbmF0dXJl'
 ERRORS = {
@@ -53,8 +54,10 @@ def agent(body, last):
     if isinstance(last, list) and last[0]['type'] == 'tool_result':
         return [text('It says: ' + texts(last))], 'end_turn'
     path = file_in(texts(last))
-    if path and 'Read' in [t.get('name') for t in body.get('tools', [])]:
-        return [use(0, 'Read', {'file_path': path})], 'tool_use'
+    names = [t.get('name') for t in body.get('tools', [])]
+    for tool in READERS:
+        if path and tool in names:
+            return [use(0, tool, {'file_path': path})], 'tool_use'
     return [text(TEXT)], 'end_turn'
 
 

@@ -12,8 +12,8 @@ Serves POST /v1/chat/completions; see upstream.py.  Models:
   open-thinks       thinks, and says TEXT
   gpt-4o-json       says {"city": "Graz"} to whoever gives it a schema
   open-echo         says the request's body
-  open-agent        has the file that the question names read by the tool Read,
-                    and says what is in it
+  open-agent        has the file that the question names read by a tool, and says
+                    what is in it
   open-overloaded, open-context    answer with those errors
   open-cut, open-breaks            begin a stream; end it there, or with an
                                    error of the server
@@ -21,7 +21,8 @@ Serves POST /v1/chat/completions; see upstream.py.  Models:
 import json
 import time
 
-from upstream import CITIES, TEXT, THOUGHT, Upstream, file_in, pieces, serve
+from upstream import (CITIES, READERS, TEXT, THOUGHT, Upstream, file_in,
+                      pieces, serve)
 
 ERRORS = {
     'open-overloaded': (503, 'server_error', None, 'Overloaded'),
@@ -47,9 +48,11 @@ def agent(body):
     if last['role'] == 'tool':
         return {'content': 'It says: ' + texts(last['content'])}
     path = file_in(texts(last['content']))
-    if path and 'Read' in [t['function']['name'] for t in body.get('tools', [])]:
-        return {'content': None,
-                'tool_calls': [call(0, 'Read', {'file_path': path})]}
+    names = [t['function']['name'] for t in body.get('tools', [])]
+    for tool in READERS:
+        if path and tool in names:
+            return {'content': None,
+                    'tool_calls': [call(0, tool, {'file_path': path})]}
     return {'content': TEXT}
 
 

@@ -2,7 +2,7 @@
 """upstream.py - what the scripted upstreams for official clients share: a
 server on a port of 127.0.0.1 that the kernel chose, and what they say.
 
-Read by anthropic_up.py and openai_up.py, not run by itself.
+Read by anthropic_up.py, gemini_up.py and openai_up.py, not run by itself.
 """
 import http.server
 import json
@@ -13,6 +13,8 @@ import sys
 TEXT = 'Good day. This answer comes from the scripted upstream.'
 THOUGHT = 'What would one say?'
 CITIES = ('Graz', 'Linz')
+# How agents call the tool that reads a file.
+READERS = ('Read', 'read_file')
 
 
 def pieces(words):
