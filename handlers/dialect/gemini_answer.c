@@ -81,8 +81,12 @@ gemini_frame(struct observer *o, struct pass *p, struct str raw)
 		gemini_fail(o, p, bare);
 	else if (data.n && data.p[0] == '{') {
 		bool content = read_facts(o, w, data);
+		struct str out = told(o, w, raw, &f, data);
 
-		pass_frame(o, p, told(o, w, raw, &f, data), content);
+		pass_frame(o, p, out, content);
+		/* A line feed that is late is not this text's. */
+		if (out.p != raw.p)
+			p->went = TO_NOBODY;
 	}
 }
 
