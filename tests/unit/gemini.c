@@ -90,16 +90,17 @@ what_paths_say(void **state)
 static void
 where_upstreams_are(void **state)
 {
+	const struct channel ch = { .dialect = S("gemini") };
 	const char *path = d->path(ENDPOINT_GENERATE, true);
 
 	(void)state;
-	expect(outward_path(&a, path, S("gem-1")),
+	expect(outward_path(&a, &ch, path, S("gem-1")),
 	    "/v1beta/models/gem-1:streamGenerateContent?alt=sse");
-	expect(outward_path(&a, path, S("tunedModels/a b")),
+	expect(outward_path(&a, &ch, path, S("tunedModels/a b")),
 	    "/v1beta/tunedModels/a%20b:streamGenerateContent?alt=sse");
-	expect(outward_path(&a, "/openai/deployments/{model}/x", S("a/b:c")),
-	    "/openai/deployments/a%2Fb%3Ac/x");
-	expect(outward_path(&a, "/chat/completions", S("m")),
+	expect(outward_path(&a, &ch, "/x/{model}/y", S("a/b:c")),
+	    "/x/a%2Fb%3Ac/y");
+	expect(outward_path(&a, &ch, "/chat/completions", S("m")),
 	    "/chat/completions");
 	expect(outward_url(&a, S("https://h"), S("/v1beta/x"), false),
 	    "https://h/v1beta/x");
