@@ -288,8 +288,8 @@ json_pass(struct json_each *m)
 	}
 	return m->value;
 }
-static size_t
-put_utf8(uint32_t c, char *out)
+size_t
+json_put_utf8(uint32_t c, char out[static 4])
 {
 	if (c < 0x80) {
 		out[0] = (char)c;
@@ -379,7 +379,7 @@ json_name(struct arena *a, struct str raw_name)
 	while (s.n) {
 		uint32_t code = fold(next_char(&s));
 
-		to += put_utf8(is_half(code) ? 0xfffd : code, to);
+		to += json_put_utf8(is_half(code) ? 0xfffd : code, to);
 	}
 	return str_from(out, (size_t)(to - out));
 }
@@ -401,7 +401,7 @@ unescape(struct str raw, char *out)
 		raw = str_skip(raw, plain);
 		if (raw.n) {
 			raw = str_skip(raw, json_escape(raw, &code));
-			to += put_utf8(is_half(code) ? 0xfffd : code, to);
+			to += json_put_utf8(is_half(code) ? 0xfffd : code, to);
 		}
 	}
 	return (size_t)(to - out);

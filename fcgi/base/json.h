@@ -134,6 +134,9 @@ bool json_int(struct str value, int64_t *v);
  */
 size_t json_escape(struct str s, uint32_t *code);
 
+/* A character as UTF-8: how many bytes. */
+size_t json_put_utf8(uint32_t c, char out[static 4]);
+
 /* Bytes of valid UTF-8 at the head of s; s.n if all of it is. */
 size_t json_utf8(struct str s);
 

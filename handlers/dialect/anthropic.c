@@ -315,6 +315,7 @@ static const char *const limit_headers[] = {
 
 const struct dialect anthropic_dialect = {
 	.name = "anthropic",
+	.history = "messages",
 	.converse = ENDPOINT_MESSAGES,
 	.embeds = N_ENDPOINTS,
 	.trial = "\"max_tokens\":64,\"messages\":[{\"role\":\"user\","

@@ -125,6 +125,7 @@ read_thinking(struct reading *r, struct str value)
 		    "thinking: must be an object with a type: enabled, "
 		    "adaptive or disabled");
 	r->out->reasoning = !str_eq(type, S("disabled"));
+	r->out->reasoning_off = !r->out->reasoning;
 	return true;
 }
 

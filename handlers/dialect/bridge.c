@@ -112,6 +112,8 @@ tell(struct bridge *b, const struct event *e)
 
 	o->dialect->neutral->writer_put(&b->writer, e, b->out, o->stream ?
 	    b->last : &b->folded);
+	o->spoken = b->writer.spoken;
+	o->inside |= b->writer.inside;
 }
 
 /* The caller keeps it, but it is the upstream's. */
@@ -183,7 +185,7 @@ begin(struct observer *o)
 		.stream = o->stream, .array = o->array,
 		.usage_wanted = !o->hide_usage,
 		.model = o->asked_model, .request_id = o->request_id,
-		.now = o->now };
+		.now = o->now, .asked = o->request };
 	o->upstream->neutral->reader_init(&b->reader);
 	o->dialect->neutral->writer_init(&b->writer);
 	o->state = b;

@@ -27,6 +27,7 @@ static const char *const reasonings[] = { "none", "effort", "budget",
 	"level", NULL };
 static const char *const samplings[] = { "yes", "no", "plain", NULL };
 static const char *const choices[] = { "all", "any", "auto", NULL };
+static const char *const places[] = { "no", "reasoning", "yes", NULL };
 static const char *const ids[] = { "free", "alnum9", NULL };
 static const char *const prefills[] = { "plain", "prefix", "partial", NULL };
 static const char *const seeds[] = { "seed", "random_seed", "no", NULL };
@@ -81,6 +82,8 @@ static const struct capability table[] = {
 	ROW("strict_tools", FLAG, strict_tools, NULL,
 	    "keeps to the schema of a tool that is strict"),
 	ROW("tools", NOT, no_tools, NULL, "calls tools"),
+	ROW("tools_need_responses", WORD, tools_place, places,
+	    "calls tools in Responses only; reasoning: if it is to reason"),
 	ROW("tool_choice", WORD, choices, choices,
 	    "how a call is forced: any: by that word; auto: not at all"),
 	ROW("parallel_tools", NOT, no_parallel, NULL,

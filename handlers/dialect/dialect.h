@@ -278,6 +278,9 @@ struct dialect {
 	 * one says goes to the other as it is.  NULL: its own. */
 	const struct dialect *like;
 
+	/* The member of a request that holds the conversation. */
+	const char *history;
+
 	/* The endpoint that converses: what a channel is tried with. */
 	enum endpoint converse;
 

@@ -51,7 +51,11 @@ static const struct {
 	{ STR_INIT("claude-"), STR_INIT("service_tier prefill") },
 	{ STR_INIT("gpt-5-chat"), STR_INIT(OPENAI "max_completion_tokens") },
 	{ STR_INIT("gpt-5.1"), STR_INIT(GPT_51) },
-	{ STR_INIT("gpt-5.6"), STR_INIT(GPT_52 " cache_control=breakpoint") },
+	{ STR_INIT("gpt-5.4"), STR_INIT(GPT_52
+	    " tools_need_responses=reasoning") },
+	{ STR_INIT("gpt-5.5"), STR_INIT(GPT_52 " tools_need_responses") },
+	{ STR_INIT("gpt-5.6"), STR_INIT(GPT_52 " cache_control=breakpoint "
+	    "tools_need_responses") },
 	{ STR_INIT("gpt-5."), STR_INIT(GPT_52) },
 	{ STR_INIT("gpt-5"), STR_INIT(GPT_5) },
 	{ STR_INIT("o1"), STR_INIT(OLD_O) },

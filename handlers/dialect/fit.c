@@ -211,8 +211,9 @@ fit_hints(const struct fitting *f, struct neutral *n)
 	} list[] = {
 		{ "metadata", !is_empty(n->metadata) },
 		{ "store", n->store == YES },
-		{ "verbosity", n->verbosity.n > 0 },
-		{ "prompt_cache_key", n->cache_key.n > 0 },
+		{ "verbosity", n->verbosity.n > 0 && !f->words->verbosity },
+		{ "prompt_cache_key", n->cache_key.n > 0 &&
+		    !f->words->cache_key },
 		{ "service_tier", n->tier.n && !f->t->service_tier &&
 		    !str_eq(n->tier, S("auto")) },
 	};
@@ -237,7 +238,8 @@ fit_shapes(const struct fitting *f, const struct neutral *n)
 	if (n->n > 1)
 		return refuse(f, FAULT_UNSUPPORTED, "n",
 		    "'n' greater than 1 is not available for this model.");
-	if (n->logprobs && (!f->words->numbers || f->t->no_logprobs))
+	if (n->logprobs && (!(f->words->numbers || f->words->logprobs) ||
+	    f->t->no_logprobs))
 		return refuse(f, FAULT_UNSUPPORTED, "logprobs",
 		    "'logprobs' is not available for this model.");
 	if (n->audio_out)
@@ -279,8 +281,8 @@ sorted(const struct fitting *f, const struct neutral *n)
 static bool
 has_grammar(const struct tool *t)
 {
-	struct str format = json_get(json_get(t->raw, S("custom")),
-	    S("format"));
+	struct str custom = json_get(t->raw, S("custom"));
+	struct str format = json_get(custom.n ? custom : t->raw, S("format"));
 
 	return t->kind == TOOL_CUSTOM &&
 	    str_eq(json_get(format, S("type")), S("\"grammar\""));

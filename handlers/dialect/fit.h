@@ -23,6 +23,7 @@ struct words {
 	bool json_object;
 	bool schema_tool;	/* the schema of an answer can be a tool's */
 	bool cool;		/* no sampling while it thinks */
+	bool verbosity, cache_key, logprobs;	/* has members for them */
 };
 
 struct fitting {

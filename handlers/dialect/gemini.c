@@ -241,6 +241,7 @@ write_fault_event(const struct fault *f, struct str request_id,
 
 const struct dialect gemini_dialect = {
 	.name = "gemini",
+	.history = "contents",
 	.converse = ENDPOINT_GENERATE,
 	.embeds = ENDPOINT_EMBED_BATCH,
 	.trial = "\"contents\":[{\"role\":\"user\",\"parts\":"

@@ -190,6 +190,10 @@ enum sampling { SAMPLING_YES, SAMPLING_NO,
 enum choice_words { CHOICES_ALL,
 	CHOICES_ANY,		/* "any" forces; a named one: it alone, "any" */
 	CHOICES_AUTO };		/* auto and none only */
+enum tools_place { TOOLS_ANYWHERE,
+	TOOLS_RESPONSES_REASONING,	/* in Responses alone where an effort is
+					 * asked for, */
+	TOOLS_RESPONSES };		/* and unless it is none */
 enum tool_ids { IDS_FREE, IDS_ALNUM9 };
 enum prefill_mark { PREFILL_PLAIN, PREFILL_PREFIX, PREFILL_PARTIAL };
 enum seed_word { SEED_SEED, SEED_RANDOM, SEED_NO };
@@ -224,6 +228,7 @@ struct target {
 	bool no_json_object;
 	bool strict_tools;
 	bool no_tools;
+	enum tools_place tools_place;
 	enum choice_words choices;
 	bool no_parallel;		/* parallel_tool_calls is refused */
 	enum tool_ids ids;
@@ -406,6 +411,9 @@ struct event_writer {
 	/* At STOP: what callers who lose it are spared, and the (plain) id of
 	 * the call that it belongs to; empty: nothing. */
 	struct str kept, kept_call;
+	const struct neutral *asked;	/* as it was sent, or NULL */
+	struct spoken spoken;	/* so far, for who must end it with a fault */
+	bool inside;		/* out ends inside a frame: its end waits */
 	void *state;		/* the dialect's own */
 };
 
@@ -433,6 +441,6 @@ struct neutral_dialect {
 };
 
 extern const struct neutral_dialect openai_neutral, anthropic_neutral,
-    gemini_neutral;
+    gemini_neutral, responses_neutral;
 
 #endif

@@ -422,7 +422,8 @@ bool
 openai_decode(struct arena *a, struct str body, struct neutral *out,
     struct fault *f)
 {
-	struct openai_decoding d = { a, out, f, false, 0 };
+	struct openai_decoding d = { .arena = a, .n = out, .fault = f,
+		.history = "messages" };
 	struct str completion;
 
 	body = str_trim(body);

@@ -74,8 +74,8 @@ marked_of(struct openai_encoding *e)
 /* --- Tools ---------------------------------------------------------------- */
 
 /* The description, and examples for who knows no better place for them. */
-static void
-put_description(struct openai_encoding *e, const struct tool *t)
+void
+openai_description(struct openai_encoding *e, const struct tool *t)
 {
 	bool first = t->description.n == 0;
 
@@ -103,7 +103,7 @@ put_tool(struct openai_encoding *e, const struct tool *t)
 	}
 	buf_put(e->out, S("{\"type\":\"function\",\"function\":{\"name\":"));
 	buf_json(e->out, neutral_name(e->arena, t->name, OPENAI_NAME));
-	put_description(e, t);
+	openai_description(e, t);
 	buf_put(e->out, S(",\"parameters\":"));
 	buf_put(e->out, t->kind == TOOL_CUSTOM ? S("{\"type\":\"object\","
 	    "\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":"

@@ -15,7 +15,7 @@
 static bool
 refuse(struct openai_decoding *d, enum fault_kind kind, const char *words)
 {
-	return openai_decode_refuse(d, kind, "messages", words);
+	return openai_decode_refuse(d, kind, d->history, words);
 }
 
 static struct str
@@ -69,17 +69,18 @@ mark_last(struct turn *t, struct str object, bool whole)
 
 /* --- Parts of a content --------------------------------------------------- */
 
-static bool
-image(struct openai_decoding *d, struct str part, struct block *b)
+bool
+openai_image(struct openai_decoding *d, struct str at, struct str detail,
+    struct block *b)
 {
-	struct str at = json_get(part, S("image_url"));
 	struct str url = json_kind(at) == JSON_IS_OBJECT ?
 	    json_get(at, S("url")) : at;
 
 	if (json_kind(url) != JSON_IS_STRING)
 		return refuse(d, FAULT_BAD_REQUEST,
-		    "An image_url part needs a url.");
-	b->source.detail = plain(d, json_get(at, S("detail")));
+		    "A picture in the content needs its url.");
+	b->source.detail = plain(d, detail.n ? detail :
+	    json_get(at, S("detail")));
 	url = plain(d, url);
 	if (neutral_data_url(d->arena, url, &b->source))
 		return true;
@@ -115,14 +116,20 @@ type_of_name(struct str name)
 }
 
 /* A data URL, or bare base64, whose type the name tells, or the bytes. */
-static bool
-file(struct openai_decoding *d, struct str part, struct block *b)
+bool
+openai_file(struct openai_decoding *d, struct str f, struct block *b)
 {
-	struct str f = json_get(part, S("file"));
+	struct str url = plain(d, json_get(f, S("file_url")));
 	struct str data = plain(d, json_get(f, S("file_data")));
 	struct str name = plain(d, json_get(f, S("filename")));
 	struct source *s = &b->source;
 
+	if (url.n) {
+		s->kind = SOURCE_URL;
+		s->raw = url;
+		s->name = neutral_raw(d->arena, name);
+		return true;
+	}
 	if (data.n == 0)
 		return refuse(d, FAULT_UNSUPPORTED,
 		    "A file part needs its file_data here.");
@@ -143,8 +150,8 @@ file(struct openai_decoding *d, struct str part, struct block *b)
 	    "type.");
 }
 
-static bool
-audio(struct openai_decoding *d, struct str part, struct block *b)
+bool
+openai_audio(struct openai_decoding *d, struct str part, struct block *b)
 {
 	struct str a = json_get(part, S("input_audio"));
 	struct str format = plain(d, json_get(a, S("format")));
@@ -211,10 +218,10 @@ part(struct openai_decoding *d, struct turn *t, struct str p)
 	    str_eq(type, S("file")) ? BLOCK_DOC : BLOCK_AUDIO);
 	b->cache = openai_mark_of(p);
 	if (b->kind == BLOCK_IMAGE)
-		return image(d, p, b);
+		return openai_image(d, json_get(p, S("image_url")), S(""), b);
 	if (b->kind == BLOCK_DOC)
-		return file(d, p, b);
-	return str_eq(type, S("input_audio")) ? audio(d, p, b) :
+		return openai_file(d, json_get(p, S("file")), b);
+	return str_eq(type, S("input_audio")) ? openai_audio(d, p, b) :
 	    refuse(d, FAULT_UNSUPPORTED_VALUE,
 	    "This kind of content part is not available for this model.");
 }
@@ -271,8 +278,8 @@ instructions(struct openai_decoding *d, struct str message)
 }
 
 /* The text of a call's arguments as an object. */
-static bool
-arguments(struct openai_decoding *d, struct str value, struct block *b)
+bool
+openai_arguments(struct openai_decoding *d, struct str value, struct block *b)
 {
 	struct str text = str_trim(plain(d, value));
 	struct json_error e;
@@ -303,7 +310,7 @@ call(struct openai_decoding *d, struct turn *t, struct str value)
 		return true;
 	}
 	b->name = plain(d, json_get(function, S("name")));
-	return arguments(d, json_get(function, S("arguments")), b);
+	return openai_arguments(d, json_get(function, S("arguments")), b);
 }
 
 /* The id of the last call in the old way. */
@@ -321,7 +328,7 @@ old_call(struct openai_decoding *d, struct turn *t, struct str value)
 	d->functions++;
 	b->id = old_id(d);
 	b->name = plain(d, json_get(value, S("name")));
-	return arguments(d, json_get(value, S("arguments")), b);
+	return openai_arguments(d, json_get(value, S("arguments")), b);
 }
 
 static bool

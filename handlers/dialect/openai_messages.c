@@ -41,8 +41,8 @@ openai_id(struct openai_encoding *e, struct str id)
 
 /* --- Parts ---------------------------------------------------------------- */
 
-static void
-put_data_url(struct buf *b, const struct source *s)
+void
+openai_data_url(struct buf *b, const struct source *s)
 {
 	buf_put(b, S("\"data:"));
 	buf_put(b, s->mime.n ? s->mime : S("application/octet-stream"));
@@ -58,7 +58,7 @@ put_image(struct openai_encoding *e, const struct source *s)
 
 	buf_put(o, S("{\"type\":\"image_url\",\"image_url\":{\"url\":"));
 	if (s->kind == SOURCE_DATA)
-		put_data_url(o, s);
+		openai_data_url(o, s);
 	else
 		buf_json(o, s->raw);
 	if (s->detail.n) {
@@ -101,7 +101,7 @@ put_document(struct openai_encoding *e, const struct source *s)
 	buf_put(e->out, S("{\"type\":\"file\",\"file\":{\"filename\":"));
 	buf_raw(e->out, s->name.n ? s->name : S("document.pdf"));
 	buf_put(e->out, S(",\"file_data\":"));
-	put_data_url(e->out, s);
+	openai_data_url(e->out, s);
 	buf_char(e->out, '}');
 	return true;
 }

@@ -46,6 +46,7 @@ struct openai_decoding {
 	struct fault *fault;
 	bool began;		/* a message that is no instruction came */
 	size_t functions;	/* calls in the old way, so far */
+	const char *history;	/* the member that holds the conversation */
 };
 
 /* The value of "messages" as system and turns.  False: the fault. */
@@ -54,6 +55,20 @@ bool openai_history(struct openai_decoding *d, struct str messages);
 /* The words for the caller; returns false. */
 bool openai_decode_refuse(struct openai_decoding *d, enum fault_kind kind,
     const char *param, const char *words);
+
+/*
+ * Media of a message, into its block.  An image: its URL, or an object that
+ * holds that and the detail; a file: the object with file_data and the like; a
+ * sound: what holds input_audio.  And the text of a call's arguments as an
+ * object.
+ */
+bool openai_image(struct openai_decoding *d, struct str at,
+    struct str detail, struct block *b);
+bool openai_file(struct openai_decoding *d, struct str file, struct block *b);
+bool openai_audio(struct openai_decoding *d, struct str part,
+    struct block *b);
+bool openai_arguments(struct openai_decoding *d, struct str value,
+    struct block *b);
 
 /* The mark of what to cache on a part, message or tool. */
 enum cache_mark openai_mark_of(struct str object);
@@ -81,6 +96,12 @@ bool openai_messages(struct openai_encoding *e, const struct marked *m);
 
 /* ,"cache_control":{…}, or as the target calls it. */
 void openai_mark(struct openai_encoding *e, enum cache_mark mark);
+
+/* ,"description":…: a tool's, with its examples, or nothing. */
+void openai_description(struct openai_encoding *e, const struct tool *t);
+
+/* "data:…;base64,…", of a source that is data. */
+void openai_data_url(struct buf *b, const struct source *s);
 
 /* A call's id as the target takes it. */
 struct str openai_id(struct openai_encoding *e, struct str id);

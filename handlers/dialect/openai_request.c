@@ -132,7 +132,9 @@ read_best_of(struct reading *r, struct str value)
 static bool
 read_reasoning(struct reading *r, struct str value)
 {
-	if (!openai_is_empty(value) && !str_eq(value, S("\"none\"")))
+	if (str_eq(value, S("\"none\"")))
+		r->out->reasoning_off = true;
+	else if (!openai_is_empty(value))
 		r->out->reasoning = true;
 	return true;
 }

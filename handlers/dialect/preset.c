@@ -72,7 +72,7 @@ static const struct preset presets[] = {
 	    .base_url = STR_INIT("https://openrouter.ai/api/v1"),
 	    .quirks = STR_INIT("reasoning=object top_k cache_control "
 	    "sampling=yes developer_role=no max_completion_tokens=no "
-	    "service_tier=no end_user=user") },
+	    "service_tier=no end_user=user tools_need_responses=no") },
 	{ .name = STR_INIT("qwen"), .title = STR_INIT("Qwen, Model Studio"),
 	    .dialect = STR_INIT("openai"),
 	    .base_url = STR_INIT("https://dashscope-intl.aliyuncs.com/"

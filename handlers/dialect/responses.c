@@ -120,6 +120,7 @@ write_fault_event(const struct fault *f, struct str request_id,
 
 const struct dialect responses_dialect = {
 	.name = "openai_responses",
+	.history = "input",
 	.converse = ENDPOINT_RESPONSES,
 	.embeds = N_ENDPOINTS,
 	.trial = "\"input\":\"Say ok.\",\"store\":false",
@@ -146,4 +147,5 @@ const struct dialect responses_dialect = {
 	.write_count = write_count,
 	.keep_alive = STR_INIT(": keep-alive\n\n"),
 	.status = fault_status,
+	.neutral = &responses_neutral,
 };

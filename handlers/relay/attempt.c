@@ -39,7 +39,7 @@ attempt_new(struct call *c, struct candidate *with)
 	arena_child(c->arena, &a->arena);
 	a->call = c;
 	a->with = with;
-	a->speaks = dialect_find(with->channel->dialect);
+	a->speaks = with->speaks;
 	a->crosses = !dialect_same(a->speaks, c->dialect);
 	a->envelope = (struct envelope_key){ .mac = envelope_mac,
 		.arg = c->relay->house->store,

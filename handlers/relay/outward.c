@@ -122,6 +122,27 @@ outward_target(const struct channel *ch, const struct model *m,
 	return t;
 }
 
+/* Tools are refused in Chat Completions, by models that reason there. */
+static bool
+needs_responses(const struct target *t, const struct asked *asked)
+{
+	return t->tools_place == TOOLS_RESPONSES ? !asked->reasoning_off :
+	    t->tools_place == TOOLS_RESPONSES_REASONING && asked->reasoning;
+}
+
+const struct dialect *
+outward_dialect(const struct channel *ch, const struct model *m,
+    struct str upstream_model, const struct asked *asked)
+{
+	const struct dialect *d = dialect_find(ch->dialect);
+	struct target t;
+
+	if (d != &openai_dialect || !asked || !asked->tools)
+		return d;
+	t = outward_target(ch, m, upstream_model);
+	return needs_responses(&t, asked) ? &responses_dialect : d;
+}
+
 int
 outward_edits(const struct channel *ch, bool converses,
     struct body_edit list[static OUTWARD_EDITS])

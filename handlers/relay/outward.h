@@ -40,6 +40,15 @@ struct str outward_path(struct arena *a, const struct channel *ch,
 struct target outward_target(const struct channel *ch, const struct model *m,
     struct str upstream_model);
 
+/*
+ * The dialect that a channel is spoken to in: its own; but OpenAI's other API,
+ * below the same address, where what is asked (NULL: not known) needs that by
+ * the model's capability.  NULL: there is no such dialect.
+ */
+const struct dialect *outward_dialect(const struct channel *ch,
+    const struct model *m, struct str upstream_model,
+    const struct asked *asked);
+
 /* The last edits of a JSON body for a channel, one after another: its preset's,
  * which sets members of conversations only, its API version's, and its own.
  * Returns how many there are. */

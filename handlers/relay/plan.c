@@ -17,6 +17,7 @@
 #include "handlers/dialect/bridge.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/kept.h"
+#include "handlers/relay/outward.h"
 #include "handlers/relay/relay.h"
 #include "handlers/relay/units.h"
 
@@ -102,7 +103,7 @@ left_out(struct plan *p, int64_t until)
 
 static void
 add_channel(const struct link *l, const struct channel *ch,
-    const struct channel_model *serves)
+    const struct channel_model *serves, const struct dialect *speaks)
 {
 	struct plan *p = l->plan;
 	size_t usable = 0;
@@ -114,6 +115,7 @@ add_channel(const struct link *l, const struct channel *ch,
 		struct str as = serves->upstream.p ? serves->upstream :
 		    l->name;
 		struct candidate one = { .channel = ch, .credential = k,
+			.speaks = speaks,
 			.serves = serves, .model = l->model, .name = l->name,
 			.chain = l->chain, .upstream_model = as,
 			.about = { ch->id, k->id, as, usable == 1 },
@@ -138,20 +140,35 @@ add_channel(const struct link *l, const struct channel *ch,
 	}
 }
 
-/* What the channel calls the model, if it is open to the group; or NULL. */
-static const struct channel_model *
-serving(const struct channel *ch, const struct wanted *w, struct str model)
+/* Can what is asked be said in these words, which are others than the
+ * caller's? */
+static bool
+speaks_for(const struct dialect *d, const struct wanted *w)
 {
-	const struct dialect *d = dialect_find(ch->dialect);
-
-	if (!ch->enabled || !channel_has_group(ch, w->group) || !d)
-		return NULL;
-	if (w->dialect && d != w->dialect && !(dialect_same(d, w->dialect) ?
+	return dialect_same(d, w->dialect) ?
 	    d->path(w->endpoint, false) != NULL :
 	    (w->converses && bridge_joins(w->dialect, d)) ||
-	    (w->embeds && bridge_embeds(w->dialect, d))))
+	    (w->embeds && bridge_embeds(w->dialect, d));
+}
+
+/* What the channel calls the model, if it is open to the group, and in what
+ * words it is asked; or NULL. */
+static const struct channel_model *
+serving(const struct channel *ch, const struct wanted *w,
+    const struct link *l, const struct dialect **speaks)
+{
+	const struct channel_model *serves = ch->enabled &&
+	    channel_has_group(ch, w->group) ? channel_serves(ch, l->name) :
+	    NULL;
+
+	if (!serves)
 		return NULL;
-	return channel_serves(ch, model);
+	*speaks = outward_dialect(ch, l->model, serves->upstream.p ?
+	    serves->upstream : l->name, w->converses ? w->asked : NULL);
+	if (!*speaks || (w->dialect && *speaks != w->dialect &&
+	    !speaks_for(*speaks, w)))
+		return NULL;
+	return serves;
 }
 
 /* Who serves one model of the plan; room for that many is enough. */
@@ -163,14 +180,15 @@ add_link(const struct catalogue *cat, const struct wanted *w,
 
 	for (size_t i = 0; i < cat->n_channels; i++) {
 		const struct channel *ch = &cat->channels[i];
-		const struct channel_model *serves = serving(ch, w,
-		    l->name);
+		const struct dialect *speaks;
+		const struct channel_model *serves = serving(ch, w, l,
+		    &speaks);
 
 		if (!serves)
 			continue;
 		n += ch->n_credentials;
 		if (l->plan->list)
-			add_channel(l, ch, serves);
+			add_channel(l, ch, serves, speaks);
 	}
 	return n;
 }
@@ -560,7 +578,7 @@ plan(struct call *c)
 		.dialect = c->dialect, .allowed = c->key.models, .now = now,
 		.endpoint = c->asked.endpoint,
 		.converses = c->asked.endpoint == c->dialect->converse,
-		.credential = c->stored.credential,
+		.credential = c->stored.credential, .asked = &c->asked,
 		.embeds = endpoint_embeds(c->asked.endpoint),
 		.tokens = c->asked.prompt_tokens };
 

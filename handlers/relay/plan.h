@@ -23,6 +23,8 @@
 struct candidate {
 	const struct channel *channel;
 	const struct credential *credential;
+	const struct dialect *speaks;	/* to it: the channel's, or another
+					 * that it has beside it */
 	const struct channel_model *serves;
 	const struct model *model;	/* whose price is charged */
 	struct str name;		/* as asked, or of the fallback */
@@ -59,6 +61,8 @@ struct wanted {
 	bool embeds;			/* the same of embeddings */
 	int64_t credential;		/* this one alone; 0: any */
 	enum endpoint endpoint;		/* of that dialect, if one is named */
+	const struct asked *asked;	/* what is done with its answer; NULL:
+					 * not known */
 	struct str allowed;		/* the key's list, as plan_allowed's */
 	int64_t tokens;			/* of the prompt; fallback models whose
 					 * context is smaller are left out */

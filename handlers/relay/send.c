@@ -136,8 +136,7 @@ refused_by_upstream(struct call *c, struct up_error *e)
 			c->fault.code = arena_str(c->arena, e->code);
 		c->fault.param = arena_str(c->arena, e->param);
 		if (a->crosses && e->kind == UP_CONTEXT_LENGTH)
-			c->fault.param = c->dialect->model_in_path ?
-			    S("contents") : S("messages");
+			c->fault.param = str_of(c->dialect->history);
 		if (status == 422 || status == 404)
 			c->fault.status = status;
 	}

@@ -183,6 +183,21 @@ understood(struct call *c)
 	    &c->fault);
 }
 
+/* Who seals its thoughts may think on without those before. */
+static void
+cut_thoughts(struct call *c)
+{
+	const struct neutral *n = c->neutral;
+	struct neutral *cut = c->attempt->request;
+
+	thoughts_cut(c->arena, cut);
+	if (!c->attempt->speaks->own_proofs)
+		return;
+	cut->effort = n->effort;
+	cut->budget = n->budget;
+	cut->adaptive = n->adaptive;
+}
+
 static void
 write_across(struct call *c)
 {
@@ -200,7 +215,7 @@ write_across(struct call *c)
 	a->request->target = memcpy(arena_alloc(c->arena, sizeof(t)), &t,
 	    sizeof(t));
 	if (c->mended)
-		thoughts_cut(c->arena, a->request);
+		cut_thoughts(c);
 	else
 		thoughts_open(c->arena, a->request, &a->envelope);
 	if (c->cap_output >= 0 && (a->request->max_output < 0 ||
@@ -212,6 +227,8 @@ write_across(struct call *c)
 		    "words of its upstream.");
 	if (c->fault.kind == FAULT_NONE)
 		edit_body(c, buf_str(&a->body), &t, &dropped);
+	if (str_eq(c->fault.param, S("messages")))
+		c->fault.param = str_of(c->dialect->history);
 	c->dropped = buf_str(&dropped.names);
 	count_body(a);
 }
@@ -315,7 +332,7 @@ static bool
 refused_too(const struct call *c, const struct candidate *k)
 {
 	return c->attempt->crosses ?
-	    !dialect_same(dialect_find(k->channel->dialect), c->dialect) :
+	    !dialect_same(k->speaks, c->dialect) :
 	    k->channel == c->attempt->with->channel;
 }
 

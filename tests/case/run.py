@@ -1664,12 +1664,13 @@ def same_id(answer):
     """An answer without the request's id, which is another in each run, and
     what weir makes of it and of the time where the upstream says neither; nor
     what it seals with a key of its own."""
-    answer = re.sub(rb'("(?:request_id|id)":"[a-z]*[-_]?)[0-9a-z]{26}"',
+    answer = re.sub(rb'("(?:request_id|id|item_id)":"[a-z]*[-_]?)[0-9a-z]{26}'
+                    rb'(_[0-9]+)?"',
                     rb'\1"', answer)
     answer = re.sub(rb'"wr1\.[\w-]+\.[\w-]+"', b'"wr1."', answer)
     answer = re.sub(rb'"d3IxL[\w+/]+=*"', b'"wr1."', answer)
     answer = re.sub(rb'"(toolu|call)_[\w]{26}', rb'"\1_', answer)
-    return re.sub(rb'"created":\d{10},', b'"created":0,', answer)
+    return re.sub(rb'"(created|created_at)":\d{10},', rb'"\1":0,', answer)
 
 
 def play(path, options):

@@ -105,7 +105,7 @@ static void
 request(struct arena *a, const struct dialect *from, struct str text)
 {
 	static const struct neutral_dialect *const to[] = { &openai_neutral,
-		&anthropic_neutral, &gemini_neutral };
+		&anthropic_neutral, &gemini_neutral, &responses_neutral };
 	struct fault f = { 0 };
 	struct asked asked = { .by_path.model = from->model_in_path ? S("m") :
 	    S("") };
@@ -260,15 +260,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	};
 	struct neutral asked = { .tools = tools, .n_tools = 2 };
 	struct neutral schema = { .format = FORMAT_SCHEMA };
+	struct neutral stops = { .stops = { S("a\\u0062"), S("\n") },
+		.n_stops = 2, .logprobs = true };
 	struct target tags = { .think_tags = n & 1 };
 	struct arena a;
 
 	arena_init(&a);
-	asked.arena = schema.arena = &a;
+	asked.arena = schema.arena = stops.arena = &a;
 	asked.target = &tags;
 	request(&a, &openai_dialect, text);
 	request(&a, &anthropic_dialect, text);
 	request(&a, &gemini_dialect, text);
+	request(&a, &responses_dialect, text);
 	answers(&anthropic_neutral, &openai_neutral, text, &asked);
 	answers(&anthropic_neutral, &openai_neutral, text, &schema);
 	answers(&openai_neutral, &anthropic_neutral, text, &asked);
@@ -279,6 +282,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	} else {
 		answers(&gemini_neutral, &anthropic_neutral, text, NULL);
 		answers(&openai_neutral, &gemini_neutral, text, &asked);
+	}
+	if (n & 1) {
+		answers(&openai_neutral, &responses_neutral, text, &asked);
+		answers(&responses_neutral, &anthropic_neutral, text, &stops);
+	} else {
+		answers(&anthropic_neutral, &responses_neutral, text, &asked);
+		answers(&responses_neutral, &openai_neutral, text, &asked);
 	}
 	arena_release(&a);
 	return 0;

@@ -1071,7 +1071,9 @@ all_count(void **state)
 	(void)state;
 	for (size_t i = 0; (k = capability_at(i)); i++) {
 		struct str name = capability_name(k);
+		/* The last one is about who is asked: unit/responses. */
 		bool found = str_eq(name, S("think_tags")) ||
+		    str_eq(name, S("tools_need_responses")) ||
 		    IN(reasoning_rows, name) || IN(sampling_rows, name) ||
 		    IN(message_rows, name) || IN(tool_rows, name) ||
 		    IN(other_rows, name);

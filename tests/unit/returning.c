@@ -138,6 +138,43 @@ generate(struct buf *b, unsigned f)
 	put(b, f, 0, "}}");
 }
 
+/* The same of Responses, which has no stop sequences. */
+static void
+responses(struct buf *b, unsigned f)
+{
+	put(b, f, 0, "{'model':'m','max_output_tokens':100,'input':[{'role':"
+	    "'user','content':[{'type':'input_text','text':'hi'}");
+	put(b, f, PICTURE, ",{'type':'input_image','image_url':"
+	    "'data:image/png;base64," PNG "'}");
+	put(b, f, DOCUMENT, ",{'type':'input_file','filename':'a.pdf',"
+	    "'file_data':'data:application/pdf;base64," PDF "'}");
+	put(b, f, 0, "]}");
+	put(b, f, TALK, ",{'role':'assistant','content':[{'type':"
+	    "'output_text','text':'yes \\u00e9'}]},{'role':'user',"
+	    "'content':'go on'}");
+	put(b, f, LOOP, ",{'role':'assistant','content':'calling'},"
+	    "{'type':'function_call','call_id':'c1','name':'f','arguments':"
+	    "'{\\\"x\\\":1.50}'},{'type':'function_call','call_id':'c2',"
+	    "'name':'g','arguments':''},{'type':'function_call_output',"
+	    "'call_id':'c1','output':'one'},{'type':'function_call_output',"
+	    "'call_id':'c2','output':'two'},{'role':'user','content':"
+	    "'and?'}");
+	put(b, f, 0, "]");
+	put(b, f, SYSTEM, ",'instructions':'be brief'");
+	put(b, f, TEMPERATURE, ",'temperature':0.50");
+	put(b, f, USER, ",'safety_identifier':'u1'");
+	put(b, f, TOOLS, ",'tools':[{'type':'function','name':'f',"
+	    "'description':'d \\u00fc','parameters':" FORM "},{'type':"
+	    "'function','name':'g','parameters':{'type':'object',"
+	    "'properties':{}}}]");
+	put(b, f, TOOLS | FORCED, f & ALONE ? ",'tool_choice':'required',"
+	    "'parallel_tool_calls':false" : ",'tool_choice':{'type':"
+	    "'function','name':'g'}");
+	put(b, f, SCHEMA, ",'text':{'format':{'type':'json_schema','name':"
+	    "'response','strict':true,'schema':" FORM "}}");
+	put(b, f, 0, "}");
+}
+
 /* Written for an upstream: as the neutral form of a text has it. */
 static struct str
 written(struct arena *a, const struct neutral_dialect *from,
@@ -166,6 +203,8 @@ static void
 there_and_back(void (*make)(struct buf *b, unsigned f), unsigned features,
     const struct neutral_dialect *own, const struct neutral_dialect *other)
 {
+	bool stops = own != &responses_neutral && other != &responses_neutral;
+
 	for (unsigned f = 0; f < ALL; f++) {
 		struct arena a;
 		struct buf text;
@@ -173,7 +212,7 @@ there_and_back(void (*make)(struct buf *b, unsigned f), unsigned features,
 
 		/* Nothing is alone, or forced, without tools. */
 		if (f & ~features || (f & ALONE && !(f & FORCED)) ||
-		    (f & FORCED && !(f & TOOLS)))
+		    (f & FORCED && !(f & TOOLS)) || (f & STOPS && !stops))
 			continue;
 		arena_init(&a);
 		text = BUF(&a, 16384);
@@ -232,6 +271,26 @@ contents_return(void **state)
 	    &openai_neutral);
 }
 
+static void
+through_responses(void **state)
+{
+	(void)state;
+	there_and_back(messages, ALL - 1, &anthropic_neutral,
+	    &responses_neutral);
+	there_and_back(chat, ALL - 1, &openai_neutral,
+	    &responses_neutral);
+}
+
+static void
+responses_return(void **state)
+{
+	(void)state;
+	there_and_back(responses, ALL - 1, &responses_neutral,
+	    &openai_neutral);
+	there_and_back(responses, ALL - 1, &responses_neutral,
+	    &anthropic_neutral);
+}
+
 int
 main(void)
 {
@@ -241,6 +300,8 @@ main(void)
 		cmocka_unit_test(chats_return_from_gemini),
 		cmocka_unit_test(messages_return_from_gemini),
 		cmocka_unit_test(contents_return),
+		cmocka_unit_test(through_responses),
+		cmocka_unit_test(responses_return),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
