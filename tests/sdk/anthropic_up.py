@@ -21,8 +21,8 @@ Serves POST /v1/messages and /v1/messages/count_tokens; see upstream.py.  Models
 import json
 import time
 
-from upstream import (CITIES, READERS, TEXT, THOUGHT, Upstream, file_in,
-                      pieces, serve)
+from upstream import (CITIES, TEXT, THOUGHT, Upstream, file_in, pieces, reads,
+                      serve)
 
 SIGNATURE = 'EqQBCgIYAhIkMGQ1YjEyNzUtc2lnbmF0dXJl'
 ERRORS = {
@@ -54,11 +54,9 @@ def agent(body, last):
     if isinstance(last, list) and last[0]['type'] == 'tool_result':
         return [text('It says: ' + texts(last))], 'end_turn'
     path = file_in(texts(last))
-    names = [t.get('name') for t in body.get('tools', [])]
-    for tool in READERS:
-        if path and tool in names:
-            return [use(0, tool, {'file_path': path})], 'tool_use'
-    return [text(TEXT)], 'end_turn'
+    run = path and reads([(t.get('name'), t.get('input_schema', {}))
+                          for t in body.get('tools', [])], path)
+    return ([use(0, *run)], 'tool_use') if run else ([text(TEXT)], 'end_turn')
 
 
 def content(body):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # house.sh - a house for official clients: nginx, weir, the mock upstream, and
 # the scripted ones of each dialect (anthropic_up.py, openai_up.py,
-# gemini_up.py).
+# responses_up.py, gemini_up.py).
 #
 # Read by the scripts beside it, not run by itself; see tests/web/lib.sh.
 . "$(dirname "$0")/../web/lib.sh"
@@ -12,18 +12,20 @@ up_pids=
 
 # The scripted upstreams, and what weir is told of them.
 ups_open() {
-	for up in anthropic openai gemini; do
+	for up in anthropic openai responses gemini; do
 		python3 "$here/${up}_up.py" "$house/$up.port" &
 		up_pids="$up_pids $!"
 	done
-	for up in anthropic openai gemini; do
+	for up in anthropic openai responses gemini; do
 		until_true 10 test -s "$house/$up.port" || return 1
 	done
 	price='"context":200000,"max_output":8192,
 	  "price":{"input":"1.00","output":"2.00"}'
 	ctl apply - >"$house/ups.log" <<EOF
 {"models":[{"name":"claude-text",$price},{"name":"claude-*",$price},
- {"name":"gemini-*",$price},{"name":"open-*",$price},{"name":"gpt-4o-json",$price}],
+ {"name":"gemini-*",$price},{"name":"open-*",$price},{"name":"gpt-4o-json",$price},
+ {"name":"res-*",$price},{"name":"gpt-4o-res-json",$price},
+ {"name":"gpt-5.2-*",$price}],
  "channels":[{"name":"claude","dialect":"anthropic",
   "base_url":"http://127.0.0.1:$(cat "$house/anthropic.port")",
   "credentials":[{"name":"k1","secret":"upstream-secret-claude"}],
@@ -35,7 +37,11 @@ ups_open() {
  {"name":"open","dialect":"openai",
   "base_url":"http://127.0.0.1:$(cat "$house/openai.port")/v1",
   "credentials":[{"name":"k1","secret":"upstream-secret-open"}],
-  "models":{"open-*":null,"gpt-4o-json":null}}]}
+  "models":{"open-*":null,"gpt-4o-json":null}},
+ {"name":"res","dialect":"openai_responses",
+  "base_url":"http://127.0.0.1:$(cat "$house/responses.port")/v1",
+  "credentials":[{"name":"k1","secret":"upstream-secret-res"}],
+  "models":{"res-*":null,"gpt-4o-res-json":null,"gpt-5.2-*":null}}]}
 EOF
 }
 

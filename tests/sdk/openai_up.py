@@ -21,8 +21,8 @@ Serves POST /v1/chat/completions; see upstream.py.  Models:
 import json
 import time
 
-from upstream import (CITIES, READERS, TEXT, THOUGHT, Upstream, file_in,
-                      pieces, serve)
+from upstream import (CITIES, TEXT, THOUGHT, Upstream, file_in, pieces, reads,
+                      serve)
 
 ERRORS = {
     'open-overloaded': (503, 'server_error', None, 'Overloaded'),
@@ -48,12 +48,11 @@ def agent(body):
     if last['role'] == 'tool':
         return {'content': 'It says: ' + texts(last['content'])}
     path = file_in(texts(last['content']))
-    names = [t['function']['name'] for t in body.get('tools', [])]
-    for tool in READERS:
-        if path and tool in names:
-            return {'content': None,
-                    'tool_calls': [call(0, tool, {'file_path': path})]}
-    return {'content': TEXT}
+    run = path and reads([(t['function']['name'],
+                           t['function'].get('parameters', {}))
+                          for t in body.get('tools', [])], path)
+    return {'content': None, 'tool_calls': [call(0, *run)]} if run else {
+        'content': TEXT}
 
 
 def said(body):

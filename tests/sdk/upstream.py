@@ -27,6 +27,22 @@ def file_in(text):
     return found[-1] if found else None
 
 
+def reads(tools, path):
+    """The (name, arguments) of a call that shows a file, by a tool that reads
+    files or one that runs commands; tools are (name, schema).  None: there is
+    none."""
+    for name, schema in tools:
+        known = schema.get('properties', {})
+        if name in READERS:
+            return name, {'file_path': path}
+        for argument in ('cmd', 'command'):
+            if argument in known:
+                listed = known[argument].get('type') == 'array'
+                return name, {argument: ['cat', path] if listed else
+                              'cat ' + path}
+    return None
+
+
 class Upstream(http.server.BaseHTTPRequestHandler):
     """post(body) of a dialect answers a request."""
     protocol_version = 'HTTP/1.1'
