@@ -33,6 +33,7 @@ void openai_write_fault_event(const struct fault *f, struct str request_id,
 
 /* What all have in it who speak these words (up_error.h, neutral.h). */
 #define OPENAI_WORDS \
+	.history = "messages", \
 	.converse = ENDPOINT_CHAT, \
 	.embeds = ENDPOINT_EMBEDDINGS, \
 	.trial = "\"messages\":[{\"role\":\"user\",\"content\":" \

@@ -31,10 +31,11 @@ def reads(tools, path):
     """The (name, arguments) of a call that shows a file, by a tool that reads
     files or one that runs commands; tools are (name, schema).  None: there is
     none."""
-    for name, schema in tools:
-        known = schema.get('properties', {})
+    for name, _ in tools:
         if name in READERS:
             return name, {'file_path': path}
+    for name, schema in tools:
+        known = schema.get('properties', {})
         for argument in ('cmd', 'command'):
             if argument in known:
                 listed = known[argument].get('type') == 'array'
