@@ -23,7 +23,8 @@ const char *
 reply_reason(int status)
 {
 	static const struct { int status; const char *words; } table[] = {
-		{ 200, "OK" }, { 204, "No Content" }, { 303, "See Other" },
+		{ 200, "OK" }, { 201, "Created" }, { 204, "No Content" },
+		{ 303, "See Other" },
 		{ 304, "Not Modified" }, { 400, "Bad Request" },
 		{ 401, "Unauthorized" }, { 403, "Forbidden" },
 		{ 404, "Not Found" }, { 405, "Method Not Allowed" },
