@@ -211,7 +211,7 @@ struct page {
 	const struct usage_filter *f;
 	int64_t from, to;		/* ids: [from, to) */
 	struct usage_view *list;
-	int n;
+	int n, most;
 };
 
 /* Rows of one statement with ?1 .. ?4: from, to, model, owner. */
@@ -225,7 +225,7 @@ page_add(struct page *p, size_t which, int64_t from, int64_t to,
 	    : db_each(p->db, &usage_part, which, "iii", from, to,
 		  p->f->model);
 
-	while (p->n < LIST_MAX && db_next(row) == 1) {
+	while (p->n < p->most && db_next(row) == 1) {
 		/* A key of another account is nobody's here. */
 		if (p->f->account && row_int(row, 3) != p->f->account)
 			continue;
@@ -270,7 +270,7 @@ page_merge(struct page *p, int64_t to)
 	for (size_t i = 0; i < n_heads; i++)
 		if (!head_next(p, &head[i]))
 			return false;
-	while (p->n < LIST_MAX) {
+	while (p->n < p->most) {
 		struct head *newest = NULL;
 
 		for (size_t i = 0; i < n_heads; i++)
@@ -316,7 +316,8 @@ int
 usage_list(struct db *db, struct arena *a, const struct usage_filter *f,
     struct usage_view **list)
 {
-	struct page p = { .db = db, .a = a, .f = f };
+	struct page p = { .db = db, .a = a, .f = f, .most = f->most > 0 &&
+	    f->most < LIST_MAX ? f->most : LIST_MAX };
 
 	p.from = f->since ? id_at(db, f->since) : 0;
 	p.to = f->until ? id_at(db, f->until) : INT64_MAX;
@@ -324,7 +325,7 @@ usage_list(struct db *db, struct arena *a, const struct usage_filter *f,
 		return -1;
 	if (f->before && f->before < p.to)
 		p.to = f->before;
-	*list = p.list = arena_alloc(a, LIST_MAX * sizeof(**list));
+	*list = p.list = arena_alloc(a, (size_t)p.most * sizeof(**list));
 	return page_fill(&p) && !db_failed(db) ? p.n : -1;
 }
 

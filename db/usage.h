@@ -127,10 +127,11 @@ struct usage_filter {
 	int64_t account, key, model;
 	int64_t since, until;		/* UTC ms: [since, until) of `at` */
 	int64_t before;			/* ids below it: the next page */
+	int most;			/* rows; 0: LIST_MAX of group.h */
 };
 
-/* Newest first: how many (at most LIST_MAX of group.h), or -1.  A page that
- * is full may have another after it: before = its last id. */
+/* Newest first: how many (at most f->most), or -1.  A page that is full may
+ * have another after it: before = its last id. */
 int usage_list(struct db *db, struct arena *a, const struct usage_filter *f,
     struct usage_view **list);
 

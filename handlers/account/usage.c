@@ -139,6 +139,7 @@ rows(struct page *p, json_t *list, int most)
 	}
 	str_int(p->after, &f.before);
 	p->after = S("");
+	f.most = most + 1;
 	n = usage_list(p->db, &p->arena, &f, &calls);
 	if (n < 0)
 		return kit_failed(p);
