@@ -450,6 +450,8 @@ disk_dice(uint64_t *state)
 static void
 put(struct image *i, int f, size_t at, const char *p, size_t n)
 {
+	if (n == 0)
+		return;
 	if (at + n > i->n[f])
 		image_size(i, f, at + n);
 	memcpy(i->bytes[f] + at, p, n);
@@ -594,7 +596,8 @@ replay_image(const struct replayer *r, uint64_t *dice, struct image *out)
 	    disk_dice(dice) % (r->n_loose + 1);
 
 	copy_sure(r, out);
-	memcpy(order, r->loose, r->n_loose * sizeof(*order));
+	for (size_t i = 0; i < r->n_loose; i++)
+		order[i] = r->loose[i];
 	if (disk_dice(dice) % 2)
 		shuffle(order, end, dice);
 	for (size_t i = 0; i < end; i++) {
