@@ -328,6 +328,7 @@ const struct dialect anthropic_dialect = {
 	.key_hint = "'x-api-key: KEY'",
 	.key_head = STR_INIT("x-api-key: "),
 	.write_headers = write_headers,
+	.mid_system_beta = STR_INIT("mid-conversation-system-2026-04-07"),
 	.models_path = "/v1/models?limit=1000",
 	.base_hint = "https://api.anthropic.com",
 	.stream_type = "text/event-stream; charset=utf-8",

@@ -98,6 +98,8 @@ put_schema(struct encoding *e, const struct tool *t, bool strict)
 		buf_put(e->out, S("{\"type\":\"object\",\"properties\":{}}"));
 	} else if (strict) {
 		anthropic_schema(e->arena, t->schema, e->out);
+	} else if (anthropic_is_choice(t->schema)) {
+		anthropic_merge(e->arena, t->schema, e->out);
 	} else if (json_get(t->schema, S("type")).n) {
 		buf_put(e->out, t->schema);
 	} else {

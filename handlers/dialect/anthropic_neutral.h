@@ -7,6 +7,7 @@
  *	anthropic_encode.c	the neutral form as a Messages request
  *	anthropic_blocks.c	what stands in its turns
  *	anthropic_schema.c	the JSON Schemas that it takes
+ *	anthropic_merge.c	those of tools that are a choice of several
  *	anthropic_events.c	an answer read as events
  *	anthropic_cite.c	whom its text cites
  *	anthropic_emit.c	events written as an answer
@@ -54,6 +55,11 @@ void anthropic_cites_give(struct event_reader *r, struct anthropic_cites *c);
 /* As JSON; text: of the block (raw), as far as it is known. */
 void anthropic_cite_write(struct buf *out, const struct cite *c,
     struct str text);
+
+/* Is the schema of a tool a choice of several at its top, and such a one as
+ * one object. */
+bool anthropic_is_choice(struct str schema);
+void anthropic_merge(struct arena *a, struct str schema, struct buf *out);
 
 /*
  * A schema for output_config and for strict tools: keywords that are not

@@ -86,6 +86,8 @@ static const struct capability table[] = {
 	    "calls tools in Responses only; reasoning: if it is to reason"),
 	ROW("tool_choice", WORD, choices, choices,
 	    "how a call is forced: any: by that word; auto: not at all"),
+	ROW("tool_choice_none", NOT, no_choice_none, NULL,
+	    "can be told to call none; else tools are left out for it"),
 	ROW("parallel_tools", NOT, no_parallel, NULL,
 	    "takes parallel_tool_calls"),
 	ROW("tool_ids", WORD, ids, ids,

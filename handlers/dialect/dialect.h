@@ -323,6 +323,10 @@ struct dialect {
 	int (*write_headers)(struct arena *a, const struct caller_headers *h,
 	    struct str lines[static DIALECT_HEADERS]);
 
+	/* What write_headers is told as the caller's beta for a request with
+	 * instructions in its middle that it was written with; or empty. */
+	struct str mid_system_beta;
+
 	/* What a base_url looks like, and where below it the upstream lists
 	 * its models. */
 	const char *base_hint, *models_path;

@@ -336,6 +336,18 @@ choose_tools(const struct fitting *f, struct neutral *n)
 	return true;
 }
 
+/* Calls and results in the history are refused without their tools. */
+static bool
+has_calls(const struct neutral *n)
+{
+	for (size_t i = 0; i < n->n_turns; i++)
+		for (size_t j = 0; j < n->turns[i].n; j++)
+			if (n->turns[i].blocks[j].kind == BLOCK_CALL ||
+			    n->turns[i].blocks[j].kind == BLOCK_RESULT)
+				return true;
+	return false;
+}
+
 static bool
 fit_tools(const struct fitting *f, struct neutral *n)
 {
@@ -347,6 +359,8 @@ fit_tools(const struct fitting *f, struct neutral *n)
 			    "'tools' is not available for this model.");
 		n->n_tools = 0;
 	}
+	if (n->choice == CHOICE_NONE && f->t->no_choice_none && !has_calls(n))
+		n->n_tools = 0;
 	if (n->n_tools == 0) {
 		n->choice = CHOICE_UNSAID;
 		n->parallel = UNSAID;

@@ -230,6 +230,7 @@ struct target {
 	bool no_tools;
 	enum tools_place tools_place;
 	enum choice_words choices;
+	bool no_choice_none;		/* "none" is refused */
 	bool no_parallel;		/* parallel_tool_calls is refused */
 	enum tool_ids ids;
 	bool tool_name;			/* results name their tool */

@@ -7,7 +7,7 @@
 /* Servers of open models: what their chat templates usually take. */
 #define OPEN "one_system top_k parallel_tools=no "
 /* Who speaks Messages beside its maker: no marks, no forms. */
-#define LIKE_MESSAGES "reasoning=budget cache_control=no"
+#define LIKE_MESSAGES "reasoning=budget cache_control=no tool_choice_none=no"
 
 /* In order of names. */
 static const struct preset presets[] = {

@@ -13,6 +13,7 @@
 #include "fcgi/base/clock.h"
 #include "fcgi/base/log.h"
 #include "handlers/dialect/bridge.h"
+#include "handlers/dialect/neutral.h"
 #include "handlers/relay/call.h"
 #include "handlers/relay/kept.h"
 #include "handlers/relay/outward.h"
@@ -246,6 +247,19 @@ content_type(struct attempt *a)
 	    plain ? S("") : S("\""), boundary, plain ? S("") : S("\""));
 }
 
+/* Was it written with instructions in the middle? */
+static bool
+has_mid_system(const struct attempt *a)
+{
+	const struct neutral *n = a->request;
+
+	for (size_t i = 0; n && n->target && n->target->mid_system &&
+	    i < n->n_turns; i++)
+		if (n->turns[i].role == ROLE_SYSTEM)
+			return true;
+	return false;
+}
+
 /* What the dialect and the channel want beside them; returns how many. */
 static int
 put_others(struct attempt *a, struct str lines[static OUTWARD_HEADERS])
@@ -258,7 +272,9 @@ put_others(struct attempt *a, struct str lines[static OUTWARD_HEADERS])
 
 	/* What belongs to the caller's own words does not cross. */
 	if (a->crosses)
-		said = (struct caller_headers){ .version = S("") };
+		said = (struct caller_headers){ .version = S(""),
+			.beta = has_mid_system(a) ? a->speaks->mid_system_beta :
+			    S("") };
 	return outward_headers(&a->arena, a->with->channel, a->speaks, &said,
 	    lines);
 }

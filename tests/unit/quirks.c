@@ -488,6 +488,31 @@ static const struct row tool_rows[] = {
 	{ "tool_choice=auto, in Messages", C_TO_A, "tool_choice=auto",
 	    CHAT_TOOL HI ",'tool_choice':'required'", "tool_choice",
 	    { "tool_choice", NULL } },
+	{ "tool_choice_none=no", C_TO_A, "tool_choice_none=no", CHAT_TOOL HI
+	    ",'tool_choice':'none'", NULL,
+	    { "tools", NULL, "tool_choice", NULL } },
+	{ "tool_choice_none=no, with calls", C_TO_A, "tool_choice_none=no",
+	    CHAT_TOOL "'messages':[{'role':'user','content':'hi'}," CALLS
+	    "],'tool_choice':'none'", NULL,
+	    { "tools.0.name", "'f'", "tool_choice", "{'type':'none'}" } },
+	{ "a tool with a choice of schemas", C_TO_A, "", HI ",'tools':[{"
+	    "'type':'function','function':{'name':'f','parameters':{'$defs':"
+	    "{'b':{'type':'object','properties':{'y':{'type':'number'},'k':"
+	    "{'const':2}},'required':['k','y']}},'description':'d','anyOf':"
+	    "[{'type':'object','properties':{'k':{'const':1},'x':{}},"
+	    "'required':['k','x']},{'$ref':'#/$defs/b'}]}}}]", NULL,
+	    { "tools.0.input_schema", "{'type':'object','properties':{'k':"
+	    "{'const':1},'x':{},'y':{'type':'number'}},'required':['k'],"
+	    "'$defs':{'b':{'type':'object','properties':{'y':{'type':"
+	    "'number'},'k':{'const':2}},'required':['k','y']}},"
+	    "'description':'d'}" } },
+	{ "a tool with all of several schemas", C_TO_A, "", HI ",'tools':[{"
+	    "'type':'function','function':{'name':'f','parameters':{'type':"
+	    "'object','properties':{'a':{}},'required':['a'],"
+	    "'additionalProperties':false,'allOf':[{'properties':{'b':{}},"
+	    "'required':['b']},true]}}}]", NULL,
+	    { "tools.0.input_schema", "{'type':'object','properties':{'a':{},"
+	    "'b':{}},'required':['a','b']}" } },
 	{ "auto is said", A_TO_C, "", MAX TOOL HI ",'tool_choice':{'type':"
 	    "'auto'}", NULL, { "tool_choice", "'auto'" } },
 	{ "one call at a time", A_TO_C, "", MAX TOOL HI ",'tool_choice':"
