@@ -23,7 +23,7 @@ ups_open() {
 	  "price":{"input":"1.00","output":"2.00"}'
 	ctl apply - >"$house/ups.log" <<EOF
 {"models":[{"name":"claude-text",$price},{"name":"claude-*",$price},
- {"name":"gemini-*",$price},{"name":"open-*",$price},{"name":"gpt-4o-json",$price},
+ {"name":"gemini-*",$price},{"name":"open-*",$price},{"name":"azure-*",$price},{"name":"gpt-4o-json",$price},
  {"name":"res-*",$price},{"name":"gpt-4o-res-json",$price},
  {"name":"gpt-5.2-*",$price}],
  "channels":[{"name":"claude","dialect":"anthropic",
@@ -34,6 +34,11 @@ ups_open() {
   "base_url":"http://127.0.0.1:$(cat "$house/gemini.port")",
   "credentials":[{"name":"k1","secret":"upstream-secret-gemini"}],
   "models":{"gemini-*":null}},
+ {"name":"azure","dialect":"azure","api_version":"2024-10-21",
+  "base_url":"http://127.0.0.1:$(cat "$house/openai.port")",
+  "credentials":[{"name":"k1","secret":"upstream-secret-azure"}],
+  "models":{"azure-text":"open-text","azure-tools":"open-tools",
+   "azure-context":"open-context","azure-cut":"open-cut"}},
  {"name":"open","dialect":"openai",
   "base_url":"http://127.0.0.1:$(cat "$house/openai.port")/v1",
   "credentials":[{"name":"k1","secret":"upstream-secret-open"}],

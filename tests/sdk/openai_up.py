@@ -4,7 +4,8 @@ models are called, for the tests with official clients.
 
 usage: openai_up.py PORT-FILE
 
-Serves POST /v1/chat/completions; see upstream.py.  Models:
+Serves POST /v1/chat/completions, and the same as Azure does, where the path's
+deployment is the model; see upstream.py.  Models:
 
   open-text         says TEXT
   open-tools        asks for the weather of two cities at once; says TEXT when
@@ -19,6 +20,7 @@ Serves POST /v1/chat/completions; see upstream.py.  Models:
                                    error of the server
 """
 import json
+import re
 import time
 
 from upstream import (CITIES, TEXT, THOUGHT, Upstream, file_in, pieces, reads,
@@ -109,8 +111,17 @@ def frame(value):
     return b'data: %s\n\n' % json.dumps(value).encode()
 
 
-def chunks(body):
+# What Azure's filters say before anything else, in a chunk without choices.
+FILTERED = {'choices': [], 'created': 0, 'id': '', 'model': '', 'object': '',
+            'prompt_filter_results': [{
+                'prompt_index': 0, 'content_filter_results': {
+                    'hate': {'filtered': False, 'severity': 'safe'}}}]}
+
+
+def chunks(body, azure=False):
     message = said(body)
+    if azure:
+        yield frame(FILTERED)
     chunk = {'id': 'chatcmpl-01', 'object': 'chat.completion.chunk',
              'created': 1, 'model': body['model']}
 
@@ -138,15 +149,27 @@ class Chat(Upstream):
                                        'param': None, 'message': words}})
 
     def post(self, body):
-        if self.headers.get('authorization') != 'Bearer upstream-secret-open':
+        azure = re.fullmatch('/openai/deployments/([^/]+)/chat/completions'
+                             r'\?api-version=2024-10-21', self.path)
+        if azure:
+            if self.headers.get('api-key') != 'upstream-secret-azure':
+                self.answer(401, {'statusCode': 401, 'message':
+                                  'Access denied due to invalid subscription '
+                                  'key or wrong API endpoint.'})
+                return
+            body['model'] = azure[1]
+            self.path = '/v1/chat/completions'
+        elif self.headers.get('authorization') != \
+                'Bearer upstream-secret-open':
             self.error(401, 'invalid_request_error', 'invalid_api_key',
                        'Incorrect API key provided.')
-        elif self.path != '/v1/chat/completions':
+            return
+        if self.path != '/v1/chat/completions':
             self.error(404, 'invalid_request_error', None, 'Unknown URL')
         elif body['model'] in ERRORS:
             self.error(*ERRORS[body['model']])
         elif body.get('stream'):
-            self.frames(chunks(body))
+            self.frames(chunks(body, azure))
         else:
             self.answer(200, whole(body))
 
