@@ -221,6 +221,7 @@ static const struct {
 	{ "PRAGMA synchronous=NORMAL", "PRAGMA synchronous", "1" },
 	{ "PRAGMA temp_store=MEMORY", "PRAGMA temp_store", "2" },
 	{ "PRAGMA mmap_size=0", "PRAGMA mmap_size", "0" },
+	{ NULL, "PRAGMA page_size", "4096" },
 	{ NULL, "PRAGMA journal_mode", "wal" },
 	{ "PRAGMA journal_size_limit=16777216", "PRAGMA journal_size_limit",
 	    "16777216" },
@@ -256,14 +257,19 @@ configure(struct db *db, const char *path, struct arena *a, struct str *why)
 		    sqlite3_errcode(db->conn) != SQLITE_OK) {
 			db_fail(db, sqlite3_errcode(db->conn), pragmas[i].get);
 			*why = db_remedy(db, a, path);
-		} else if (!got[0] || strcmp(pragmas[i].want, "wal") != 0) {
-			*why = arena_printf(a, "%s reads \"%s\" instead of \"%s\""
-			    ": use the SQLite of your distribution",
-			    pragmas[i].get, got, pragmas[i].want);
-		} else {
+		} else if (got[0] && strcmp(pragmas[i].want, "wal") == 0) {
 			*why = arena_printf(a, "%s is in journal mode %s: another "
 			    "program changed it; set it back with `sqlite3 %s "
 			    "'PRAGMA journal_mode=wal'`", path, got, path);
+		} else if (got[0] && !pragmas[i].set) {
+			*why = arena_printf(a, "%s has pages of %s bytes, not "
+			    "%s: another program wrote it anew; put a backup "
+			    "of its directory back", path, got,
+			    pragmas[i].want);
+		} else {
+			*why = arena_printf(a, "%s reads \"%s\" instead of \"%s\""
+			    ": use the SQLite of your distribution",
+			    pragmas[i].get, got, pragmas[i].want);
 		}
 		return false;
 	}

@@ -20,6 +20,9 @@ failed is kept in BUILD/tests/log/NAME.
   --bodies DIR    writes each body of the cases into DIR, as a corpus for fuzzing
   --requests DIR  writes each request there, as the bytes of its FastCGI records
 
+WEIR_ANSWERS in the environment names a file to which each answer is added, a
+line of JSON each.
+
 THE FORMAT
 
 Lines at the left margin begin a section; indented lines belong to it.  A line
@@ -131,6 +134,7 @@ that was called for, no key of a caller or an upstream in weir's log or in an
 answer, and a weir that ends with status 0 when it is asked to.
 """
 import argparse
+import base64
 import concurrent.futures
 import decimal
 import difflib
@@ -155,6 +159,9 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 METHODS = r'[A-Z][A-Z-]*'
 FAULT_MS = 3000         # until what a fault leaves is written down
 WORD = r'[a-z][a-z0-9_-]*'
+
+
+KEEPING = threading.Lock()
 
 
 class Bad(Exception):
@@ -1422,8 +1429,27 @@ class Play:
         answer.ms = (time.monotonic() - began) * 1000
         answer.split()
         self.note('caller got (%s)' % answer.end, answer.raw)
+        self.keep_answer(caller, answer)
         if caller.sees:
             self.judge(caller.sees, answer)
+
+    def keep_answer(self, caller, answer):
+        """One line a call into the file $WEIR_ANSWERS, if there is such."""
+        path = os.environ.get('WEIR_ANSWERS')
+        if not path or answer.status is None:
+            return
+        line = json.dumps({
+            'case': self.case.name, 'path': caller.path, 'end': answer.end,
+            'status': answer.status,
+            'type': dict(answer.headers).get('content-type', ''),
+            'anthropic': any(k == 'anthropic-version'
+                             for k, v in caller.headers),
+            'upstreams': sorted({each.path for script in
+                                 self.case.upstreams.values()
+                                 for each in script if each.path}),
+            'body': base64.b64encode(answer.body).decode()})
+        with KEEPING, open(path, 'a', encoding='utf-8') as f:
+            f.write(line + '\n')
 
     def judge(self, sees, answer):
         want = 'broken' if sees.broken else 'clean'
