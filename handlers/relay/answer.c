@@ -17,12 +17,12 @@ enum { PATIENCE_MS = 60000 };	/* SDKs wait no longer than that */
 const struct dialect *
 answer_dialect(const struct request *rq)
 {
-	bool models = str_eq(rq->path, S("/v1/models")) ||
-	    str_eq(rq->path, S("/models")) ||
-	    str_starts(rq->path, S("/v1/models/")) ||
+	bool model = str_starts(rq->path, S("/v1/models/")) ||
 	    str_starts(rq->path, S("/models/"));
+	bool models = model || str_eq(rq->path, S("/v1/models")) ||
+	    str_eq(rq->path, S("/models"));
 
-	if (models && str_eq(rq->param[PARAM_REQUEST_METHOD], S("POST")))
+	if (model && str_eq(rq->param[PARAM_REQUEST_METHOD], S("POST")))
 		return &gemini_dialect;	/* /v1/models/MODEL:generateContent */
 	if (models && (rq->param[PARAM_HTTP_ANTHROPIC_VERSION].n ||
 	    rq->param[PARAM_HTTP_X_API_KEY].n))
