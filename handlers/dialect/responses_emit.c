@@ -63,6 +63,23 @@ put_format(struct buf *b, const struct neutral *n)
 	buf_put(b, S("}}"));
 }
 
+/* A tool as it was asked for; what a function need not say, it says here. */
+static void
+put_asked_tool(struct buf *b, const struct tool *t)
+{
+	struct str raw = t->raw;
+	bool function = str_eq(json_get(raw, S("type")), S("\"function\""));
+
+	if (!function || json_get(raw, S("strict")).n) {
+		buf_put(b, raw);
+		return;
+	}
+	buf_put(b, str_from(raw.p, raw.n - 1));
+	if (!json_get(raw, S("parameters")).n)
+		buf_put(b, S(",\"parameters\":null"));
+	buf_put(b, S(",\"strict\":false}"));
+}
+
 /* The settings, as members.  They are said twice or thrice. */
 static struct str
 echo_of(struct event_writer *w)
@@ -82,7 +99,7 @@ echo_of(struct event_writer *w)
 	buf_put(&b, S(",\"tools\":["));
 	for (size_t i = 0; i < n->n_tools; i++) {
 		buf_put(&b, i ? S(",") : S(""));
-		buf_put(&b, n->tools[i].raw);
+		put_asked_tool(&b, &n->tools[i]);
 	}
 	buf_put(&b, S("],\"max_output_tokens\":"));
 	if (n->max_output >= 0)

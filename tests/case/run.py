@@ -1193,7 +1193,7 @@ class Play:
         self.lock = threading.Lock()
         self.sent, self.answers, self.upstreams = {}, [], {}
         self.secrets, self.keys, self.kept = set(), {}, None
-        self.memory = {}
+        self.memory, self.told = {}, []
         self.started = time.monotonic()
         self.weir = None
         self.folder = tempfile.mkdtemp(prefix='weir-case-')
@@ -1438,15 +1438,16 @@ class Play:
         path = os.environ.get('WEIR_ANSWERS')
         if not path or answer.status is None:
             return
+        taken = [each for script in self.case.upstreams.values()
+                 for each in script if each.taken and each not in self.told]
+        self.told += taken
         line = json.dumps({
             'case': self.case.name, 'path': caller.path, 'end': answer.end,
             'status': answer.status,
             'type': dict(answer.headers).get('content-type', ''),
             'anthropic': any(k == 'anthropic-version'
                              for k, v in caller.headers),
-            'upstreams': sorted({each.path for script in
-                                 self.case.upstreams.values()
-                                 for each in script if each.path}),
+            'upstreams': [each.path for each in taken if each.path],
             'body': base64.b64encode(answer.body).decode()})
         with KEEPING, open(path, 'a', encoding='utf-8') as f:
             f.write(line + '\n')
