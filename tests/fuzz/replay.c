@@ -16,8 +16,10 @@
 #include "fcgi/base/mem.h"
 #include "tests/fuzz/fuzz.h"
 
-/* A large text is changed less often: each run reads all of it. */
-enum { CHANGES = 200, CHANGES_LARGE = 10, LARGE = 4096, FILE_MAX = 1 << 16 };
+/* A large text is changed less often: each run reads all of it.  So is each
+ * of many: the cases grow, and the check is to end. */
+enum { CHANGES = 200, CHANGES_LARGE = 10, LARGE = 4096, FILE_MAX = 1 << 16,
+	INPUTS = 40000 };
 
 static unsigned long ran;
 
@@ -69,7 +71,7 @@ change(uint8_t *b, size_t n, uint32_t *seed)
 }
 
 static void
-replay(const char *path)
+replay(const char *path, int changes)
 {
 	static uint8_t whole[FILE_MAX], b[FILE_MAX + 4 * 16];
 	uint32_t seed = 1;
@@ -83,8 +85,9 @@ replay(const char *path)
 	n = fread(whole, 1, sizeof(whole), f);
 	fclose(f);
 	run(whole, n);
-	for (int i = n > LARGE ? CHANGES - CHANGES_LARGE : 0;
-	    i < CHANGES && n > 0; i++) {
+	if (n > LARGE)
+		changes = changes * CHANGES_LARGE / CHANGES + 1;
+	for (int i = 0; i < changes && n > 0; i++) {
 		memcpy(b, whole, n);
 		run(b, change(b, n, &seed));
 	}
@@ -110,7 +113,8 @@ main(int argc, char **argv)
 			if (list[j]->d_name[0] != '.') {
 				snprintf(path, sizeof(path), "%s/%s", argv[i],
 				    list[j]->d_name);
-				replay(path);
+				replay(path, n > INPUTS / CHANGES ?
+				    INPUTS / n : CHANGES);
 			}
 			free(list[j]);
 		}

@@ -108,9 +108,13 @@ shop_enter(struct shop *s)
 	struct str why = S("");
 	struct store *store = store_open(s->dir, NULL, "weir.fcgi", &s->a,
 	    &why);
+	char id[ID_CHARS];
 
 	if (!store)
 		fprintf(stderr, "%.*s\n", STR_ARGS(why));
+	/* A child has its parent's random bytes: they are used up. */
+	for (int i = 0; i < 256; i++)
+		id_make(0, id);
 	return store;
 }
 
