@@ -19,6 +19,7 @@ Serves POST /v1/responses, and what it keeps below it; see upstream.py.  Models:
 """
 import json
 import re
+import time
 
 from upstream import (CITIES, TEXT, THOUGHT, Upstream, file_in, pieces, reads,
                       serve)
@@ -144,6 +145,9 @@ def events(body):
     for at, item in enumerate(items):
         for kind, value in item_events(at, item):
             yield kind, value
+            if kind == 'output_text.delta' and body['model'] in (
+                    'res-cut', 'res-breaks'):
+                time.sleep(0.2)     # until the caller has that much
             if kind == 'output_text.delta' and body['model'] == 'res-cut':
                 return
             if kind == 'output_text.delta' and body['model'] == 'res-breaks':
