@@ -203,8 +203,8 @@ def key_is_asked_for():
     same((got.status, got.json()['error']['code']), (401, 'invalid_api_key'))
 
 
-@folder
-def each_event_at_once():
+def events_of_a_stream():
+    """In how many pieces they came, and the median of their delays in ms."""
     s = stream('mock-stream-12-100')
     seen, reads, delays = b'', 0, []
     while b'[DONE]' not in seen:
@@ -217,9 +217,18 @@ def each_event_at_once():
         seen += piece
     s.close()
     same(len(delays), 12)
-    # Now and then a busy machine hands two on at once.
-    assert reads >= 8, 'the events came in %d pieces' % reads
-    assert sorted(delays)[6] < 90, 'delays in ms: %r' % delays
+    return reads, sorted(delays)[6]
+
+
+@folder
+def each_event_at_once():
+    """A busy machine may spoil a stream, but not four."""
+    tries = []
+    while len(tries) < 4:
+        tries.append(events_of_a_stream())
+        if tries[-1][0] >= 11 and tries[-1][1] < 50:
+            return
+    assert False, 'pieces, and median delays in ms: %r' % tries
 
 
 @test
